@@ -1,0 +1,209 @@
+"""Dub's customers API, one method per endpoint.
+
+Source of the facts: Dub's server, measured in August 2026.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeGuard
+from urllib.parse import urlencode
+
+from airflow_provider_dub.api.customers import (
+    EXTERNAL_PREFIX,
+    Customer,
+    external_id_of,
+    has_look_alikes,
+    names,
+    path_of,
+    travels_in_a_path,
+)
+from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubWrongCustomerError
+from airflow_provider_dub.api.rate_limit import RateLimiter
+from airflow_provider_dub.api.transport import Traffic, Transport
+
+if TYPE_CHECKING:
+    import requests
+
+DEFAULT_BASE_URL = "https://api.dub.co"
+PAGE_SIZE = 100
+#: The first external ids of a run are looked up before they are updated: a source that spells ids in another case
+#: than Dub is found out before it has changed anything, at the price of this many requests.
+LOOKED_UP_FIRST = 10
+
+
+class DubClient:
+    """Dub's customers API over one API key; safe to share between threads.
+
+    :param session: A session that authenticates itself; see ``DubHook.get_conn``.
+    :param base_url: Scheme, host and port of the API.
+    :param timeout: Seconds to wait for an answer.
+    :param max_retries: Repeats of one request after a transient failure.
+    :param requests_per_minute: A cap of one's own on the rate. By default the key's limit is learnt from Dub.
+    :param workspace_slug: When given, Dub refuses every request unless the key belongs to this workspace.
+    :param stopped: When set by another thread, no further request is sent.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        base_url: str = DEFAULT_BASE_URL,
+        *,
+        timeout: float = 30.0,
+        max_retries: int = 5,
+        requests_per_minute: int | None = None,
+        workspace_slug: str | None = None,
+        stopped: threading.Event | None = None,
+    ) -> None:
+        self.rate_limiter = RateLimiter(requests_per_minute)
+        self._transport = Transport(
+            session,
+            base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            rate_limiter=self.rate_limiter,
+            stopped=stopped or threading.Event(),
+        )
+        self._workspace = {"projectSlug": workspace_slug} if workspace_slug else {}
+        self._looked_up = count()
+        self._look_alike_seen = False
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent and waited for so far."""
+        return self._transport.traffic
+
+    def get_customer(self, customer_id: str, *, include_expanded_fields: bool = False) -> Customer:
+        """Read one customer.
+
+        :param customer_id: ``cus_…``, or ``ext_`` and the external id.
+        :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
+        :raises DubCustomerNotFoundError: There is no such customer.
+        :raises DubWrongCustomerError: Only one whose id is spelled differently.
+        """
+        expand = _expanded(include_expanded_fields)
+        if travels_in_a_path(customer_id):
+            customer = self._customer("GET", path_of(customer_id), expand)
+            if not names(customer_id, customer):
+                raise DubWrongCustomerError(changed=False)
+            return customer
+        return self._find(customer_id, expand)
+
+    def list_customers(self, *, include_expanded_fields: bool = False, **filters: str) -> Iterator[Customer]:
+        """Read all customers of the workspace, in no particular order, page by page as they are consumed.
+
+        :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
+        :param filters: ``email``, ``externalId`` (bare), ``country``, ``search``, ``linkId``, ``programId``,
+            ``partnerId``. An empty value is no filter at all to Dub, and refused here.
+        :raises ValueError: A filter is empty.
+        """
+        if empty := [name for name, value in filters.items() if not value]:
+            raise ValueError(f"The filter {', '.join(empty)} is empty: Dub would ignore it and return every customer.")
+        query = {**_expanded(include_expanded_fields), **filters}
+        # Without a cursor Dub orders by createdAt, with one by id: to see everyone once, walk from one both ways.
+        for anyone in self._page({**query, "pageSize": "1"}):
+            yield anyone
+            yield from self._walk(query, "startingAfter", anyone["id"], onward=-1)
+            yield from self._walk(query, "endingBefore", anyone["id"], onward=0)
+
+    def update_customer(
+        self,
+        customer_id: str,
+        fields: Mapping[str, str | None],
+        *,
+        include_expanded_fields: bool = False,
+        look_up_first: bool = False,
+    ) -> Customer:
+        """Update one customer and return it as Dub shows it afterwards.
+
+        Where Dub could take the id for another customer's, or where a repeat after a lost answer would not find the
+        customer under its old name, the customer is looked up first and updated under Dub's own id.
+
+        :param customer_id: ``cus_…``, or ``ext_`` and the external id.
+        :param fields: Dub field names and their new values; None clears.
+        :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
+        :param look_up_first: Look the customer up in any case, at the price of a request.
+        :raises DubCustomerNotFoundError: There is no such customer.
+        :raises DubWrongCustomerError: Dub answered for another customer.
+        :raises DubError: Dub refused the update or could not be reached.
+        """
+        if look_up_first or self._must_be_looked_up(customer_id, fields):
+            customer_id = self._look_up(customer_id)
+        body = json.dumps(dict(fields), separators=(",", ":")).encode()
+        customer = self._customer("PATCH", path_of(customer_id), _expanded(include_expanded_fields), body)
+        if not names(customer_id, customer):
+            self._look_alike_seen = True
+            raise DubWrongCustomerError(changed=True)
+        return customer
+
+    def check(self) -> None:
+        """Ask whether this key may update customers, with one request that changes nothing.
+
+        The request is an empty update of a customer that cannot exist: Dub checks key, workspace, role and plan
+        before it looks for the customer.
+
+        :raises DubError: It may not, or Dub cannot be reached.
+        """
+        try:
+            self._customer("PATCH", path_of("cus_airflow_connection_test"), {}, b"{}")
+        except DubCustomerNotFoundError:
+            return
+
+    def _must_be_looked_up(self, customer_id: str, fields: Mapping[str, str | None]) -> bool:
+        external_id = external_id_of(customer_id)
+        if external_id is None:
+            return False
+        renamed = fields.get("externalId", external_id) != external_id
+        if renamed or not travels_in_a_path(customer_id):
+            return True
+        return has_look_alikes(customer_id) and (self._look_alike_seen or next(self._looked_up) < LOOKED_UP_FIRST)
+
+    def _look_up(self, customer_id: str) -> str:
+        try:
+            return str(self.get_customer(customer_id)["id"])
+        except DubWrongCustomerError:
+            self._look_alike_seen = True
+            raise
+
+    def _walk(self, query: dict[str, str], cursor: str, start: str, *, onward: int) -> Iterator[Customer]:
+        page: list[Customer] = [{"id": start}]
+        while True:
+            page = self._page({**query, "pageSize": str(PAGE_SIZE), cursor: page[onward]["id"]})
+            yield from page
+            if len(page) < PAGE_SIZE:
+                return
+
+    def _find(self, customer_id: str, expand: dict[str, str]) -> Customer:
+        external_id = customer_id.removeprefix(EXTERNAL_PREFIX)
+        found = self._page({**expand, "externalId": external_id})
+        for customer in found:
+            if names(customer_id, customer):
+                return customer
+        if found:
+            raise DubWrongCustomerError(changed=False)
+        raise DubCustomerNotFoundError("Dub knows no customer with this external id.", status=404)
+
+    def _customer(self, method: str, path: str, query: dict[str, str], body: bytes | None = None) -> Customer:
+        return self._transport.send(method, self._target(path, query), _is_customer, body)
+
+    def _page(self, query: dict[str, str]) -> list[Customer]:
+        return self._transport.send("GET", self._target("/customers", query), _is_page)
+
+    def _target(self, path: str, query: dict[str, str]) -> str:
+        query = {**query, **self._workspace}
+        return f"{path}?{urlencode(query)}" if query else path
+
+
+def _is_customer(answer: Any) -> TypeGuard[Customer]:
+    return isinstance(answer, dict) and isinstance(answer.get("id"), str)
+
+
+def _is_page(answer: Any) -> TypeGuard[list[Customer]]:
+    return isinstance(answer, list) and all(map(_is_customer, answer))
+
+
+def _expanded(include_expanded_fields: bool) -> dict[str, str]:
+    return {"includeExpandedFields": "true"} if include_expanded_fields else {}

@@ -1,0 +1,76 @@
+"""Dub's customers: the fields that an update may set, and how a request names one customer.
+
+A customer is named by Dub's own id (``cus_…``) or by an external id behind ``ext_``.
+
+Source: Dub's server, measured in August 2026. The path segment is percent-decoded once. Two kinds of external ids are
+at risk on the way through the edge in front of the public service and are looked up in the list of customers
+instead: those that end in ``.rsc`` and those that hold a literal ``%`` and two hex digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+#: A customer as the API shows it: ``id, name, email, avatar, externalId, stripeCustomerId, country, sales, saleAmount``
+#: (cents)``, createdAt, firstSaleAt, subscriptionCanceledAt`` (ISO 8601, UTC) and, when asked for and present,
+#: ``link, programId, partner, discount``.
+Customer: TypeAlias = dict[str, Any]
+
+#: What ``PATCH /customers/{id}`` may change.
+UPDATABLE_FIELDS = (
+    "email",
+    "name",
+    "avatar",
+    "externalId",
+    "stripeCustomerId",
+    "country",
+    "subscriptionCanceledAt",
+)
+
+DUB_PREFIX = "cus_"
+EXTERNAL_PREFIX = "ext_"
+
+_AT_RISK_IN_A_PATH = re.compile(r"\.rsc\Z|%[0-9A-Fa-f]{2}")
+
+
+def external_id_of(customer_id: str) -> str | None:
+    """Return the external id that ``ext_…`` names, or None for one of Dub's own ids."""
+    return customer_id[len(EXTERNAL_PREFIX) :] if customer_id.startswith(EXTERNAL_PREFIX) else None
+
+
+def is_customer_id(customer_id: str) -> bool:
+    """Tell whether the text can name a customer: a bare external id cannot, Dub answers 404 to it."""
+    return customer_id.startswith((DUB_PREFIX, EXTERNAL_PREFIX))
+
+
+def path_of(customer_id: str) -> str:
+    """Return the path below the base URL, encoded so that exactly this customer is reached.
+
+    :raises ValueError: The text is neither ``cus_…`` nor ``ext_…``.
+    """
+    if not is_customer_id(customer_id):
+        raise ValueError("A customer id starts with cus_ (Dub's own) or ext_ (followed by your external id).")
+    return "/customers/" + quote(customer_id, safe="")
+
+
+def travels_in_a_path(customer_id: str) -> bool:
+    """Tell whether the id reaches its customer in the path; if not, the list of customers finds it."""
+    external_id = external_id_of(customer_id)
+    return external_id is None or not _AT_RISK_IN_A_PATH.search(external_id)
+
+
+def has_look_alikes(customer_id: str) -> bool:
+    """Tell whether Dub may answer to another spelling of this id: it ignores case, accents and trailing blanks."""
+    external_id = external_id_of(customer_id)
+    return external_id is not None and not (external_id.isascii() and external_id.isdigit())
+
+
+def names(customer_id: str, customer: Mapping[str, Any]) -> bool:
+    """Tell whether the record is the customer that the id names, to the letter."""
+    external_id = external_id_of(customer_id)
+    if external_id is None:
+        return bool(customer.get("id") == customer_id)
+    return bool(customer.get("externalId") == external_id)

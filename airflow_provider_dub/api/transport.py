@@ -1,0 +1,204 @@
+"""One HTTP exchange with Dub, repeated while that can help, at the pace of the rate limit.
+
+Source of the facts: Dub's server, measured in August 2026. ``Retry-After`` is no number of seconds there, so waiting
+is left to :class:`~airflow_provider_dub.api.rate_limit.RateLimiter`, which knows what it means.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+
+import requests
+import tenacity
+import urllib3
+from requests.structures import CaseInsensitiveDict
+
+from airflow_provider_dub.api.errors import (
+    DubConnectionError,
+    DubError,
+    DubRateLimitError,
+    DubServerError,
+    DubUnreadableAnswerError,
+    error_from_answer,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.api.rate_limit import RateLimiter
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 10.0
+#: A request that Dub keeps refusing for its rate is given up after this many seconds.
+RATE_LIMIT_PATIENCE = 600.0
+
+
+class DubStoppedError(DubError):
+    """The run was stopped while this request waited for its turn or its repeat."""
+
+    code = "stopped"
+    #: Whether the request was sent before, so that it may have been applied.
+    sent_before = False
+
+    def __init__(self) -> None:
+        super().__init__("The run was stopped while this request waited; whether a sent change was applied is unknown.")
+
+
+@dataclass
+class Traffic:
+    """What a client did so far, counted over all its threads."""
+
+    requests_sent: int = 0
+    rate_limited: int = 0
+    seconds_waited: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def sent(self) -> None:
+        """Count one request."""
+        with self._lock:
+            self.requests_sent += 1
+
+    def refused(self) -> None:
+        """Count one answer 429."""
+        with self._lock:
+            self.rate_limited += 1
+
+    def waited(self, seconds: float) -> None:
+        """Add seconds that one thread waited for the rate limit."""
+        with self._lock:
+            self.seconds_waited += seconds
+
+
+class Transport:
+    """Sends requests through a session's adapter, with retries and pacing; safe to share between threads.
+
+    The environment (proxies, CA bundles) is read once, not for every request as ``Session.request`` does: that is
+    half of the CPU time of a request.
+
+    :param session: A session with its authentication, headers, ``verify`` and adapters set.
+    :param base_url: Scheme, host and port, without a trailing slash.
+    :param timeout: Seconds to wait for an answer; the connection itself has at most :data:`CONNECT_TIMEOUT`.
+    :param max_retries: Repeats of one request after a transient failure. Waiting for the rate limit is not one.
+    :param rate_limiter: Decides when a request may leave.
+    :param stopped: When set, no further request is sent and waits end.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        base_url: str,
+        *,
+        timeout: float,
+        max_retries: int,
+        rate_limiter: RateLimiter,
+        stopped: threading.Event,
+    ) -> None:
+        self.base_url = base_url
+        self.traffic = Traffic()
+        self.stopped = stopped
+        self._authenticate = session.auth if callable(session.auth) else None
+        self._headers = CaseInsensitiveDict({name: str(value) for name, value in session.headers.items()})
+        self._adapter = session.get_adapter(base_url)
+        self._settings: dict[str, Any] = dict(session.merge_environment_settings(base_url, {}, False, None, None))
+        self._timeout = (min(timeout, CONNECT_TIMEOUT), timeout)
+        self._rate_limiter = rate_limiter
+        self._heard_from_dub = False
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_deserves_a_repeat),
+            stop=tenacity.stop_after_attempt(max_retries + 1),
+            wait=tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5),
+            sleep=self._sleep,
+            reraise=True,
+        )
+
+    def send(self, method: str, path: str, expected: Callable[[Any], TypeGuard[T]], body: bytes | None = None) -> T:
+        """Send a request until it is answered for good and return the JSON of the 200.
+
+        :param method: The HTTP method.
+        :param path: Path and query, percent-encoded, from ``/`` on.
+        :param expected: Tells whether the JSON is what Dub answers here.
+        :param body: JSON, or None.
+        :raises DubError: The last failure, after the retries that it deserves.
+        """
+        try:
+            return self._retrying(self._send_at_the_limit, method, path, expected, body)
+        except DubStoppedError as stop:
+            stop.sent_before = self._retrying.statistics.get("attempt_number", 1) > 1
+            raise
+
+    def _send_at_the_limit(
+        self, method: str, path: str, expected: Callable[[Any], TypeGuard[T]], body: bytes | None
+    ) -> T:
+        give_up = time.monotonic() + RATE_LIMIT_PATIENCE
+        while True:
+            self._wait_for_turn()
+            response = self._exchange(method, path, body)
+            self._rate_limiter.answered(response.status_code, response.headers)
+            if response.status_code != 429 or time.monotonic() > give_up:
+                return self._read(response, expected)
+            self.traffic.refused()
+
+    def _wait_for_turn(self) -> None:
+        while pause := self._rate_limiter.delay():
+            self.traffic.waited(pause)
+            self._sleep(pause)
+        if self.stopped.is_set():
+            raise DubStoppedError
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stopped.wait(seconds):
+            raise DubStoppedError
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> requests.Response:
+        self.traffic.sent()
+        request = self._prepare(method, path, body)
+        try:
+            response = self._adapter.send(request, timeout=self._timeout, **self._settings)
+            _ = response.content  # read here, while a dropped connection still means that no answer arrived
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise DubConnectionError(type(error).__name__, self.base_url) from None
+        return response
+
+    def _prepare(self, method: str, path: str, body: bytes | None) -> requests.PreparedRequest:
+        request = requests.PreparedRequest()
+        request.method = method
+        request.url = self.base_url + path
+        request.headers = self._headers.copy()
+        request.body = body
+        if body is not None:
+            request.headers["Content-Type"] = "application/json"
+            request.headers["Content-Length"] = str(len(body))
+        return self._authenticate(request) if self._authenticate else request
+
+    def _read(self, response: requests.Response, expected: Callable[[Any], TypeGuard[T]]) -> T:
+        try:
+            answer = _answer(response)
+            if not expected(answer):
+                raise DubUnreadableAnswerError(response.status_code, "the JSON has another shape")
+        except DubUnreadableAnswerError as error:
+            error.hits_every_row = not self._heard_from_dub
+            raise
+        except DubServerError:
+            raise
+        except DubError:
+            self._heard_from_dub = True
+            raise
+        self._heard_from_dub = True
+        return answer
+
+
+def _deserves_a_repeat(error: BaseException) -> bool:
+    return isinstance(error, DubError) and error.transient and not isinstance(error, DubRateLimitError)
+
+
+def _answer(response: requests.Response) -> Any:
+    if response.status_code != 200:
+        raise error_from_answer(response.status_code, response.content)
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        raise DubUnreadableAnswerError(response.status_code, "the body is no JSON") from None

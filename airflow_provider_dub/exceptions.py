@@ -1,0 +1,26 @@
+"""What a task of this provider raises, beside the errors of :mod:`airflow_provider_dub.api.errors`.
+
+::
+
+    AirflowException
+    ├── DubCustomersNotUpdatedError     some failures may pass: the task's retries apply
+    └── AirflowFailException
+        ├── DubCustomersRefusedError    every failure is for good: no retry
+        └── DubSyncImpossibleError      the key, the plan, the workspace or the address: no retry
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+
+class DubCustomersNotUpdatedError(AirflowException):
+    """More rows failed than ``max_failures`` allows, some of them for a reason that may pass."""
+
+
+class DubCustomersRefusedError(AirflowFailException):
+    """More rows failed than ``max_failures`` allows, all of them for reasons that a retry meets again."""
+
+
+class DubSyncImpossibleError(AirflowFailException):
+    """Every row would fail: the key was refused, the plan is too low, or the address is not Dub's."""

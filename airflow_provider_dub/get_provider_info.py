@@ -1,0 +1,80 @@
+"""What Airflow learns of this provider. Imported by every Airflow process, so it imports nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONN_TYPE = "dub"
+HOOK_NAME = "Dub"
+
+#: The connection form. Airflow 3.2 and later read it here, earlier versions through the methods of ``DubHook``.
+CONN_FIELDS: dict[str, dict[str, Any]] = {
+    "timeout": {
+        "label": "Timeout (seconds)",
+        "description": "Seconds to wait for an answer. Default: 30.",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+    },
+    "max_retries": {
+        "label": "Retries",
+        "description": "Repeats of one request after a transient failure. Default: 5.",
+        "schema": {"type": ["integer", "null"], "minimum": 0},
+    },
+    "requests_per_minute": {
+        "label": "Requests per minute",
+        "description": "A cap of your own, for instance a share of the key's limit. Default: what Dub allows the key.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "workspace_slug": {
+        "label": "Workspace slug",
+        "description": "The workspace that the key must belong to (app.dub.co/<slug>). Dub then refuses any other key.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "verify": {
+        "label": "Verify TLS",
+        "description": "true, false, or the path of a CA bundle on the worker. Default: true.",
+        "schema": {"type": ["string", "null"]},
+    },
+}
+
+HIDDEN_FIELDS = ["login", "schema", "extra"]
+RELABELING = {"password": "API key", "host": "Base URL"}
+PLACEHOLDERS = {
+    "password": "dub_...",
+    "host": "https://api.dub.co",
+    "timeout": "30",
+    "max_retries": "5",
+    "requests_per_minute": "1200",
+    "workspace_slug": "acme",
+    "verify": "true",
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, as Airflow's ``provider_info.schema.json`` asks for it."""
+    return {
+        "package-name": "airflow-provider-dub",
+        "name": "Dub",
+        "description": "`Dub <https://dub.co/>`__: reverse ETL into the customers of a Dub workspace.",
+        "integrations": [
+            {
+                "integration-name": "Dub",
+                "external-doc-url": "https://dub.co/docs/api-reference/endpoint/update-a-customer",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": "Dub", "python-modules": ["airflow_provider_dub.hooks.dub"]}],
+        "operators": [{"integration-name": "Dub", "python-modules": ["airflow_provider_dub.operators.dub"]}],
+        "connection-types": [
+            {
+                "connection-type": CONN_TYPE,
+                "hook-class-name": "airflow_provider_dub.hooks.dub.DubHook",
+                "hook-name": HOOK_NAME,
+                "conn-fields": CONN_FIELDS,
+                "ui-field-behaviour": {
+                    "hidden-fields": HIDDEN_FIELDS,
+                    "relabeling": RELABELING,
+                    "placeholders": PLACEHOLDERS,
+                },
+            }
+        ],
+    }

@@ -1,0 +1,144 @@
+"""What an Airflow connection says about Dub, checked: key, address and extras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_dub.api.client import DEFAULT_BASE_URL
+from airflow_provider_dub.api.errors import DubConfigurationError
+from airflow_provider_dub.get_provider_info import CONN_FIELDS
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+
+@dataclass(frozen=True)
+class DubConnection:
+    """The settings of a connection, after the arguments of a hook and the defaults.
+
+    :param base_url: Scheme, host and port, without a trailing slash.
+    :param api_key: The API key.
+    :param timeout: Seconds to wait for an answer.
+    :param max_retries: Repeats of one request after a transient failure.
+    :param requests_per_minute: A cap of the user's own.
+    :param workspace_slug: The workspace that the key must belong to.
+    :param verify: Whether to check the server's certificate, or the path of a CA bundle.
+    :param unknown_extras: Names of extras that mean nothing here.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    timeout: float = 30.0
+    max_retries: int = 5
+    requests_per_minute: int | None = None
+    workspace_slug: str | None = None
+    verify: bool | str = True
+    unknown_extras: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, connection: Connection, arguments: Mapping[str, Any]) -> DubConnection:
+        """Read a connection.
+
+        :param connection: The Airflow connection.
+        :param arguments: Settings that go before the connection's extras, None where not given.
+        :raises DubConfigurationError: There is no key, or a setting cannot work.
+        """
+        extras = connection.extra_dejson
+        given = {**extras, **{name: value for name, value in arguments.items() if value is not None}}
+        settings = {
+            name: _checked(name, value, str(connection.conn_id))
+            for name, value in given.items()
+            if name in CONN_FIELDS and not _is_blank(value)
+        }
+        return cls(
+            base_url=_base_url(connection),
+            api_key=_api_key(connection),
+            unknown_extras=tuple(name for name in extras if name not in CONN_FIELDS),
+            **settings,
+        )
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _api_key(connection: Connection) -> str:
+    key = (connection.password or "").strip().removeprefix("Bearer").strip()
+    if not key:
+        raise DubConfigurationError(
+            f"The connection {connection.conn_id} has no API key: put one of the workspace's keys "
+            "(Dub: Settings > API keys) into its password."
+        )
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise DubConfigurationError(
+            f"The API key in the connection {connection.conn_id} holds characters that no key has; paste it again."
+        )
+    return key
+
+
+def _base_url(connection: Connection) -> str:
+    host = (connection.host or "").strip()
+    if not host:
+        return DEFAULT_BASE_URL
+    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or connection.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    unusable = parts.query or parts.fragment or parts.username or " " in url
+    if parts.scheme not in ("http", "https") or not parts.hostname or unusable:
+        raise DubConfigurationError(
+            f"The host of the connection {connection.conn_id} is no base URL such as {DEFAULT_BASE_URL}."
+        )
+    hostname = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{hostname}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def _checked(name: str, value: object, conn_id: str) -> Any:
+    convert, wanted = _SETTINGS[name]
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError):
+        raise DubConfigurationError(f"{name} (of the connection {conn_id} or the hook) must be {wanted}.") from None
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 < seconds <= 3600:
+        raise ValueError(value)
+    return seconds
+
+
+def _whole_number(minimum: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        number = int(value)
+        if isinstance(value, bool) or number != float(value) or number < minimum:
+            raise ValueError(value)
+        return number
+
+    return convert
+
+
+def _slug(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value.strip()
+
+
+def _verify(value: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(_slug(value).lower(), _slug(value))
+
+
+_SETTINGS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "timeout": (_seconds, "a number of seconds, more than 0 and at most 3600"),
+    "max_retries": (_whole_number(0), "a whole number, 0 or more"),
+    "requests_per_minute": (_whole_number(1), "a whole number, 1 or more"),
+    "workspace_slug": (_slug, "the slug of a workspace, as in app.dub.co/<slug>"),
+    "verify": (_verify, "true, false or the path of a CA bundle"),
+}

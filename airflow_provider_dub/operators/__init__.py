@@ -1,0 +1,1 @@
+"""Operators: tasks that change Dub."""

@@ -1,0 +1,1 @@
+"""The sync: rows in, outcomes out. Knows no HTTP and no Airflow."""

@@ -1,0 +1,139 @@
+"""Applies updates on several threads, in bounded memory, and yields what became of each row in input order."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubError
+from airflow_provider_dub.api.transport import DubStoppedError
+from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
+from airflow_provider_dub.sync.fields import not_applied
+from airflow_provider_dub.sync.report import Outcome, RowResult
+from airflow_provider_dub.sync.updates import CustomerUpdate, RejectedRow, UpdateReader
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.sync.duplicates import OnDuplicate
+
+OnMissing: TypeAlias = Literal["fail", "skip"]
+
+#: Rows that may be ahead of the oldest unfinished one, for each worker: one slow row does not hold up the others.
+_AHEAD = 32
+
+
+class Engine:
+    """Applies updates under the policies of a run.
+
+    :param send: Sends an update and returns the customer; the flag asks to look the customer up first.
+    :param max_workers: Threads that send.
+    :param on_missing: What a customer that Dub does not know is: a failure, or skipped.
+    :param on_duplicate: Of several rows for one customer, reject all but the first, or send the last.
+    :param dry_run: Send nothing.
+    :param stopped: When set, rows that were not sent yet are reported as not attempted. An error that would hit
+        every row sets it.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[CustomerUpdate, bool], Customer],
+        *,
+        max_workers: int,
+        on_missing: OnMissing,
+        on_duplicate: OnDuplicate,
+        dry_run: bool,
+        stopped: threading.Event,
+    ) -> None:
+        self._send = send
+        self._max_workers = max_workers
+        self._on_missing = on_missing
+        self._on_duplicate = on_duplicate
+        self._dry_run = dry_run
+        self._stopped = stopped
+
+    def run(self, updates: UpdateReader) -> Iterator[RowResult]:
+        """Apply updates while the results are consumed.
+
+        :param updates: What each row asks for, in order; taken as they are needed.
+        """
+        duplicates = self._duplicates(updates)
+        waiting: deque[RowResult | Future[RowResult]] = deque()
+        pool = ThreadPoolExecutor(self._max_workers, thread_name_prefix="dub")
+        try:
+            for update in updates:
+                settled = self._settled(update, duplicates)
+                waiting.append(settled or pool.submit(self._apply, update, duplicates))  # type: ignore[arg-type]
+                if len(waiting) >= self._max_workers * _AHEAD:
+                    yield _result(waiting.popleft())
+            while waiting:
+                yield _result(waiting.popleft())
+        except BaseException:
+            self._stopped.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _duplicates(self, updates: UpdateReader) -> Duplicates:
+        if updates.rereadable:
+            return Duplicates(updates.customer_ids)
+        if self._on_duplicate == "last":
+            raise ValueError('on_duplicate="last" needs rows that can be read twice: a DataFrame or a list.')
+        return SeenSoFar()
+
+    def _settled(self, update: CustomerUpdate | RejectedRow, duplicates: Duplicates) -> RowResult | None:
+        """Return the outcome of a row for which nothing needs to be sent."""
+        if isinstance(update, RejectedRow):
+            return _rejected(update)
+        row, key, customer_id, fields = update
+        if self._on_duplicate == "last" and (last := duplicates.last_row(customer_id, row)) != row:
+            return RowResult(row, key, Outcome.SUPERSEDED, code="superseded", reason=f"row {last} is sent instead")
+        if self._on_duplicate == "fail" and (first := duplicates.first_row(customer_id, row)) != row:
+            return _rejected(RejectedRow(row, key, None, f"row {first} names the same customer", "duplicate"))
+        if not fields:
+            return RowResult(row, key, Outcome.UNCHANGED)
+        if self._dry_run:
+            return RowResult(row, key, Outcome.WOULD_UPDATE, fields=tuple(fields))
+        if self._stopped.is_set():
+            return _not_attempted(update)
+        return None
+
+    def _apply(self, update: CustomerUpdate, duplicates: Duplicates) -> RowResult:
+        try:
+            customer = self._send(update, duplicates.has_look_alike(update.customer_id))
+        except DubStoppedError as stop:
+            return _failed(update, stop) if stop.sent_before else _not_attempted(update)
+        except DubCustomerNotFoundError as error:
+            outcome = Outcome.MISSING if self._on_missing == "skip" else Outcome.FAILED
+            return _failed(update, error, outcome)
+        except DubError as error:
+            if error.hits_every_row:
+                self._stopped.set()
+            return _failed(update, error)
+        return RowResult(
+            update.row,
+            update.key,
+            Outcome.UPDATED,
+            record=customer,
+            fields=tuple(update.fields),
+            ignored_fields=tuple(not_applied(update.fields, customer)),
+        )
+
+
+def _result(entry: RowResult | Future[RowResult]) -> RowResult:
+    return entry if isinstance(entry, RowResult) else entry.result()
+
+
+def _rejected(row: RejectedRow) -> RowResult:
+    return RowResult(row.row, row.key, Outcome.REJECTED, code=row.code, field=row.field, reason=row.reason)
+
+
+def _not_attempted(update: CustomerUpdate) -> RowResult:
+    reason = "the run ended before this row was sent"
+    return RowResult(update.row, update.key, Outcome.NOT_ATTEMPTED, code="not_attempted", reason=reason)
+
+
+def _failed(update: CustomerUpdate, error: DubError, outcome: Outcome = Outcome.FAILED) -> RowResult:
+    return RowResult(update.row, update.key, outcome, error=error, code=error.code, reason=str(error))

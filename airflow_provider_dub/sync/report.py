@@ -1,0 +1,161 @@
+"""What became of every row, counted once, and told without any field value."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_dub.sync.values import is_missing
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.api.errors import DubError
+
+#: Failures that the summary tells one by one.
+FAILURES_TOLD = 20
+
+
+class Outcome(StrEnum):
+    """What became of a row. Every row has exactly one."""
+
+    UPDATED = "updated"
+    #: Nothing to send.
+    UNCHANGED = "unchanged"
+    #: Dub has no such customer, and ``on_missing="skip"``.
+    MISSING = "missing"
+    #: A later row names the same customer, and ``on_duplicate="last"``.
+    SUPERSEDED = "superseded"
+    #: ``dry_run``: valid, and would be sent.
+    WOULD_UPDATE = "would_update"
+    #: Refused here, before a request was spent.
+    REJECTED = "rejected"
+    #: Sent, and not confirmed by Dub.
+    FAILED = "failed"
+    #: The run ended before its turn.
+    NOT_ATTEMPTED = "not_attempted"
+
+
+#: Outcomes that count towards ``max_failures``.
+FAILURES = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.NOT_ATTEMPTED})
+#: Outcomes of rows that belong into the file of rejected rows.
+NOT_APPLIED = FAILURES | {Outcome.MISSING}
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """What became of one row.
+
+    :param row: Position of the row in the input, from 0.
+    :param key: The customer's id as the row gives it, if it does.
+    :param outcome: What became of it.
+    :param record: The customer as Dub answered, for an updated row.
+    :param fields: The names of the fields that were, or would be, sent.
+    :param ignored_fields: Fields that Dub accepted but did not apply.
+    :param error: What Dub answered, or why it could not.
+    :param code: A short name of what is wrong.
+    :param field: The column or Dub field that is wrong, if one is.
+    :param reason: What is wrong and what to do, without any value.
+    """
+
+    row: int
+    key: str | None
+    outcome: Outcome
+    record: Customer | None = dataclass_field(default=None, repr=False)
+    fields: tuple[str, ...] = ()
+    ignored_fields: tuple[str, ...] = ()
+    error: DubError | None = None
+    code: str | None = None
+    field: str | None = None
+    reason: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Return what is wrong with the row, as JSON: row, key, code, field and message."""
+        return {"row": self.row, "key": self.key, "code": self.code, "field": self.field, "message": self.reason}
+
+
+@dataclass
+class Report:
+    """Counts outcomes while they arrive."""
+
+    counts: Counter[Outcome] = dataclass_field(default_factory=Counter)
+    failures: list[dict[str, Any]] = dataclass_field(default_factory=list)
+    ignored_fields: Counter[str] = dataclass_field(default_factory=Counter)
+    sent_fields: Counter[str] = dataclass_field(default_factory=Counter)
+    #: The error that ended the run, because every row would have met it.
+    fatal: DubError | None = None
+    #: Whether a retry of the whole could help.
+    transient: bool = False
+
+    def add(self, result: RowResult) -> None:
+        """Count one row."""
+        self.counts[result.outcome] += 1
+        self.sent_fields.update(result.fields)
+        self.ignored_fields.update(result.ignored_fields)
+        if result.outcome in FAILURES and len(self.failures) < FAILURES_TOLD:
+            self.failures.append(result.told())
+        if result.error is not None:
+            if result.error.hits_every_row:
+                self.fatal = self.fatal or result.error
+            self.transient = self.transient or result.error.transient
+        self.transient = self.transient or result.outcome is Outcome.NOT_ATTEMPTED
+
+    @property
+    def total(self) -> int:
+        """Return the number of rows."""
+        return self.counts.total()
+
+    @property
+    def failed(self) -> int:
+        """Return the number of rows that count as failures."""
+        return sum(self.counts[outcome] for outcome in FAILURES)
+
+    def exceeds(self, max_failures: float) -> bool:
+        """Tell whether more rows failed than allowed: a whole number of them, or a share as a float."""
+        allowed = max_failures * self.total if isinstance(max_failures, float) else max_failures
+        return self.failed > allowed
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counts by outcome and what is worth telling, as JSON, without any field value."""
+        return {
+            "total": self.total,
+            **{outcome.value: self.counts[outcome] for outcome in Outcome},
+            "failures": self.failures,
+            "fields": dict(self.sent_fields),
+            "accepted_but_not_applied": dict(self.ignored_fields),
+        }
+
+    def in_words(self) -> str:
+        """Return the counts as one line."""
+        told = [f"{self.counts[outcome]} {outcome.replace('_', ' ')}" for outcome in Outcome if self.counts[outcome]]
+        return f"{self.total} rows: {', '.join(told) or 'nothing to do'}"
+
+
+def rejected_line(result: RowResult, whole: dict[str, Any]) -> str:
+    """Return a row that was not applied as one line of JSON, ready to be sent again.
+
+    The row's own columns stand beside ``dub_row``, ``dub_outcome``, ``dub_code``, ``dub_field`` and ``dub_reason``,
+    which a later sync ignores.
+    """
+    why = {
+        "dub_row": result.row,
+        "dub_outcome": result.outcome.value,
+        "dub_code": result.code,
+        "dub_field": result.field,
+        "dub_reason": result.reason,
+    }
+    row = {name: None if is_missing(cell) else cell for name, cell in whole.items()}
+    try:
+        return json.dumps({**row, **why}, default=_plain)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps({**{name: str(cell) for name, cell in row.items()}, **why})
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, date):
+        return cell.isoformat()
+    return cell.item() if hasattr(cell, "item") else str(cell)

@@ -1,0 +1,134 @@
+"""The rows of an input, whatever its kind: a DataFrame, mappings, one mapping, or an iterator of mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from airflow_provider_dub.sync.values import is_missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The cell of a row that does not have the column at all. Unlike an empty cell it never clears a field.
+ABSENT: Final = object()
+
+_CHUNK = 4096
+
+
+class Rows(Protocol):
+    """Rows that can be read by column."""
+
+    #: The names of all columns, or None where they are only known row by row.
+    columns: list[Any] | None
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row; a row that is no mapping yields an empty tuple."""
+
+    def whole(self, row: int) -> dict[str, Any]:
+        """Return one row with all its columns, for the file of rejected rows."""
+
+
+def rows_of(customers: Any) -> Rows:
+    """Wrap an input; one that is wrapped already stays as it is.
+
+    :param customers: A pandas DataFrame, a sequence of mappings, one mapping, or an iterator of mappings.
+    :raises TypeError: It is none of these.
+    """
+    if isinstance(customers, FrameRows | MappingRows | StreamedRows):
+        return customers
+    if hasattr(customers, "iloc") and hasattr(customers, "columns"):
+        return FrameRows(customers)
+    if isinstance(customers, Mapping):
+        return MappingRows([customers])
+    if isinstance(customers, Sequence) and not isinstance(customers, str | bytes | bytearray):
+        return MappingRows(customers)
+    if isinstance(customers, Iterator):
+        return StreamedRows(customers)
+    raise TypeError(
+        "customers must be a pandas DataFrame, a list or tuple of mappings, one mapping or an iterator of mappings, "
+        f"not {type(customers).__name__}."
+    )
+
+
+class FrameRows:
+    """The rows of a DataFrame, read in chunks so that no second copy of it arises."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+        self.columns: list[Any] | None = list(frame.columns)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._frame)
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row."""
+        if self._frame.empty:
+            return
+        series = [self._series(column) for column in columns]
+        for start in range(0, len(self._frame), _CHUNK):
+            yield from zip(*(_objects(one.iloc[start : start + _CHUNK]) for one in series), strict=True)
+
+    def whole(self, row: int) -> dict[str, Any]:
+        """Return one row with all its columns."""
+        return {str(name): self._frame.iloc[row, at] for at, name in enumerate(self._frame.columns)}
+
+    def _series(self, column: str) -> pd.Series[Any]:
+        places = [at for at, name in enumerate(self._frame.columns) if name == column]
+        if len(places) != 1:
+            raise ValueError(f'The DataFrame has {len(places)} columns named "{column}"; it must have one.')
+        return self._frame.iloc[:, places[0]]
+
+
+def _objects(series: pd.Series[Any]) -> list[Any]:
+    cells = series.tolist()
+    dtype: Any = getattr(series.dtype, "numpy_dtype", series.dtype)
+    if dtype.kind == "f" and dtype.itemsize < 8:  # tolist() widens it, and an id could seem exact that is not
+        return [cell if is_missing(cell) else dtype.type(cell) for cell in cells]
+    return cells
+
+
+class MappingRows:
+    """Rows that are mappings from column to cell; each may have columns of its own."""
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self._rows = rows
+        self.columns: list[Any] | None = list(
+            dict.fromkeys(name for row in rows if isinstance(row, Mapping) for name in row)
+        )
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row."""
+        return _cells_of(self._rows, columns)
+
+    def whole(self, row: int) -> dict[str, Any]:
+        """Return one row with all its columns."""
+        found = self._rows[row]
+        return {str(name): cell for name, cell in found.items()} if isinstance(found, Mapping) else {}
+
+
+class StreamedRows:
+    """Rows that can be read only once, as they are needed."""
+
+    columns: list[Any] | None = None
+
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self._rows = rows
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row."""
+        return _cells_of(self._rows, columns)
+
+    def whole(self, row: int) -> dict[str, Any]:  # noqa: ARG002
+        """Return nothing: a row is gone once it was read."""
+        return {}
+
+
+def _cells_of(rows: Iterable[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    for row in rows:
+        yield tuple([row.get(column, ABSENT) for column in columns]) if isinstance(row, Mapping) else ()

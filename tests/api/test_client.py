@@ -1,0 +1,215 @@
+"""The client reaches exactly the customer it names, through any id and any accident."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_dub.api.client import LOOKED_UP_FIRST, DubClient
+from airflow_provider_dub.api.customers import path_of
+from airflow_provider_dub.api.errors import (
+    DubAnswerNotBuiltError,
+    DubConflictError,
+    DubConnectionError,
+    DubCustomerNotFoundError,
+    DubServerError,
+    DubWrongCustomerError,
+)
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.hooks.session import dub_session
+from tests.conftest import stored
+
+
+def client_of(dub: DubEmulator, **options) -> DubClient:
+    return DubClient(dub_session("dub_TESTKEY", verify=True, pool_size=8), dub.url, **options)
+
+
+any_id = st.text(
+    min_size=1, max_size=12, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
+) | st.sampled_from(
+    [
+        "a/b",
+        "a?b",
+        "a#b",
+        "a%2Fb",
+        "%",
+        "%zz",
+        "..",
+        ".",
+        "a.rsc",
+        "a.segment.rsc",
+        "ext_foo",
+        "cus_1LABA",
+        " a",
+        "a;b",
+        "a\nb",
+        "日本",
+        "+",
+        "\\",
+    ]
+)
+
+
+@given(external_id=any_id)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_external_id_reaches_exactly_its_customer(running_dub, external_id: str) -> None:
+    running_dub.reset(
+        setup_customers=[{"id": "cus_1TARGET", "externalId": external_id, "name": "before", "email": None}]
+    )
+    before = {customer["id"]: customer for customer in running_dub.customers}
+    answer = client_of(running_dub).update_customer(f"ext_{external_id}", {"name": "after"})
+    assert (answer["id"], answer["externalId"], answer["name"]) == ("cus_1TARGET", external_id, "after")
+    assert stored(running_dub, id="cus_1TARGET")["name"] == "after"
+    assert all(
+        customer == before[customer["id"]] for customer in running_dub.customers if customer["id"] != "cus_1TARGET"
+    )
+
+
+@pytest.mark.parametrize("external_id", ["a.rsc", "a%2Fb", "100%aB"])
+def test_an_id_at_risk_in_a_path_is_found_in_the_list(dub, external_id: str) -> None:
+    dub.reset(setup_customers=[{"id": "cus_1RISK", "externalId": external_id, "name": "n", "email": None}])
+    client_of(dub).update_customer(f"ext_{external_id}", {"name": "after"})
+    assert [request["path"] for request in dub.requests] == ["/customers", "/customers/cus_1RISK"]
+
+
+@pytest.mark.parametrize("customer_id", ["user_1", "", ".", "count"])
+def test_what_is_no_id_is_never_sent(dub, customer_id: str) -> None:
+    with pytest.raises(ValueError, match="cus_"):
+        path_of(customer_id)
+
+
+@pytest.mark.parametrize("spelling", ["USER_1", "usér_1", "user_1 "])
+def test_a_look_alike_is_an_error_and_changes_nobody(dub, spelling: str) -> None:
+    with pytest.raises(DubWrongCustomerError, match="nothing was changed"):
+        client_of(dub).update_customer(f"ext_{spelling}", {"name": "wrong"})
+    assert stored(dub, id="cus_1LABA")["name"] == "Alice"
+
+
+def test_a_look_alike_in_the_list_is_an_error(dub) -> None:
+    dub.reset(setup_customers=[{"id": "cus_1RISK", "externalId": "A.RSC", "name": "n", "email": None}])
+    with pytest.raises(DubWrongCustomerError):
+        client_of(dub).update_customer("ext_a.rsc", {"name": "wrong"})
+    with pytest.raises(DubCustomerNotFoundError):
+        client_of(dub).update_customer("ext_b.rsc", {"name": "wrong"})
+
+
+def test_after_the_first_look_alike_every_customer_is_looked_up(dub) -> None:
+    client = client_of(dub)
+    for _ in range(LOOKED_UP_FIRST):
+        client.update_customer("ext_user_1", {"name": "n"})
+    dub.reset()
+    client.update_customer("ext_user_1", {"name": "n"})
+    assert [request["method"] for request in dub.requests] == ["PATCH"]
+    with pytest.raises(DubWrongCustomerError, match="WAS changed"):
+        client.update_customer("ext_USER_1", {"name": "wrong"})
+    dub.reset()
+    with pytest.raises(DubWrongCustomerError, match="nothing was changed"):
+        client.update_customer("ext_USER_2", {"name": "wrong"})
+    assert stored(dub, id="cus_1LABB")["name"] == "Bob"
+
+
+def test_an_id_without_letters_is_not_looked_up(dub) -> None:
+    dub.reset(setup_customers=[{"id": "cus_1N", "externalId": "42", "name": "n", "email": None}])
+    client_of(dub).update_customer("ext_42", {"name": "m"})
+    assert [request["method"] for request in dub.requests] == ["PATCH"]
+
+
+def test_renaming_is_safe_against_a_lost_answer(connect) -> None:
+    with DubEmulator(faults=["reset-after=0.5"], fault_seed=3) as dub:
+        for attempt in range(3):
+            dub.reset()
+            answer = client_of(dub).update_customer("ext_user_1", {"externalId": f"new_{attempt}"})
+            assert (answer["id"], answer["externalId"]) == ("cus_1LABA", f"new_{attempt}")
+        assert any(request.get("fault") for request in dub.requests)
+
+
+def test_a_renamed_customer_is_gone_under_its_old_id(dub) -> None:
+    client = client_of(dub)
+    client.update_customer("ext_user_1", {"externalId": "user_1_new"})
+    with pytest.raises(DubCustomerNotFoundError):
+        client.update_customer("ext_user_1", {"externalId": "user_1_new"})
+
+
+def test_a_customer_without_an_external_id_is_updated_but_not_shown(dub) -> None:
+    dub.reset(setup_customers=[{"id": "cus_1NULL", "externalId": None, "name": "Nil", "email": None}])
+    with pytest.raises(DubAnswerNotBuiltError, match="applied"):
+        client_of(dub).update_customer("cus_1NULL", {"name": "after"})
+    assert stored(dub, id="cus_1NULL")["name"] == "after"
+
+
+def test_a_conflict_does_not_name_the_culprit(dub) -> None:
+    with pytest.raises(DubConflictError, match="stripeCustomerId"):
+        client_of(dub).update_customer("cus_1LABA", {"stripeCustomerId": "cus_StripeOther"})
+
+
+def test_every_customer_is_listed_once_whatever_their_dates(dub) -> None:
+    many = [
+        {
+            "id": f"cus_2{n:03}",
+            "externalId": f"m{n}",
+            "createdAt": f"2025-{n % 12 + 1:02}-01T00:00:00.000Z",
+            "email": None,
+            "name": "n",
+        }
+        for n in range(250)
+    ]
+    dub.reset(setup_customers=many)
+    listed = [customer["id"] for customer in client_of(dub).list_customers()]
+    assert sorted(listed) == sorted([*(customer["id"] for customer in many), "cus_1LABA", "cus_1LABB", "cus_1LABD"])
+    assert len(dub.requests) <= 6
+
+
+def test_an_empty_filter_is_refused_because_dub_ignores_it(dub) -> None:
+    with pytest.raises(ValueError, match="externalId"):
+        list(client_of(dub).list_customers(externalId=""))
+
+
+def test_a_workspace_slug_keeps_another_workspaces_key_out(dub) -> None:
+    client_of(dub, workspace_slug="lab-main").update_customer("cus_1LABA", {"name": "n"})
+    with pytest.raises(Exception, match="workspace_slug"):
+        client_of(dub, workspace_slug="lab-other").update_customer("cus_1LABA", {"name": "m"})
+
+
+def test_retries_are_bounded(connect) -> None:
+    with DubEmulator(faults=["error=1.0"]) as dub:
+        with pytest.raises(DubServerError):
+            client_of(dub, max_retries=1).get_customer("cus_1LABA")
+        assert len(dub.requests) == 2
+
+
+def test_a_closed_port_is_no_answer() -> None:
+    with DubEmulator() as dub:
+        pass
+    with pytest.raises(DubConnectionError, match="No answer from http://127.0.0.1"):
+        client_of(dub, max_retries=0).get_customer("cus_1LABA")
+
+
+def test_an_answer_that_stalls_is_no_answer() -> None:
+    with (
+        DubEmulator(faults=["stall=1.0", "stall-seconds=5"]) as dub,
+        pytest.raises(DubConnectionError, match="Timeout"),
+    ):
+        client_of(dub, max_retries=0, timeout=0.2).get_customer("cus_1LABA")
+
+
+def test_redirects_are_not_followed(dub, monkeypatch) -> None:
+    from airflow_provider_dub.api.errors import DubUnreadableAnswerError, error_from_answer
+
+    assert isinstance(error_from_answer(301, b""), DubUnreadableAnswerError)
+
+
+def test_a_netrc_file_does_not_replace_the_key(dub, tmp_path, monkeypatch) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    session = dub_session("dub_TESTKEY", verify=True, pool_size=1)
+    assert session.get(f"{dub.url}/customers/cus_1LABA", timeout=5).status_code == 200
+    assert client_of(dub).get_customer("cus_1LABA")["id"] == "cus_1LABA"
+
+
+def test_the_session_alone_can_call_dub(dub) -> None:
+    with dub_session("dub_TESTKEY", verify=True, pool_size=1) as session:
+        assert isinstance(session, requests.Session)
+        assert session.get(f"{dub.url}/customers", timeout=5).json()

@@ -1,0 +1,120 @@
+"""What a connection says, and what it may not say."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import Connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_dub.api.errors import DubConfigurationError
+from airflow_provider_dub.hooks.connection import DubConnection
+
+
+def read(extra=None, arguments=None, **fields) -> DubConnection:
+    import json
+
+    connection = Connection(
+        conn_id="dub_test", conn_type="dub", extra=json.dumps(extra or {}), **{"password": "dub_K", **fields}
+    )
+    return DubConnection.read(connection, arguments or {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({}, "https://api.dub.co"),
+        ({"host": " "}, "https://api.dub.co"),
+        ({"host": "api.dub.co"}, "https://api.dub.co"),
+        ({"host": "https://api.dub.co/"}, "https://api.dub.co"),
+        ({"host": "http://127.0.0.1:8787"}, "http://127.0.0.1:8787"),
+        ({"host": "127.0.0.1", "port": 8787, "schema": "http"}, "http://127.0.0.1:8787"),
+        ({"host": "http://127.0.0.1", "port": 8787}, "http://127.0.0.1:8787"),
+        ({"host": "https://dub.example.com/api"}, "https://dub.example.com/api"),
+        ({"host": "http://[::1]:80"}, "http://[::1]:80"),
+    ],
+)
+def test_the_host_is_a_base_url(fields, url: str) -> None:
+    assert read(**fields).base_url == url
+
+
+@pytest.mark.parametrize(
+    "host", ["ftp://api.dub.co", "https://", "https://a b", "https://api.dub.co?x=1", "http://u@h", "http://h:port"]
+)
+def test_another_host_is_refused_with_the_connections_id(host: str) -> None:
+    with pytest.raises(DubConfigurationError, match="dub_test"):
+        read(host=host)
+
+
+@pytest.mark.parametrize("password", ["dub_K", " dub_K\n", "Bearer dub_K"])
+def test_a_pasted_key_is_cleaned(password: str) -> None:
+    assert read(password=password).api_key == "dub_K"
+
+
+@pytest.mark.parametrize("password", [None, "", " ", "Bearer ", "dub_ключ", "dub K", "dub\nK"])
+def test_a_missing_or_impossible_key_is_refused_without_being_shown(password: str | None) -> None:
+    with pytest.raises(DubConfigurationError, match="dub_test") as refused:
+        read(password=password)
+    assert "ключ" not in str(refused.value)
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "dub_K" not in repr(read())
+
+
+def test_an_argument_goes_before_an_extra_and_that_before_the_default() -> None:
+    assert read().timeout == 30
+    assert read({"timeout": "7"}).timeout == 7
+    assert read({"timeout": "7"}, {"timeout": 3}).timeout == 3
+    assert read({"timeout": "7"}, {"timeout": None}).timeout == 7
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "])
+def test_a_blank_extra_is_not_set(blank) -> None:
+    names = ["timeout", "max_retries", "requests_per_minute", "workspace_slug", "verify"]
+    assert read(dict.fromkeys(names, blank)) == read()
+
+
+def test_extras_arrive_as_text_or_as_numbers() -> None:
+    text = read({"timeout": "5", "max_retries": "2", "requests_per_minute": "600", "verify": "False"})
+    numbers = read({"timeout": 5, "max_retries": 2, "requests_per_minute": 600, "verify": False})
+    assert text == numbers
+    assert (text.max_retries, text.requests_per_minute, text.verify) == (2, 600, False)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"timeout": "soon"},
+        {"timeout": 0},
+        {"timeout": "nan"},
+        {"timeout": [1]},
+        {"max_retries": -1},
+        {"max_retries": 1.5},
+        {"max_retries": True},
+        {"requests_per_minute": 0},
+        {"requests_per_minute": "many"},
+        {"workspace_slug": 7},
+        {"verify": 7},
+        {"max_retries": "inf"},
+    ],
+)
+def test_an_extra_that_cannot_work_is_refused_by_name(extra) -> None:
+    with pytest.raises(DubConfigurationError, match=next(iter(extra))):
+        read(extra)
+
+
+def test_extras_that_mean_nothing_are_known_by_name() -> None:
+    assert read({"time_out": 5}).unknown_extras == ("time_out",)
+
+
+@given(
+    st.dictionaries(
+        st.text(), st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.booleans(), st.lists(st.text()))
+    )
+)
+def test_any_extra_is_read_or_refused(extra) -> None:
+    try:
+        read(extra)
+    except DubConfigurationError as refused:
+        assert "dub_test" in str(refused)

@@ -1,0 +1,101 @@
+"""The hook: one connection look-up, one client, and a test that tells what is wrong."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.sync.report import Outcome
+
+
+def test_it_works(connected) -> None:
+    assert DubHook().test_connection() == (True, "Dub accepts the key for updating customers (1200 requests a minute).")
+    assert len(connected.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("dub_nope", "refused the API key"),
+        ("dub_EXPIREDKEY", "refused the API key"),
+        ("dub_FREEKEY", "Business plan"),
+        ("dub_VIEWERKEY", "role must be owner or member"),
+        ("dub_NOMEMBERKEY", "no workspace"),
+        ("", "has no API key"),
+    ],
+)
+def test_it_tells_apart_what_is_wrong_with_the_key(dub, connect, key: str, told: str) -> None:
+    connect(dub.url, key)
+    works, message = DubHook().test_connection()
+    assert not works
+    assert told in message
+    assert not key or key not in message
+
+
+def test_it_tells_that_the_host_is_unreachable(connect) -> None:
+    connect("http://127.0.0.1:9", max_retries=0)
+    works, message = DubHook().test_connection()
+    assert not works
+    assert "No answer from http://127.0.0.1:9" in message
+
+
+def test_it_tells_that_the_host_is_not_dub(dub, connect) -> None:
+    connect(f"{dub.url}/elsewhere")
+    works, message = DubHook().test_connection()
+    assert not works
+    assert "not one of Dub's" in message
+
+
+def test_the_connection_is_looked_up_once(connected, monkeypatch) -> None:
+    looked_up = []
+    original = DubHook.get_connection
+    monkeypatch.setattr(DubHook, "get_connection", staticmethod(lambda conn_id: looked_up.append(conn_id) or original(conn_id)))
+    hook = DubHook()
+    for _ in range(3):
+        hook.get_customer("cus_1LABA")
+    assert looked_up == ["dub_default"]
+
+
+def test_rows_are_taken_as_they_are_needed(connected) -> None:
+    taken = 0
+
+    def rows():
+        nonlocal taken
+        for taken in range(1, 10_001):
+            yield {"id": f"cus_{taken}", "name": "n"}
+
+    results = DubHook().update_customers(rows(), max_workers=2)
+    assert next(results).outcome is Outcome.FAILED
+    assert taken < 200
+    results.close()
+    assert threading.active_count() < 20
+
+
+def test_results_come_in_input_order(connected) -> None:
+    rows = [{"id": f"cus_{n}", "name": "n"} for n in range(100)]
+    assert [result.row for result in DubHook().update_customers(rows)] == list(range(100))
+
+
+def test_on_duplicate_last_needs_rows_that_can_be_read_twice(connected) -> None:
+    with pytest.raises(ValueError, match="on_duplicate"):
+        list(DubHook().update_customers(iter([{"id": "cus_1"}]), on_duplicate="last"))
+
+
+def test_a_twin_in_another_case_is_looked_up_wherever_it_stands(connected) -> None:
+    rows = [{"id": f"cus_{n}"} for n in range(50)] + [
+        {"id": "ext_user_1", "name": "right"},
+        {"id": "ext_USER_1", "name": "wrong"},
+    ]
+    *_, right, wrong = DubHook().update_customers(rows)
+    assert right.outcome is Outcome.UPDATED
+    assert (wrong.outcome, wrong.code) == (Outcome.FAILED, "wrong_customer")
+    assert next(c for c in connected.customers if c["id"] == "cus_1LABA")["name"] == "right"
+
+
+def test_an_unknown_extra_is_named(dub, connect, logged) -> None:
+    connect(dub.url, time_out="SECRET-VALUE")
+    DubHook().get_customer("cus_1LABA")
+    assert "time_out" in logged()
+    assert "SECRET-VALUE" not in logged()

@@ -1,0 +1,284 @@
+"""The operator against the local Dub: every row in one outcome, the policies, and what a task returns and raises."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.exceptions import (
+    DubCustomersNotUpdatedError,
+    DubCustomersRefusedError,
+    DubSyncImpossibleError,
+)
+from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from tests.conftest import stored
+
+OUTCOMES = ["updated", "unchanged", "missing", "superseded", "would_update", "rejected", "failed", "not_attempted"]
+
+
+class TaskInstance:
+    """Takes what the operator pushes."""
+
+    def __init__(self) -> None:
+        self.xcoms: dict[str, object] = {}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        json.dumps(value)
+        self.xcoms[key] = value
+
+
+def run(customers, *, fails=None, **options):
+    """Execute the operator; return its result and its summary."""
+    task_instance = TaskInstance()
+    operator = DubUpdateCustomersOperator(task_id="update", customers=customers, **options)
+    if fails:
+        with pytest.raises(fails) as failure:
+            operator.execute({"ti": task_instance})
+        result = str(failure.value)
+    else:
+        result = operator.execute({"ti": task_instance})
+    summary = task_instance.xcoms["summary"]
+    assert sum(summary[outcome] for outcome in OUTCOMES) == summary["total"]
+    return result, summary
+
+
+def patches(dub: DubEmulator) -> list[str]:
+    return [request["path"] for request in dub.requests if request["method"] == "PATCH"]
+
+
+def test_the_updated_customers_come_back_in_input_order(connected) -> None:
+    rows = pd.DataFrame({"external_id": ["user_2", "user_1"], "name": ["Robert", "Alicia"], "note": ["x", "y"]})
+    records, summary = run(rows, external_id_column="external_id")
+    assert [(record["id"], record["name"]) for record in records] == [("cus_1LABB", "Robert"), ("cus_1LABA", "Alicia")]
+    assert summary["updated"] == summary["total"] == 2
+    assert stored(connected, id="cus_1LABA")["name"] == "Alicia"
+
+
+@pytest.mark.parametrize("customers", [[], (), pd.DataFrame(), pd.DataFrame({"id": []})], ids=repr)
+def test_no_rows_are_a_success_that_sends_nothing(connected, customers, logged) -> None:
+    records, summary = run(customers)
+    assert records == []
+    assert summary["total"] == 0
+    assert connected.requests == []
+    assert "nothing to do" in logged()
+
+
+def test_one_mapping_is_one_row(connected) -> None:
+    records, _ = run({"id": "cus_1LABA", "country": "de"})
+    assert records[0]["country"] == "DE"
+
+
+def test_no_input_at_all_says_what_to_give(connected) -> None:
+    with pytest.raises(TypeError, match="DataFrame"):
+        run(None)
+
+
+def test_a_row_with_nothing_to_send_is_unchanged_and_costs_nothing(connected) -> None:
+    records, summary = run([{"id": "cus_1LABA", "name": None}, {"id": "cus_1LABB"}])
+    assert records == []
+    assert summary["unchanged"] == 2
+    assert connected.requests == []
+
+
+def test_one_bad_row_does_not_stop_the_others(connected) -> None:
+    rows = [
+        {"id": "cus_1LABA", "email": "nonsense-é"},
+        {"id": "cus_missing", "name": "n"},
+        {"id": "cus_1LABB", "stripeCustomerId": "cus_StripeA"},
+        {"id": "ext_user_2", "name": "Robert"},
+    ]
+    message, summary = run(rows, fails=DubCustomersRefusedError)
+    assert (summary["rejected"], summary["failed"], summary["updated"]) == (1, 2, 1)
+    assert [(told["row"], told["key"], told["code"]) for told in summary["failures"]] == [
+        (0, "cus_1LABA", "rejected"),
+        (1, "cus_missing", "not_found"),
+        (2, "cus_1LABB", "conflict"),
+    ]
+    assert summary["failures"][0]["field"] == "email"
+    assert "cus_missing" in message
+    assert "nonsense" not in message + json.dumps(summary)
+    assert stored(connected, id="cus_1LABB")["name"] == "Robert"
+
+
+def test_a_missing_customer_may_be_skipped(connected) -> None:
+    records, summary = run([{"id": "cus_missing", "name": "n"}], on_missing="skip")
+    assert records == []
+    assert (summary["missing"], summary["failed"]) == (1, 0)
+
+
+def test_later_rows_for_a_customer_are_rejected(connected) -> None:
+    rows = [{"id": "cus_1LABA", "name": "first"}, {"id": "cus_1LABA", "name": "second"}]
+    message, summary = run(rows, fails=DubCustomersRefusedError)
+    assert (summary["updated"], summary["rejected"]) == (1, 1)
+    assert "row 0 names the same customer" in message
+    assert stored(connected, id="cus_1LABA")["name"] == "first"
+
+
+def test_the_last_row_for_a_customer_may_win(connected) -> None:
+    rows = [{"id": "cus_1LABA", "name": "first"}, {"id": "cus_1LABA", "name": "second"}]
+    records, summary = run(rows, on_duplicate="last")
+    assert (summary["updated"], summary["superseded"]) == (1, 1)
+    assert [record["name"] for record in records] == ["second"]
+    assert len(patches(connected)) == 1
+
+
+@pytest.mark.parametrize(
+    ("max_failures", "fails"), [(0, True), (1, True), (2, False), (0.4, True), (0.5, False), (1.0, False)]
+)
+def test_the_task_fails_if_more_rows_failed_than_allowed(connected, max_failures, fails) -> None:
+    rows = [{"id": key, "name": "n"} for key in ("cus_1LABA", "cus_1LABB", "cus_m1", "cus_m2")]
+    run(rows, max_failures=max_failures, fails=AirflowException if fails else None)
+
+
+@pytest.mark.parametrize("max_failures", [-1, 1.5, True, "1", float("nan")])
+def test_an_impossible_number_of_failures_is_a_value_error(connected, max_failures) -> None:
+    with pytest.raises(ValueError, match="max_failures"):
+        DubUpdateCustomersOperator(task_id="t", customers=[], max_failures=max_failures).execute({"ti": TaskInstance()})
+
+
+@pytest.mark.parametrize(
+    "options", [{"on_missing": "ignore"}, {"on_duplicate": "first"}, {"max_workers": 0}, {"max_workers": 65}]
+)
+def test_an_impossible_policy_is_a_value_error(connected, options) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        DubUpdateCustomersOperator(task_id="t", customers=[], **options).execute({"ti": TaskInstance()})
+
+
+@pytest.mark.parametrize("key", ["dub_nope", "dub_FREEKEY", "dub_VIEWERKEY", "dub_NOMEMBERKEY", "dub_EXPIREDKEY"])
+def test_what_hits_every_row_ends_the_task_at_once_and_for_good(dub, connect, key) -> None:
+    connect(dub.url, key)
+    rows = [{"id": f"cus_{n}", "name": "n"} for n in range(500)]
+    message, summary = run(rows, fails=DubSyncImpossibleError)
+    assert issubclass(DubSyncImpossibleError, AirflowFailException)
+    assert "dub_default" in message
+    assert key not in message + json.dumps(summary)
+    assert len(dub.requests) <= 16
+    assert summary["failed"] + summary["not_attempted"] == 500
+
+
+def test_another_web_server_ends_the_task_at_once(dub, connect) -> None:
+    connect(f"{dub.url}/not/the/api")
+    message, summary = run([{"id": f"cus_{n}", "name": "n"} for n in range(100)], fails=DubSyncImpossibleError)
+    assert "https://api.dub.co" in message
+    assert summary["not_attempted"] >= 80
+
+
+def test_a_connection_without_a_key_fails_for_good(dub, connect) -> None:
+    connect(dub.url, "")
+    message, _ = run([{"id": "cus_1LABA", "name": "n"}], fails=DubSyncImpossibleError)
+    assert "has no API key" in message
+
+
+def test_transient_failures_leave_the_task_to_airflows_retries(connect) -> None:
+    with DubEmulator(faults=["error=1.0"]) as broken:
+        connect(broken.url, max_retries=0)
+        message, summary = run([{"id": "cus_1LABA", "name": "n"}], fails=DubCustomersNotUpdatedError)
+    assert not issubclass(DubCustomersNotUpdatedError, AirflowFailException)
+    assert summary["failures"][0]["code"] == "server_error"
+
+
+def test_a_field_that_dub_drops_is_counted_and_logged_once(connect, logged) -> None:
+    with DubEmulator(ignore_fields=["country"]) as older:
+        connect(older.url)
+        _, summary = run([{"id": "cus_1LABA", "country": "DE"}, {"id": "cus_1LABB", "country": "DE"}])
+    assert summary["accepted_but_not_applied"] == {"country": 2}
+    assert summary["updated"] == 2
+    assert logged().count("did not apply") == 1
+
+
+def test_a_dry_run_sends_nothing_and_tells_what_it_would(dub, connect) -> None:
+    connect(dub.url, None)
+    rows = [{"id": "cus_1LABA", "name": "n"}, {"id": "cus_1LABB", "email": "bad"}, {"id": "cus_1LABD"}]
+    _, summary = run(rows, dry_run=True, fails=DubCustomersRefusedError)
+    assert (summary["would_update"], summary["rejected"], summary["unchanged"]) == (1, 1, 1)
+    assert summary["fields"] == {"name": 1}
+    assert dub.requests == []
+
+
+def test_expanded_fields_come_when_asked_for(connected) -> None:
+    records, _ = run([{"id": "cus_1LABA", "name": "n"}], include_expanded_fields=True)
+    assert records[0]["link"]["id"] == "link_LAB1"
+
+
+def test_null_policy_clear_empties_the_field(connected) -> None:
+    run([{"id": "cus_1LABA", "email": None}], null_policy={"email": "clear"})
+    assert stored(connected, id="cus_1LABA")["email"] is None
+
+
+def test_rejected_rows_are_written_whole_and_can_be_sent_again(connected, tmp_path) -> None:
+    path = tmp_path / "new" / "rejected.jsonl"
+    rows = pd.DataFrame(
+        {
+            "id": ["cus_1LABA", "cus_missing", "cus_1LABB"],
+            "name": ["Alicia", "n", "Robert"],
+            "email": ["bad", None, "bob@example.org"],
+            "since": pd.to_datetime(["2026-01-01", "2026-01-02", None]),
+            "score": [1, 2, 3],
+        }
+    )
+    run(rows, on_missing="skip", max_failures=1, rejected_path=f"file://{path}")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["dub_row"], line["id"], line["score"], line["dub_outcome"], line["dub_code"]) for line in lines] == [
+        (0, "cus_1LABA", 1, "rejected", "rejected"),
+        (1, "cus_missing", 2, "missing", "not_found"),
+    ]
+    assert lines[0]["since"] == "2026-01-01T00:00:00"
+    assert lines[1]["email"] is None
+    again = [{**line, "email": "alicia@example.org"} for line in lines]
+    _, summary = run(again, on_missing="skip")
+    assert (summary["updated"], summary["missing"]) == (1, 1)
+
+
+def test_the_file_of_rejected_rows_is_emptied_by_a_clean_run(connected, tmp_path) -> None:
+    path = tmp_path / "rejected.jsonl"
+    path.write_text("old\n")
+    run([{"id": "cus_1LABA", "name": "n"}], rejected_path=str(path))
+    assert path.read_text() == ""
+
+
+@pytest.mark.parametrize("cell", ["\ud800", [[]], {"a": {1, 2}}, float("inf"), {(1, 2): 3}])
+def test_any_cell_can_be_written_to_the_rejected_rows(connected, tmp_path, cell) -> None:
+    path = tmp_path / "rejected.jsonl"
+    run([{"id": "cus_missing", "name": "n", "other": cell}], on_missing="skip", rejected_path=str(path))
+    assert json.loads(path.read_text())["id"] == "cus_missing"
+
+
+def test_records_may_go_to_a_file_instead_of_xcom(connected, tmp_path) -> None:
+    path = tmp_path / "records.jsonl"
+    uri, _ = run([{"id": "cus_1LABA", "name": "Alicia"}], records_path=f"file://{path}")
+    assert uri == f"file://{path}"
+    assert json.loads(path.read_text())["name"] == "Alicia"
+
+
+def test_after_on_kill_the_remaining_rows_are_not_attempted(connected) -> None:
+    operator = DubUpdateCustomersOperator(task_id="update", customers=[{"id": "cus_1LABA", "name": "n"}])
+    operator.on_kill()
+    task_instance = TaskInstance()
+    with pytest.raises(DubCustomersNotUpdatedError):
+        operator.execute({"ti": task_instance})
+    assert task_instance.xcoms["summary"]["not_attempted"] == 1
+    assert connected.requests == []
+
+
+def test_neither_values_nor_the_key_are_logged(connected, logged) -> None:
+    planted = {
+        "name": "PLANTED-name",
+        "email": "planted@example.com",
+        "country": "de",
+        "stripe_customer_id": "PLANTED-id",
+    }
+    rows = [
+        {"id": "cus_1LABA", **planted},
+        {"id": "cus_missing", **planted},
+        {"id": "cus_1LABB", **planted},
+        {"id": "cus_1LABD", **planted, "email": "PLANTED bad"},
+    ]
+    message, summary = run(rows, fails=AirflowException)
+    told = logged() + message + json.dumps(summary)
+    assert "PLANTED" not in told
+    assert "planted@" not in told
+    assert "dub_TESTKEY" not in told

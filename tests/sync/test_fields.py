@@ -1,0 +1,51 @@
+"""What Dub answers is compared with what was sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_dub.sync.fields import not_applied
+
+ANSWER = {
+    "id": "cus_1",
+    "name": "Ada",
+    "email": "a@b.co",
+    "avatar": "https://dubassets.com/x",
+    "externalId": "u",
+    "stripeCustomerId": None,
+    "country": "US",
+    "subscriptionCanceledAt": "2026-03-01T12:00:00.123Z",
+}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"name": "Ada", "email": "a@b.co", "externalId": "u", "stripeCustomerId": None, "country": "US"},
+        {"avatar": "https://elsewhere.test/a.png"},
+        {"avatar": None},
+        {"name": None},
+        {"name": ""},
+        {"subscriptionCanceledAt": "2026-03-01T12:00:00.123Z"},
+        {"subscriptionCanceledAt": "2026-03-01T12:00:00.123999Z"},
+    ],
+)
+def test_what_was_applied_or_cannot_be_compared_is_no_finding(sent) -> None:
+    assert not_applied(sent, ANSWER) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        ({"country": "DE", "name": "Ada"}, ["country"]),
+        ({"email": "A@b.co"}, ["email"]),
+        ({"subscriptionCanceledAt": None}, ["subscriptionCanceledAt"]),
+        ({"subscriptionCanceledAt": "2026-03-02T12:00:00.123Z"}, ["subscriptionCanceledAt"]),
+    ],
+)
+def test_what_was_accepted_but_not_applied_is_found(sent, found) -> None:
+    assert not_applied(sent, ANSWER) == found
+
+
+def test_a_field_that_the_answer_lacks_was_not_applied() -> None:
+    assert not_applied({"subscriptionCanceledAt": None}, {"id": "cus_1"}) == ["subscriptionCanceledAt"]

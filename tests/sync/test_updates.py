@@ -1,0 +1,218 @@
+"""Rows of every kind become the same updates."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_dub.sync.rows import rows_of
+from airflow_provider_dub.sync.updates import CustomerUpdate, RejectedRow, UpdateReader
+
+
+def read(customers, **options) -> list[CustomerUpdate | RejectedRow]:
+    return list(UpdateReader(rows_of(customers), **options))
+
+
+ROWS = [{"id": "cus_1", "name": "Ada"}, {"id": "ext_2", "name": None}]
+
+
+@pytest.mark.parametrize(
+    "customers",
+    [
+        ROWS,
+        tuple(ROWS),
+        iter(ROWS),
+        pd.DataFrame(ROWS),
+        pd.DataFrame(ROWS, dtype=object),
+        pd.DataFrame(ROWS).astype("string"),
+        pd.DataFrame(ROWS).convert_dtypes(dtype_backend="pyarrow"),
+    ],
+    ids=["list", "tuple", "iterator", "frame", "object", "nullable", "arrow"],
+)
+def test_every_kind_of_input_reads_the_same(customers) -> None:
+    assert read(customers) == [
+        CustomerUpdate(0, "cus_1", "cus_1", {"name": "Ada"}),
+        CustomerUpdate(1, "ext_2", "ext_2", {}),
+    ]
+
+
+def test_one_mapping_is_one_row() -> None:
+    assert read({"id": "cus_1", "name": "Ada"}) == [CustomerUpdate(0, "cus_1", "cus_1", {"name": "Ada"})]
+
+
+@pytest.mark.parametrize("customers", [None, "cus_1", b"x", 7, {1, 2}])
+def test_anything_else_is_no_input(customers) -> None:
+    with pytest.raises(TypeError, match="DataFrame, a list"):
+        read(customers)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int64", "Int64", "int64[pyarrow]", "float64", "Float64", "double[pyarrow]", "object", "int32", "uint64"]
+)
+def test_numeric_external_ids_become_text_whatever_the_dtype(dtype: str) -> None:
+    frame = pd.DataFrame({"customer": pd.Series([1, 2], dtype=dtype), "name": ["a", "b"]})
+    assert [update.customer_id for update in read(frame, external_id_column="customer")] == ["ext_1", "ext_2"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "Float64", "double[pyarrow]"])
+def test_an_id_that_a_null_made_inexact_is_rejected(dtype: str) -> None:
+    frame = pd.DataFrame({"customer": pd.Series([float(2**53 + 2), None], dtype=dtype), "name": ["a", "b"]})
+    large, missing = read(frame, external_id_column="customer")
+    assert isinstance(large, RejectedRow)
+    assert "float too large" in large.reason
+    assert isinstance(missing, RejectedRow)
+    assert "missing" in missing.reason
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32", "float[pyarrow]"])
+def test_a_narrow_float_id_is_rejected_where_it_is_inexact(dtype: str) -> None:
+    frame = pd.DataFrame({"customer": pd.Series([2.0**24, 2.0**24 + 2], dtype=dtype), "name": ["a", "b"]})
+    exact, inexact = read(frame, external_id_column="customer")
+    assert isinstance(exact, CustomerUpdate)
+    assert isinstance(inexact, RejectedRow)
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[ns]", "datetime64[ns, UTC]", "timestamp[us][pyarrow]", "object"])
+def test_dates_are_read_from_every_dtype(dtype: str) -> None:
+    moments = (
+        pd.Series([pd.Timestamp("2026-03-01"), None]).astype(dtype)
+        if dtype != "datetime64[ns, UTC]"
+        else (pd.Series([pd.Timestamp("2026-03-01", tz="UTC"), None]))
+    )
+    frame = pd.DataFrame({"id": ["cus_1", "cus_2"], "subscription_canceled_at": moments})
+    first, second = read(frame)
+    assert first.fields == {"subscriptionCanceledAt": "2026-03-01T00:00:00.000Z"}
+    assert second.fields == {}
+
+
+def test_categories_decimals_and_dates_are_read() -> None:
+    frame = pd.DataFrame(
+        {
+            "key": [decimal.Decimal(1)],
+            "country": pd.Categorical(["us"]),
+            "subscriptionCanceledAt": [dt.date(2026, 3, 1)],
+        }
+    )
+    (update,) = read(frame, external_id_column="key")
+    assert update.customer_id == "ext_1"
+    assert update.fields == {"country": "US", "subscriptionCanceledAt": "2026-03-01T00:00:00.000Z"}
+
+
+def test_columns_in_snake_case_and_camel_case_are_fields_and_others_are_named() -> None:
+    reader = UpdateReader(rows_of([{"id": "cus_1", "stripe_customer_id": "s", "externalId": "e", "ltv": 3}]))
+    assert next(iter(reader)).fields == {"stripeCustomerId": "s", "externalId": "e"}
+    assert reader.ignored_columns == ["ltv"]
+
+
+def test_the_column_of_the_ids_is_not_sent() -> None:
+    (update,) = read([{"external_id": "u", "name": "n"}], external_id_column="external_id")
+    assert update == CustomerUpdate(0, "u", "ext_u", {"name": "n"})
+
+
+def test_only_named_columns_are_sent() -> None:
+    (update,) = read([{"id": "cus_1", "name": "n", "mail": "a@b.co"}], columns={"mail": "email"})
+    assert update.fields == {"email": "a@b.co"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": {"mail": "e-mail"}}, "no Dub field"),
+        ({"columns": {"nothing": "name"}}, 'no column "nothing"'),
+        ({"columns": {"name": "name", "mail": "name"}}, "both mean"),
+        ({"id_column": "key"}, 'no column "key"'),
+        ({"external_id_column": "key"}, 'no column "key"'),
+        ({"null_policy": "keep"}, "neither"),
+        ({"null_policy": {"name": "keep"}}, "neither"),
+        ({"null_policy": {"nom": "clear"}}, "no Dub field"),
+        ({"null_policy": {"country": "clear"}}, "cannot clear country"),
+        ({"null_policy": {"external_id": "clear"}}, "cannot clear externalId"),
+        ({"null_policy": "clear"}, "cannot clear country"),
+    ],
+)
+def test_an_impossible_option_is_a_value_error(options, message: str) -> None:
+    rows = [{"id": "cus_1", "name": "n", "mail": "a@b.co", "country": "US"}]
+    with pytest.raises(ValueError, match=message):
+        read(rows, **options)
+
+
+def test_two_columns_for_one_field_are_a_value_error() -> None:
+    with pytest.raises(ValueError, match="both mean"):
+        read([{"id": "cus_1", "externalId": "a", "external_id": "b"}])
+
+
+def test_two_cells_for_one_field_in_a_streamed_row_reject_it() -> None:
+    (rejected,) = read(iter([{"id": "cus_1", "externalId": "a", "external_id": "b"}]))
+    assert isinstance(rejected, RejectedRow)
+    assert "twice" in rejected.reason
+
+
+def test_two_columns_of_one_name_are_a_value_error() -> None:
+    frame = pd.DataFrame([["cus_1", "a", "b"]], columns=["id", "name", "name"])
+    with pytest.raises(ValueError, match="2 columns"):
+        read(frame)
+
+
+def test_null_policy_clears_where_it_says_so() -> None:
+    rows = [{"id": "cus_1", "name": None, "email": None}]
+    assert read(rows)[0].fields == {}
+    assert read(rows, null_policy="clear")[0].fields == {"name": None, "email": None}
+    assert read(rows, null_policy={"name": "clear"})[0].fields == {"name": None}
+
+
+def test_a_row_that_lacks_the_column_clears_nothing() -> None:
+    first, second = read([{"id": "cus_1", "name": None}, {"id": "cus_2"}], null_policy="clear")
+    assert first.fields == {"name": None}
+    assert second.fields == {}
+
+
+@pytest.mark.parametrize("rows", [[], (), pd.DataFrame(), pd.DataFrame({"id": [], "name": []}), iter([])])
+def test_no_rows_are_no_updates(rows) -> None:
+    assert read(rows) == []
+
+
+@pytest.mark.parametrize("key", ["user_1", "", ".", "..", "count", "CUS_1", "../x"])
+def test_what_is_no_dub_id_is_rejected_with_the_way_out(key: str) -> None:
+    (rejected,) = read([{"id": key, "name": "n"}])
+    assert isinstance(rejected, RejectedRow)
+    assert "external_id_column" in rejected.reason
+
+
+def test_a_row_that_is_no_mapping_is_rejected_alone() -> None:
+    good, bad = read([{"id": "cus_1", "name": "n"}, ["cus_2", "n"]])
+    assert isinstance(good, CustomerUpdate)
+    assert isinstance(bad, RejectedRow)
+
+
+@given(
+    secret=st.text(min_size=12).filter(lambda text: not text.isascii()),
+    field=st.sampled_from(["email", "avatar", "country"]),
+)
+def test_a_rejection_never_holds_the_value(secret: str, field: str) -> None:
+    (result,) = read([{"id": "cus_1", field: secret}])
+    if isinstance(result, RejectedRow):
+        assert secret not in str(result)
+        assert (result.row, result.key, result.field) == (0, "cus_1", field)
+
+
+cells = st.one_of(
+    st.none(), st.text(), st.integers(), st.floats(), st.booleans(), st.dates(), st.lists(st.integers(), max_size=2)
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["id", "name", "email", "externalId", "country", "x"]), cells)))
+def test_every_row_of_any_mappings_is_an_update_or_a_rejection(rows) -> None:
+    if any("id" in row for row in rows) or not rows:
+        results = read(rows)
+        assert [result.row for result in results] == list(range(len(rows)))
+
+
+def test_a_frame_is_read_in_order_across_chunks() -> None:
+    frame = pd.DataFrame({"key": np.arange(10_000), "name": "n"})
+    assert [update.key for update in read(frame, external_id_column="key")] == [str(n) for n in range(10_000)]
