@@ -35,6 +35,7 @@ from airflow_provider_dub.api.customers import UPDATABLE_FIELDS
 _FIELD = "|".join(UPDATABLE_FIELDS)
 #: ``<zod code>: <field>: <message>``, the form of Dub's validation errors.
 _VALIDATION = re.compile(rf"(invalid_type|invalid_format|invalid_value|too_big|too_small): (?:({_FIELD}): )?")
+_LISTING = re.compile(r"Page is too big|Invalid cursor|You cannot use both ")
 _TOO_LONG = re.compile(rf"too long for the column's type\. Column: ({_FIELD})\b")
 
 
@@ -283,6 +284,8 @@ def _unprocessable(status: int, message: str) -> DubApiError:
             f'Dub refused the field "{match[2]}" ({match[1]}).' if match[2] else f"Dub refused the body ({match[1]})."
         )
         return DubInvalidRequestError(what, status=status, answer=message)
+    if _LISTING.match(message):
+        return DubInvalidRequestError("Dub refused the page or cursor of the list.", status=status, answer=message)
     if match := _TOO_LONG.search(message):
         return DubInvalidRequestError(
             f'The value of "{match[1]}" is longer than Dub stores (191 characters).', status=status, answer=message

@@ -110,7 +110,7 @@ class Transport:
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_deserves_a_repeat),
             stop=tenacity.stop_after_attempt(max_retries + 1),
-            wait=tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5),
+            wait=tenacity.wait_exponential(multiplier=0.5, exp_base=3, max=15) + tenacity.wait_random(0, 0.5),
             sleep=self._sleep,
             reraise=True,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, Stats
 
 from airflow_provider_dub.api.errors import DubConfigurationError
 from airflow_provider_dub.exceptions import (
@@ -20,6 +20,7 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.hooks.dub import MAX_WORKERS, DubHook
 from airflow_provider_dub.operators.hidden_rows import HiddenRows, hide_rows
 from airflow_provider_dub.operators.json_lines import JsonLinesFile
+from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.report import NOT_APPLIED, Outcome, Report, rejected_line
 from airflow_provider_dub.sync.rows import rows_of
 
@@ -161,12 +162,15 @@ class DubUpdateCustomersOperator(BaseOperator):
             dry_run=self.only_validate,
             max_workers=self.max_workers,
         )
+        progress = Progress(len(rows) if isinstance(rows, Sized) else None, self.max_workers)
         with ExitStack() as files:
             rejected = files.enter_context(JsonLinesFile(self.rejected_path)) if self.rejected_path else None
             records = files.enter_context(JsonLinesFile(self.records_path)) if self.records_path else None
             updated: list[Customer] = []
             for result in results:
                 report.add(result)
+                if line := progress.line(report.total, self.hook.traffic):
+                    self.log.info("%s", line)
                 if rejected and result.outcome in NOT_APPLIED:
                     rejected.write(rejected_line(result, rows.whole(result.row)))
                 if result.record is not None:
@@ -195,6 +199,8 @@ class DubUpdateCustomersOperator(BaseOperator):
             "seconds_waited_for_rate_limit": round(traffic.seconds_waited, 3),
         }
         context["ti"].xcom_push(key="summary", value=summary)
+        for outcome, count in report.counts.items():
+            Stats.incr(f"dub.customers.{outcome}", count)
         self.log.info("Dub customers: %s; %s requests.", report.in_words(), traffic.requests_sent)
         for name, count in report.ignored_fields.items():
             self.log.warning(
@@ -216,7 +222,7 @@ class DubUpdateCustomersOperator(BaseOperator):
             return
         first = " ".join(_in_words(failure) for failure in report.failures[:_FAILURES_IN_MESSAGE])
         more = " More in the XCom `summary`." if report.failed > _FAILURES_IN_MESSAGE else ""
-        message = f"{report.in_words()}; max_failures={self.max_failures}. {first}{more}"
+        message = f"{report.in_words()}; max_failures={self.max_failures}, connection {self.dub_conn_id}. {first}{more}"
         raise (DubCustomersNotUpdatedError if report.transient else DubCustomersRefusedError)(message)
 
 

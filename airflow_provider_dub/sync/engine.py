@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from concurrent.futures import Future, wait
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubError
 from airflow_provider_dub.api.transport import DubStoppedError
@@ -14,6 +16,7 @@ from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
 from airflow_provider_dub.sync.fields import not_applied
 from airflow_provider_dub.sync.report import Outcome, RowResult
 from airflow_provider_dub.sync.updates import CustomerUpdate, RejectedRow, UpdateReader
+from airflow_provider_dub.sync.workers import Workers
 
 if TYPE_CHECKING:
     from airflow_provider_dub.api.customers import Customer
@@ -23,6 +26,19 @@ OnMissing: TypeAlias = Literal["fail", "skip"]
 
 #: Rows that may be ahead of the oldest unfinished one, for each worker: one slow row does not hold up the others.
 _AHEAD = 32
+#: Rows that in a row exhaust their retries before the run ends; at least one for each worker.
+_BREAK_AFTER = 5
+#: Seconds between two looks at whether the run was stopped, and seconds that requests then have to finish. Airflow
+#: kills a task about five seconds after it has told it to stop.
+_GLANCE = 0.25
+_GRACE = 2.0
+
+
+class Sent(NamedTuple):
+    """An update that a worker has, or will have."""
+
+    update: CustomerUpdate
+    future: Future[RowResult]
 
 
 class Engine:
@@ -53,28 +69,35 @@ class Engine:
         self._on_duplicate = on_duplicate
         self._dry_run = dry_run
         self._stopped = stopped
+        self._exhausted = 0
+        self._give_up_at: float | None = None
+        self._interruption: BaseException | None = None
 
     def run(self, updates: UpdateReader) -> Iterator[RowResult]:
         """Apply updates while the results are consumed.
 
+        An interruption of the waiting thread (Ctrl-C, Airflow's time-out of the task) ends the run like ``stopped``:
+        every row is still reported, and then it is raised.
+
         :param updates: What each row asks for, in order; taken as they are needed.
         """
         duplicates = self._duplicates(updates)
-        waiting: deque[RowResult | Future[RowResult]] = deque()
-        pool = ThreadPoolExecutor(self._max_workers, thread_name_prefix="dub")
+        waiting: deque[RowResult | Sent] = deque()
+        workers: Workers[RowResult] = Workers(self._max_workers)
         try:
             for update in updates:
-                settled = self._settled(update, duplicates)
-                waiting.append(settled or pool.submit(self._apply, update, duplicates))  # type: ignore[arg-type]
+                waiting.append(self._settled(update, duplicates) or self._sent(update, duplicates, workers))
                 if len(waiting) >= self._max_workers * _AHEAD:
-                    yield _result(waiting.popleft())
+                    yield self._result(waiting.popleft())
             while waiting:
-                yield _result(waiting.popleft())
+                yield self._result(waiting.popleft())
         except BaseException:
             self._stopped.set()
             raise
         finally:
-            pool.shutdown(cancel_futures=True)
+            workers.close()
+        if self._interruption:
+            raise self._interruption
 
     def _duplicates(self, updates: UpdateReader) -> Duplicates:
         if updates.rereadable:
@@ -82,6 +105,30 @@ class Engine:
         if self._on_duplicate == "last":
             raise ValueError('on_duplicate="last" needs rows that can be read twice: a DataFrame or a list.')
         return SeenSoFar()
+
+    def _sent(self, update: CustomerUpdate | RejectedRow, duplicates: Duplicates, workers: Workers[RowResult]) -> Sent:
+        assert isinstance(update, CustomerUpdate)  # noqa: S101 - a rejected row is settled
+        return Sent(update, workers.submit(partial(self._apply, update, duplicates)))
+
+    def _result(self, entry: RowResult | Sent) -> RowResult:
+        """Return the outcome of a row, waiting for it if need be, but not for long once the run was stopped."""
+        if isinstance(entry, RowResult):
+            return entry
+        while not entry.future.done() and not self._out_of_patience():
+            try:
+                wait([entry.future], timeout=_GLANCE)
+            except BaseException as interruption:
+                self._interruption = interruption
+                self._stopped.set()
+        if entry.future.done():
+            return entry.future.result()
+        return _not_attempted(entry.update) if entry.future.cancel() else _failed(entry.update, DubStoppedError())
+
+    def _out_of_patience(self) -> bool:
+        if not self._stopped.is_set():
+            return False
+        self._give_up_at = self._give_up_at or time.monotonic() + _GRACE
+        return time.monotonic() > self._give_up_at
 
     def _settled(self, update: CustomerUpdate | RejectedRow, duplicates: Duplicates) -> RowResult | None:
         """Return the outcome of a row for which nothing needs to be sent."""
@@ -106,12 +153,14 @@ class Engine:
         except DubStoppedError as stop:
             return _failed(update, stop) if stop.sent_before else _not_attempted(update)
         except DubCustomerNotFoundError as error:
+            self._exhausted = 0
             outcome = Outcome.MISSING if self._on_missing == "skip" else Outcome.FAILED
             return _failed(update, error, outcome)
         except DubError as error:
-            if error.hits_every_row:
+            if error.hits_every_row or self._breaks(error):
                 self._stopped.set()
             return _failed(update, error)
+        self._exhausted = 0
         return RowResult(
             update.row,
             update.key,
@@ -121,9 +170,10 @@ class Engine:
             ignored_fields=tuple(not_applied(update.fields, customer)),
         )
 
-
-def _result(entry: RowResult | Future[RowResult]) -> RowResult:
-    return entry if isinstance(entry, RowResult) else entry.result()
+    def _breaks(self, error: DubError) -> bool:
+        """Tell whether so many rows in a row exhausted their retries that the next ones would only do the same."""
+        self._exhausted = self._exhausted + 1 if error.transient else 0
+        return self._exhausted >= max(_BREAK_AFTER, self._max_workers)
 
 
 def _rejected(row: RejectedRow) -> RowResult:

@@ -1,0 +1,121 @@
+"""Recorded answers become typed errors, and no answer of any kind gets a value into a message."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_dub.api import errors
+
+RECORDINGS = [
+    json.loads(line)
+    for line in (Path(__file__).parent.parent / "recordings" / "vectors.jsonl").read_text().splitlines()
+]
+EXPECTED = {
+    "patch.name.number": errors.DubInvalidRequestError,
+    "patch.name.len192": errors.DubInvalidRequestError,
+    "patch.email.invalid": errors.DubInvalidRequestError,
+    "patch.body.array": errors.DubInvalidRequestError,
+    "patch.body.invalid_json": errors.DubInvalidRequestError,
+    "patch.externalId.conflict_same_ws": errors.DubConflictError,
+    "patch.order.404_valid_body": errors.DubCustomerNotFoundError,
+    "401.missing_header": errors.DubUnauthorizedError,
+    "401.unknown_key": errors.DubUnauthorizedError,
+    "400.no_bearer": errors.DubUnauthorizedError,
+    "403.free_plan": errors.DubForbiddenError,
+    "role.viewer_patch_403": errors.DubForbiddenError,
+    "auth.user_not_member": errors.DubWorkspaceNotFoundError,
+    "auth.unknown_personal_no_ws": errors.DubWorkspaceNotFoundError,
+    "429.patch": errors.DubRateLimitError,
+}
+
+
+def recorded(name: str) -> errors.DubError:
+    (recording,) = [recording for recording in RECORDINGS if recording["name"] == name]
+    return errors.error_from_answer(recording["status"], json.dumps(recording["response_body"]).encode())
+
+
+@pytest.mark.parametrize(("name", "kind"), EXPECTED.items())
+def test_a_recorded_answer_becomes_its_error(name: str, kind: type[errors.DubError]) -> None:
+    assert type(recorded(name)) is kind
+
+
+def test_every_recorded_error_is_known_and_only_the_rate_limit_is_worth_a_repeat() -> None:
+    for recording in RECORDINGS:
+        if recording["status"] != 200:
+            error = recorded(recording["name"])
+            assert isinstance(error, errors.DubApiError)
+            assert error.transient == (recording["status"] == 429), recording["name"]
+
+
+def test_a_validation_error_names_the_field() -> None:
+    assert 'the field "email" (invalid_format)' in str(recorded("patch.email.invalid"))
+    assert '"name" is longer' in str(recorded("patch.name.len192"))
+
+
+def answer(message: object) -> bytes:
+    return json.dumps({"error": {"code": "unprocessable_entity", "message": message}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Deadlock found when trying to get lock; try restarting transaction", errors.DubServerError),
+        ("vttablet: rpc error: code = Unavailable", errors.DubServerError),
+        ('[\n  {\n    "code": "invalid_type"\n  }\n]', errors.DubAnswerNotBuiltError),
+        ("invalid_type: : Invalid input", errors.DubInvalidRequestError),
+        ("too_big: pageSize: Max page size is 100.", errors.DubInvalidRequestError),
+    ],
+)
+def test_a_422_is_told_apart_by_its_message(message: str, kind: type[errors.DubError]) -> None:
+    assert type(errors.error_from_answer(422, answer(message))) is kind
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
+def test_a_server_error_is_worth_a_repeat_whatever_its_body(status: int) -> None:
+    for body in (b"", b"<html>", answer("x")):
+        assert errors.error_from_answer(status, body).transient
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 404, 405, 418, 201, 204])
+def test_what_dub_does_not_answer_is_no_answer_of_dubs(status: int) -> None:
+    error = errors.error_from_answer(status, b"<html><body>Not here</body></html>")
+    assert type(error) is errors.DubUnreadableAnswerError
+    assert not error.transient
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.integers(100, 599), st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
+def test_any_answer_becomes_an_error(status: int, body: bytes) -> None:
+    assert isinstance(errors.error_from_answer(status, body), errors.DubError)
+
+
+SECRET = "Zaphod Beeblebrox zaphod@example.com"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        SECRET,
+        f"invalid_type: {SECRET}: x",
+        f"invalid_format: email: {SECRET}",
+        f"Deadlock on {SECRET}",
+        f"[{SECRET}",
+        f"Workspace {SECRET}",
+        f"Customer not found {SECRET}",
+        f"too long for the column's type. Column: {SECRET}",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 429, 500])
+def test_no_message_of_the_server_is_repeated(status: int, message: str) -> None:
+    error = errors.error_from_answer(status, answer(message))
+    assert "Zaphod" not in str(error) + repr(error)

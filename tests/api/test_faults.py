@@ -1,0 +1,53 @@
+"""Through broken networks and servers every row ends in exactly one outcome, and the outcome is true."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.sync.report import Outcome
+
+ROWS = 1000
+
+
+@pytest.fixture
+def no_back_off(monkeypatch):
+    """Let repeats follow at once, so that the test is about outcomes and not about time."""
+    import tenacity
+
+    monkeypatch.setattr(
+        "airflow_provider_dub.api.transport.tenacity.wait_exponential", lambda **_: tenacity.wait_none()
+    )
+    monkeypatch.setattr("airflow_provider_dub.api.transport.tenacity.wait_random", lambda *_: tenacity.wait_none())
+
+
+@pytest.mark.parametrize("seed", random.Random(20261122).sample(range(1000), 2))
+def test_every_row_has_one_true_outcome(connect, no_back_off, seed: int) -> None:
+    faults = [
+        "error=0.05",
+        "reset-before=0.01",
+        "reset-after=0.01",
+        "truncate=0.01",
+        "html-error=0.01",
+        "storm=0.1:0.5",
+    ]
+    customers = [{"id": f"cus_9{n:04}", "externalId": f"u{n}", "name": "before", "email": None} for n in range(ROWS)]
+    with DubEmulator(faults=faults, fault_seed=seed, requests_per_minute=1_000_000) as dub:
+        dub.reset(setup_customers=customers)
+        connect(dub.url)
+        results = list(
+            DubHook(max_retries=8).update_customers({"id": c["id"], "name": f"after {c['id']}"} for c in customers)
+        )
+        stored = {customer["id"]: customer["name"] for customer in dub.customers}
+        seen = Counter(request.get("fault") for request in dub.requests)
+    assert [result.row for result in results] == list(range(ROWS))
+    assert len(seen) > 5
+    for result in results:
+        assert result.outcome in (Outcome.UPDATED, Outcome.FAILED)
+        if result.outcome is Outcome.UPDATED:
+            assert stored[result.key] == f"after {result.key}" == result.record["name"]
+    assert sum(result.outcome is Outcome.UPDATED for result in results) == ROWS

@@ -1,0 +1,91 @@
+"""A task that is told to stop, runs out of time or meets a dead host still accounts for every row, and soon."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.exceptions import DubCustomersNotUpdatedError
+from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from tests.operators.test_update_customers import TaskInstance
+
+ROWS = [{"id": f"cus_{n}", "name": "n"} for n in range(2000)]
+
+
+@pytest.fixture(scope="module")
+def hanging_dub():
+    with DubEmulator(faults=["stall=1.0", "stall-seconds=60"]) as dub:
+        yield dub
+
+
+def interrupted(hanging_dub, tmp_path, interrupt, expected):
+    """Execute the operator, interrupt it after half a second; return its summary, rejected rows and duration."""
+    path = tmp_path / "rejected.jsonl"
+    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, rejected_path=str(path))
+    task_instance = TaskInstance()
+    interrupt(operator)
+    started = time.monotonic()
+    with pytest.raises(expected):
+        operator.execute({"ti": task_instance})
+    took = time.monotonic() - started
+    return task_instance.xcoms["summary"], [json.loads(line) for line in path.read_text().splitlines()], took
+
+
+def on_kill(operator) -> None:
+    threading.Timer(0.5, operator.on_kill).start()
+
+
+def time_out(operator) -> None:
+    def raise_it(signum, frame):
+        raise AirflowTaskTimeout("Timeout")
+
+    signal.signal(signal.SIGALRM, raise_it)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+
+
+def ctrl_c(operator) -> None:
+    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "expected"),
+    [
+        (on_kill, DubCustomersNotUpdatedError),
+        (time_out, AirflowTaskTimeout),
+        (ctrl_c, KeyboardInterrupt),
+    ],
+)
+def test_every_row_is_told_within_four_seconds(hanging_dub, connect, tmp_path, interrupt, expected) -> None:
+    connect(hanging_dub.url)
+    summary, rejected, took = interrupted(hanging_dub, tmp_path, interrupt, expected)
+    assert took < 4
+    assert summary["total"] == len(rejected) == len(ROWS)
+    assert summary["failed"] == 8
+    assert summary["not_attempted"] == len(ROWS) - 8
+    assert {line["dub_code"] for line in rejected} == {"stopped", "not_attempted"}
+
+
+def test_a_dead_host_ends_the_run_early_and_is_named(connect, monkeypatch) -> None:
+    with DubEmulator() as gone:
+        pass
+    connect(gone.url, max_retries=0)
+    task_instance = TaskInstance()
+    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS)
+    with pytest.raises(DubCustomersNotUpdatedError, match=rf"dub_default.*No answer from {gone.url}"):
+        operator.execute({"ti": task_instance})
+    summary = task_instance.xcoms["summary"]
+    assert summary["failed"] < 50
+    assert summary["failed"] + summary["not_attempted"] == len(ROWS)
+
+
+def test_failures_that_are_no_outage_do_not_end_the_run(connected) -> None:
+    task_instance = TaskInstance()
+    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:100], max_failures=1.0)
+    operator.execute({"ti": task_instance})
+    assert task_instance.xcoms["summary"]["failed"] == 100

@@ -1,0 +1,34 @@
+"""A long run tells how it goes, at most every ten seconds."""
+
+from __future__ import annotations
+
+from airflow_provider_dub.api.transport import Traffic
+from airflow_provider_dub.sync.progress import Progress
+
+
+def test_a_line_is_due_every_ten_seconds() -> None:
+    now = 100.0
+    progress = Progress(20_000, 8, clock=lambda: now)
+    told = []
+    for now in range(100, 131):
+        if line := progress.line((now - 100) * 20, Traffic(seconds_waited=(now - 100) * 4)):
+            told.append(line)
+    assert told == [
+        "200 of 20,000 (1%) rows, 20.0 rows/s, about 16 min 30 s left, 50% of the time waiting for the rate limit",
+        "400 of 20,000 (2%) rows, 20.0 rows/s, about 16 min 20 s left, 50% of the time waiting for the rate limit",
+        "600 of 20,000 (3%) rows, 20.0 rows/s, about 16 min 10 s left, 50% of the time waiting for the rate limit",
+    ]
+
+
+def test_without_a_total_there_is_no_time_left() -> None:
+    now = 0.0
+    progress = Progress(None, 8, clock=lambda: now)
+    now = 7200.0
+    assert progress.line(7200, Traffic()) == "7,200 rows, 1.0 rows/s, 0% of the time waiting for the rate limit"
+
+
+def test_before_the_first_row_there_is_no_rate_to_reckon_with() -> None:
+    now = 0.0
+    progress = Progress(10, 8, clock=lambda: now)
+    now = 20.0
+    assert progress.line(0, Traffic()) == "0 of 10 (0%) rows, 0.0 rows/s, 0% of the time waiting for the rate limit"
