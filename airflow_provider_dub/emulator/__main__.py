@@ -1,0 +1,89 @@
+"""The emulator on the command line: ``python -m airflow_provider_dub.emulator --port 8787``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Serve until interrupted, and return the exit code.
+
+    :param arguments: the command line; the default is the process's own.
+    """
+    options = vars(_parser().parse_args(arguments))
+    try:
+        from airflow_provider_dub.emulator import DubEmulator
+
+        emulator = DubEmulator(**options)
+    except (ImportError, ValueError, OSError) as error:
+        return _fail(str(error))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.suppress(KeyboardInterrupt), emulator:
+            print(_greeting(emulator.url, emulator.api_key), flush=True)  # noqa: T201
+            threading.Event().wait()
+    except (OSError, OverflowError) as error:
+        return _fail(f"Cannot listen on {options['host']}:{options['port']}: {error}. Try --port 0.")
+    return 0
+
+
+def _greeting(url: str, api_key: str) -> str:
+    connection = json.dumps({"conn_type": "dub", "host": url, "password": api_key})
+    return (
+        f"A local stand-in for Dub (not Dub) on {url} with the API key {api_key}. Point Airflow at it: "
+        f"export AIRFLOW_CONN_DUB_DEFAULT='{connection}'"
+    )
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_dub.emulator",
+        description="A local stand-in for Dub's customers API. It is not Dub.",
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8787, help="0 takes a free one; default %(default)s")
+    parser.add_argument("--seed", type=Path, metavar="FILE", help="what to start with, in the shape of seed.json")
+    parser.add_argument(
+        "--requests-per-minute", type=int, metavar="N", help="a limit per key and window, in place of the plan's"
+    )
+    parser.add_argument(
+        "--window-seconds", type=float, default=60.0, metavar="S", help="length of the rate limit's window"
+    )
+    parser.add_argument("--latency-ms", type=float, default=0, metavar="N")
+    parser.add_argument("--latency-jitter-ms", type=float, default=0, metavar="N")
+    parser.add_argument(
+        "--ignore-field",
+        action="append",
+        default=[],
+        dest="ignore_fields",
+        metavar="FIELD",
+        help="accept this field of an update and do not apply it, as older servers do; repeatable",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        dest="faults",
+        metavar="SPEC",
+        help="a failure to inject, repeatable: stall-seconds=S, storm=START:SECONDS, fail-open=1, or a share"
+        " of requests for error, html-error, reset-before, reset-after, stall, truncate or transient-422",
+    )
+    parser.add_argument("--fault-seed", type=int, default=0, metavar="N", help="the same seed gives the same faults")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""
+The data that an emulator starts with.
+
+A seed file has the shape of ``seed.json`` beside this module; a section that it leaves out is taken from there.
+Workspaces, keys and partners may be described by a sentence, such as ``"main ws, viewer"``, or by an object.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_dub.emulator.access import ROLES, ApiKey, Workspace
+from airflow_provider_dub.emulator.names import random_id
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.emulator.store import Customer
+
+_UNSET_CUSTOMER: Customer = {
+    "id": None,
+    "name": None,
+    "email": None,
+    "avatar": None,
+    "externalId": None,
+    "stripeCustomerId": None,
+    "linkId": None,
+    "country": None,
+    "sales": 0,
+    "saleAmount": 0,
+    "createdAt": "2025-05-01T00:00:00.000Z",
+    "firstSaleAt": None,
+    "subscriptionCanceledAt": None,
+    "projectId": None,
+    "programId": None,
+    "partnerId": None,
+}
+_ID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    """A partner in a program, with the discount that the partner's customers get."""
+
+    program_id: str
+    partner: Mapping[str, Any]
+    discount: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Everything that is there before the first request."""
+
+    workspaces: Mapping[str, Workspace]
+    keys: Mapping[str, ApiKey]
+    links: Mapping[str, Mapping[str, Any]]
+    enrollments: Mapping[tuple[str, str], Enrollment]
+    customers: list[Customer]
+
+    @property
+    def main_key(self) -> ApiKey:
+        """The first key that may read and update customers."""
+        for key in self.keys.values():
+            is_usable = key.workspace and key.workspace.may_use_customers and key.role in ("owner", "member")
+            if is_usable and not key.expired:
+                return key
+        raise ValueError("The seed has no key that may update customers.")
+
+    def customer(self, given: Mapping[str, Any]) -> Customer:
+        """
+        Complete a row from some of its columns.
+
+        :param given: values by column; a customer without ``projectId`` belongs to the first workspace.
+        """
+        row = {**_UNSET_CUSTOMER, **given}
+        row["id"] = row["id"] or "cus_1" + random_id(25, _ID_ALPHABET)
+        row["projectId"] = row["projectId"] or next(iter(self.workspaces))
+        row["saleAmount"] = int(row["saleAmount"])
+        return row
+
+
+def load_seed(source: str | Path | Mapping[str, Any] | None = None) -> Seed:
+    """
+    Read a seed.
+
+    :param source: a JSON file or its content; the default is the seed of the recordings.
+    """
+    sections = json.loads(resources.files(__package__).joinpath("seed.json").read_text(encoding="utf-8"))
+    if isinstance(source, Mapping):
+        sections |= source
+    elif source is not None:
+        sections |= _read_file(Path(source))
+    try:
+        return _build(sections)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"The seed does not have the shape of fixtures.json: {error!r}") from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        sections = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(sections, dict):
+        raise ValueError(f"{path} must hold a JSON object.")
+    return sections
+
+
+def _build(sections: Mapping[str, Any]) -> Seed:
+    workspaces = {id_: _workspace(id_, text) for id_, text in sections["workspaces"].items()}
+    enrollments = (_enrollment(id_, text, sections) for id_, text in sections["partners"].items())
+    seed = Seed(
+        workspaces=workspaces,
+        keys={token: _key(token, text, workspaces) for token, text in sections["keys"].items()},
+        links={sections["link"]["id"]: sections["link"]},
+        enrollments={(each.program_id, each.partner["id"]): each for each in enrollments},
+        customers=[],
+    )
+    seed.customers.extend(seed.customer(given) for given in sections["customers"])
+    return seed
+
+
+def _workspace(id_: str, description: str | Mapping[str, Any]) -> Workspace:
+    slug = re.sub(r"^lab-?", "lab-", id_.removeprefix("ws_1").rstrip("0123456789").lower())
+    if not isinstance(description, str):
+        return Workspace(
+            id_,
+            description.get("slug", slug),
+            description["plan"],
+            description.get("trial", False),
+            description.get("defaultProgram"),
+        )
+    program = re.search(r"default program (\S+)", description)
+    return Workspace(
+        id_,
+        slug,
+        plan=description.split(",")[0].removeprefix("plan ").strip(),
+        on_trial="trial" in description,
+        default_program=program[1] if program else None,
+    )
+
+
+def _key(token: str, description: str | Mapping[str, Any], workspaces: Mapping[str, Workspace]) -> ApiKey:
+    if not isinstance(description, str):
+        name = description.get("workspace")
+        return ApiKey(
+            token,
+            workspaces[name] if name else None,
+            description.get("role", "owner"),
+            description.get("expired", False),
+        )
+    if "personal key" in description:
+        return ApiKey(token, None)
+    workspace = _workspace_in(description, workspaces)
+    if "not a member" in description:
+        return ApiKey(token, workspace, role=None)
+    role = next((role for role in ROLES if role in description), "owner")
+    return ApiKey(token, workspace, role, expired="expired" in description)
+
+
+def _workspace_in(description: str, workspaces: Mapping[str, Workspace]) -> Workspace:
+    mentions = [
+        (len(name), workspace)
+        for workspace in workspaces.values()
+        for name in (workspace.id, workspace.slug, workspace.slug.removeprefix("lab-"), workspace.plan)
+        if re.search(rf"\b{re.escape(name)} ws\b", description)
+    ]
+    if not mentions:
+        raise ValueError(f"The seed has no workspace for the key that is described as {description!r}.")
+    return max(mentions, key=lambda mention: mention[0])[1]
+
+
+def _enrollment(id_: str, description: str | Mapping[str, Any], sections: Mapping[str, Any]) -> Enrollment:
+    program = sections["link"]["programId"]
+    discounts = sections.get("discounts", {})
+    if not isinstance(description, str):
+        partner = {"id": id_, **{field: description.get(field) for field in ("name", "email", "image")}}
+        return Enrollment(description.get("programId", program), partner, discounts.get(description.get("discount")))
+    name = description.split(",")[0]
+    is_bare = "null email and image" in description
+    partner = {
+        "id": id_,
+        "name": name,
+        "email": None if is_bare else f"{name.split()[0].lower()}@partner.test",
+        "image": None if is_bare else f"https://dubassets.com/partners/{id_}/image_1",
+    }
+    discount = re.search(r"with discount (\S+)", description)
+    return Enrollment(program, partner, discounts.get(discount[1]) if discount else None)

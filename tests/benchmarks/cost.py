@@ -1,0 +1,170 @@
+"""What a row costs the worker's CPU: the operator's whole path beside other ways to call the same API.
+
+Every way updates the same customers on the local Dub, which runs in a process of its own. Rounds are paired: in each
+round every way runs once, and ratios are taken within the round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROWS = 2000
+ROUNDS = 5
+WORKERS = 8
+KEY = "dub_TESTKEY"
+CUSTOMERS = [{"id": f"cus_9{n:04}", "externalId": f"user-{n}", "name": "before", "email": None} for n in range(ROWS)]
+
+
+def operator(url: str) -> None:
+    """DubUpdateCustomersOperator.execute on a DataFrame, records in input order and summary included."""
+    import pandas as pd
+
+    from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+
+    class TaskInstance:
+        def xcom_push(self, key: str, value: object) -> None:
+            assert value["updated"] == ROWS  # type: ignore[index]
+
+    os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = json.dumps({"conn_type": "dub", "host": url, "password": KEY})
+    frame = pd.DataFrame({"id": [customer["id"] for customer in CUSTOMERS], "name": "after", "country": "DE"})
+    task = DubUpdateCustomersOperator(task_id="update", customers=frame, max_workers=WORKERS)
+    assert len(task.execute({"ti": TaskInstance()})) == ROWS  # type: ignore[typeddict-item]
+
+
+def _request(customer_id: str) -> Any:
+    return {"id": customer_id, "request_body": {"name": "after", "country": "DE"}}
+
+
+def official_client(url: str) -> None:
+    """The `dub` client in a loop."""
+    from dub import Dub
+
+    with Dub(token=KEY, server_url=url) as dub:
+        for customer in CUSTOMERS:
+            dub.customers.update(request=_request(str(customer["id"])))
+
+
+def official_client_async(url: str) -> None:
+    """The `dub` client, asynchronously, as many at a time as the operator has threads."""
+    from dub import Dub
+
+    async def run() -> None:
+        at_a_time = asyncio.Semaphore(WORKERS)
+        async with Dub(token=KEY, server_url=url) as dub:
+
+            async def update(customer_id: str) -> None:
+                async with at_a_time:
+                    await dub.customers.update_async(request=_request(customer_id))
+
+            await asyncio.gather(*(update(str(customer["id"])) for customer in CUSTOMERS))
+
+    asyncio.run(run())
+
+
+def session_loop(url: str) -> None:
+    """A plain requests.Session in a loop."""
+    import requests
+
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {KEY}"
+        for customer in CUSTOMERS:
+            answer = session.patch(
+                f"{url}/customers/{customer['id']}", json={"name": "after", "country": "DE"}, timeout=30
+            )
+            answer.raise_for_status()
+            answer.json()
+
+
+def http_hook(url: str) -> None:
+    """Airflow's HttpHook in a loop, one hook for all rows."""
+    from airflow.providers.http.hooks.http import HttpHook
+
+    os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps({"conn_type": "http", "host": url})
+    hook = HttpHook(method="PATCH")
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    for customer in CUSTOMERS:
+        hook.run(
+            f"customers/{customer['id']}", data=json.dumps({"name": "after", "country": "DE"}), headers=headers
+        ).json()
+
+
+WAYS: dict[str, Callable[[str], None]] = {
+    "operator": operator,
+    "requests.Session loop": session_loop,
+    "Airflow HttpHook": http_hook,
+    "dub client, sync": official_client,
+    "dub client, async": official_client_async,
+}
+
+
+def main() -> None:
+    """Print the table."""
+    for scheme in ("http", "https"):
+        with _dub(scheme) as url:
+            _print(scheme, {way: [] for way in WAYS}, url)
+
+
+def _print(scheme: str, spent: dict[str, list[float]], url: str) -> None:
+    for run in WAYS.values():
+        run(url)  # imports and first connections are not what a row costs
+    for _ in range(ROUNDS):
+        for way, run in WAYS.items():
+            began = time.process_time()
+            run(url)
+            spent[way].append(time.process_time() - began)
+    print(f"\nCPU per row, {scheme}, {ROWS} rows, median of {ROUNDS} paired rounds")
+    print(f"{'':24}{'CPU ms per row':>16}{'operator is x cheaper':>24}")
+    for way, seconds in spent.items():
+        ratio = statistics.median(other / own for own, other in zip(spent["operator"], seconds, strict=True))
+        print(f"{way:24}{statistics.median(seconds) / ROWS * 1000:16.2f}{ratio:24.2f}")
+
+
+@contextmanager
+def _dub(scheme: str) -> Iterator[str]:
+    """A local Dub in a process of its own; over https with a certificate authority that only this run trusts."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = _certificate(Path(folder)) if scheme == "https" else {}
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, files))
+        process.start()
+        try:
+            yield here.recv()
+        finally:
+            here.send("end")
+            process.join()
+
+
+def _serve(pipe, files: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+    from airflow_provider_dub.emulator import DubEmulator
+
+    with DubEmulator(requests_per_minute=10_000_000, **files) as dub:  # type: ignore[arg-type]
+        dub.reset(setup_customers=CUSTOMERS)
+        pipe.send(dub.url.replace("127.0.0.1", "localhost"))
+        pipe.recv()
+
+
+def _certificate(folder: Path) -> dict[str, str]:
+    import trustme
+
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = str(folder / "ca.pem")
+    return {"ssl_certfile": str(folder / "cert.pem"), "ssl_keyfile": str(folder / "key.pem")}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from airflow_provider_dub.emulator import DubEmulator
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def message(self) -> str:
+        return self.json["error"]["message"]
+
+
+def send(
+    emulator: DubEmulator,
+    method: str,
+    path: str,
+    body: str | bytes | dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """Send one request, with the path as it is: other clients would tidy it up."""
+    if headers is None:
+        headers = {"Authorization": f"Bearer {emulator.api_key}"}
+    if isinstance(body, dict):
+        body = json.dumps(body)
+    if isinstance(body, str):
+        body = body.encode()
+    connection = http.client.HTTPConnection(urlsplit(emulator.url).netloc, timeout=10)
+    try:
+        connection.request(method, path, body=body, headers=headers)
+        response = connection.getresponse()
+        text = response.read().decode()
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, text)
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[DubEmulator]:
+    with DubEmulator(window_seconds=3600) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def dub(running: DubEmulator) -> DubEmulator:
+    running.reset()
+    return running
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(dub: DubEmulator) -> Call:
+    def call_dub(*arguments: Any, **options: Any) -> Answer:
+        return send(dub, *arguments, **options)
+
+    return call_dub

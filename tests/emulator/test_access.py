@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .conftest import Call, send
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.emulator import DubEmulator
+
+PERSONAL = "PERSONALKEY0123456789abcd"
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "status", "message"),
+    [
+        ("dub_EXPIREDKEY", "/customers", 401, "Unauthorized: Access token expired."),
+        ("dub_NOMEMBERKEY", "/customers", 404, "Workspace not found."),
+        ("dub_TESTKEY", "/customers?workspaceId=lab-other", 404, "Workspace not found."),
+        ("dub_TESTKEY", "/customers?workspaceId=&projectSlug=LAB-MAIN", 200, None),
+        (PERSONAL, "/customers", 404, "Workspace ID not found."),
+        (PERSONAL, "/customers?workspaceId=lab-main", 200, None),
+        (PERSONAL, "/customers?workspaceId=ws_1LABMAIN0000000000000000001", 200, None),
+        (PERSONAL, "/customers?workspaceId=nowhere", 404, "Workspace not found."),
+        ("dub_FREEKEY", "/customers", 403, "Unauthorized: Need higher plan."),
+        ("dub_BIZPLUSKEY", "/customers", 200, None),
+        ("dub_READONLYKEY", "/customers", 200, None),
+        ("dub_LINKSONLYKEY", "/customers", 200, None),
+    ],
+)
+def test_keys(dub: DubEmulator, key: str, path: str, status: int, message: str | None) -> None:
+    answer = send(dub, "GET", path, headers={"Authorization": f"Bearer {key}"})
+
+    assert answer.status == status
+    if message:
+        assert answer.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("key", "limit"),
+    [("dub_TRIALKEY", 120), ("dub_BIZPLUSKEY", 1200), ("dub_ADVKEY", 3000), ("dub_ENTKEY", 3000), (PERSONAL, 60)],
+)
+def test_limits_follow_the_plan(dub: DubEmulator, key: str, limit: int) -> None:
+    path = "/customers/ext_missing" + ("?workspaceId=lab-main" if key == PERSONAL else "")
+
+    assert send(dub, "GET", path, headers={"Authorization": f"Bearer {key}"}).headers["x-ratelimit-limit"] == str(limit)
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer\tdub_TESTKEY", "BEARER dub_TESTKEY"])
+def test_a_malformed_header(dub: DubEmulator, header: str) -> None:
+    assert send(dub, "GET", "/customers", headers={"Authorization": header}).status == 400
+
+
+def test_the_role_is_checked_before_the_body(dub: DubEmulator) -> None:
+    answer = send(dub, "PATCH", "/customers/ext_missing", "{", headers={"Authorization": "Bearer dub_VIEWERKEY"})
+
+    assert answer.status == 403
+
+
+def test_a_success_has_no_rate_headers(call: Call) -> None:
+    assert not [name for name in call("GET", "/customers").headers if "rate" in name or "retry" in name]

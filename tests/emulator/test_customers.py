@@ -1,0 +1,156 @@
+"""One customer: neighbouring cases of the recordings, and what the service learned after them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_dub.emulator import DubEmulator
+
+from .conftest import Call, send
+
+
+def stored(dub: DubEmulator, customer_id: str) -> dict[str, Any]:
+    return next(row for row in dub.customers if row["id"] == customer_id)
+
+
+def test_country_is_applied(dub: DubEmulator, call: Call) -> None:
+    answer = call("PATCH", "/customers/ext_user_1", {"country": "de"})
+
+    assert answer.json["country"] == stored(dub, "cus_1LABA")["country"] == "de"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("2026-09-10T08:30:00Z", "2026-09-10T08:30:00.000Z"),
+        ("2026-09-10T08:30:00.1239+02:00", "2026-09-10T06:30:00.123Z"),
+        (None, None),
+    ],
+)
+def test_cancellation_is_applied(dub: DubEmulator, call: Call, sent: str | None, kept: str | None) -> None:
+    dub.reset([{"id": "cus_1", "externalId": "x", "subscriptionCanceledAt": "2026-01-01T00:00:00.000Z"}])
+
+    assert call("PATCH", "/customers/cus_1", {"subscriptionCanceledAt": sent}).json["subscriptionCanceledAt"] == kept
+
+
+@pytest.mark.parametrize("sent", ["", "yesterday", "2026-09-10", "2026-09-10T08:30:00", "2026-02-30T00:00:00Z"])
+def test_cancellation_must_be_a_timestamp(call: Call, sent: str) -> None:
+    answer = call("PATCH", "/customers/cus_1LABA", {"subscriptionCanceledAt": sent})
+
+    assert answer.status == 422
+    assert answer.message == "invalid_format: subscriptionCanceledAt: Invalid ISO datetime"
+
+
+def test_an_older_server_accepts_and_drops_the_newer_fields() -> None:
+    with DubEmulator(ignore_fields=("country", "subscriptionCanceledAt")) as older:
+        answer = send(older, "PATCH", "/customers/cus_1LABA", {"country": "FR", "subscriptionCanceledAt": "soon"})
+        refused = send(older, "PATCH", "/customers/cus_1LABA", {"country": None})
+
+    assert (answer.status, answer.json["country"], answer.json["subscriptionCanceledAt"]) == (200, "US", None)
+    assert refused.message == "invalid_type: country: Invalid input: expected string, received null"
+
+
+def test_only_known_fields_can_be_ignored() -> None:
+    with pytest.raises(ValueError, match="No such field to ignore: county"):
+        DubEmulator(ignore_fields=["county"])
+
+
+def test_an_update_without_external_id_is_applied_and_then_fails(dub: DubEmulator, call: Call) -> None:
+    dub.reset([{"id": "cus_1NULL", "externalId": None, "name": "before"}])
+
+    failed = call("PATCH", "/customers/cus_1NULL", {"name": "after"})
+    repaired = call("PATCH", "/customers/cus_1NULL", {"externalId": "found"})
+
+    assert failed.status == 422
+    assert failed.message == (
+        '[\n  {\n    "expected": "string",\n    "code": "invalid_type",\n    "path": [\n      "externalId"\n    ],\n'
+        '    "message": "Invalid input: expected string, received null"\n  }\n]'
+    )
+    assert (repaired.status, repaired.json["name"]) == (200, "after")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"country": "x" * 192}, "too long for the column's type. Column: country"),
+        ({"stripeCustomerId": "x" * 192, "name": "x" * 192}, "Column: name"),
+        ({"name": "\ud800"}, "unexpected end of hex escape"),
+        ({"avatar": "https://exa mple.com"}, "invalid_format: avatar: Invalid URL"),
+        ({"avatar": {}}, "invalid_type: avatar: Invalid input: expected string, received object"),
+        ({"country": 1}, "invalid_type: country: Invalid input: expected string, received number"),
+        ({"email": "a@example.com\n"}, "invalid_format: email: Invalid email address"),
+    ],
+)
+def test_bad_values_are_refused(dub: DubEmulator, call: Call, body: dict[str, Any], message: str) -> None:
+    before = dub.customers
+
+    answer = call("PATCH", "/customers/cus_1LABA", body)
+
+    assert answer.status == 422
+    assert message in answer.message
+    assert dub.customers == before
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"name": 1' + b"0" * 5000 + b"}", b'{"x": ' + b"9" * 5000 + b', "name": 1}', b'{"name": 1e999}']
+)
+def test_numbers_of_any_size_are_numbers(call: Call, body: bytes) -> None:
+    assert call("PATCH", "/customers/cus_1LABA", body).message.endswith("expected string, received number")
+
+
+@pytest.mark.parametrize("body", [b"\xef\xbb\xbf\xef\xbb\xbf{}", b'{"name": "\t"}', b'{"name": NaN}', b"[" * 100_000])
+def test_only_json_is_json(call: Call, body: bytes) -> None:
+    assert call("PATCH", "/customers/cus_1LABA", body).status == 400
+
+
+def test_invalid_utf8_becomes_the_replacement_character(call: Call) -> None:
+    assert call("PATCH", "/customers/cus_1LABA", b'{"name": "\xff"}').json["name"] == "\ufffd"
+
+
+def test_avatars_are_stored_under_a_new_url_each_time(call: Call) -> None:
+    avatars = {call("PATCH", "/customers/cus_1LABA", {"avatar": "https://cdn.test/a.png"}).json["avatar"] for _ in "ab"}
+
+    assert len(avatars) == 2
+    assert all(avatar.startswith("https://dubassets.com/customers/cus_1LABA/avatar_") for avatar in avatars)
+
+
+def test_random_names_differ(call: Call) -> None:
+    call("PATCH", "/customers/cus_1LABA", {"name": None, "email": None})
+
+    assert len({call("GET", "/customers/cus_1LABA").json["name"] for _ in range(10)}) > 1
+
+
+def test_a_released_id_is_free_again(call: Call) -> None:
+    assert call("PATCH", "/customers/ext_user_1", {"externalId": "Usér_1 "}).status == 200
+    assert call("PATCH", "/customers/ext_user_2", {"externalId": "user_1"}).status == 409
+    assert call("PATCH", "/customers/ext_user_1", {"externalId": "user_3"}).status == 200
+    assert call("PATCH", "/customers/ext_user_2", {"externalId": "user_1"}).status == 200
+    assert call("GET", "/customers/ext_user_1").json["id"] == "cus_1LABB"
+
+
+def test_delete(call: Call) -> None:
+    assert call("DELETE", "/customers/ext_user_1").json == {"id": "cus_1LABA"}
+    assert call("GET", "/customers/cus_1LABA").status == 404
+    assert call("PATCH", "/customers/ext_user_2", {"externalId": "user_1"}).status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/customers"), ("PATCH", "/customers"), ("PUT", "/customers/x")])
+def test_other_methods_are_not_allowed(call: Call, method: str, path: str) -> None:
+    assert call(method, path).status == 405
+
+
+def test_head_and_options(call: Call) -> None:
+    assert (call("HEAD", "/customers/cus_1LABA").status, call("HEAD", "/customers/cus_1LABA").text) == (200, "")
+    assert call("OPTIONS", "/customers/cus_1LABA").headers["allow"] == "OPTIONS, GET, HEAD, PATCH, DELETE"
+
+
+@pytest.mark.parametrize(
+    ("avatar", "survives"),
+    [("http://h/a", True), ("data:image/png;base64,iVBORw0KGgo=", True), ("data:,a", False), ("mailto:a@b.co", False)],
+)
+def test_only_avatars_that_can_be_fetched_survive(dub: DubEmulator, call: Call, avatar: str, survives: bool) -> None:
+    answer = call("PATCH", "/customers/cus_1LABA", {"avatar": avatar})
+
+    assert stored(dub, "cus_1LABA")["avatar"] == (answer.json["avatar"] if survives else None)

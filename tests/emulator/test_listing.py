@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .conftest import Call, send
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.emulator import DubEmulator
+
+MANY = [
+    {"id": f"cus_1M{n}", "externalId": f"m{n}", "name": f"Max M{n}", "email": f"m{n}@firm.test", "saleAmount": n // 2}
+    | {"country": "FR" if n % 2 else "DE", "createdAt": f"2025-05-01T00:00:0{n}.000Z"}
+    for n in range(6)
+]
+ATTRIBUTED = {"id": "cus_1P", "externalId": "p", "programId": "prog_LAB1", "partnerId": "pn_LAB2", "linkId": "link_X"}
+
+
+def ids(call: Call, query: str) -> list[str]:
+    return [customer["id"].removeprefix("cus_1") for customer in call("GET", f"/customers?{query}").json]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("page=2&pageSize=2", "M3 M2"),
+        ("page=%201e0&pageSize=0x2", "M5 M4"),
+        ("country=fr", "M5 M3 M1"),
+        ("country=FR&startingAfter=cus_1M5&pageSize=1", "M3"),
+        ("country=FR&startingAfter=cus_1M4", "M1"),
+        ("sortBy=saleAmount&pageSize=4", "LABA M5 M4 M3"),
+        ("sortBy=saleAmount&sortOrder=asc&country=DE", "M0 M2 M4"),
+        ("sortBy=firstSaleAt&pageSize=1", "LABA"),
+        ("sortBy=firstSaleAt&sortOrder=asc&pageSize=2", "LABB LABD"),
+        ("email=M3@FIRM.TEST", "M3"),
+        ("search=alice", "LABA"),
+        ("search=alic", ""),
+        ("search=firm%20bob&pageSize=2", "M5 M4"),
+        ("search=m3@firm.test", "M3"),
+        ("search=***", ""),
+        ("email=alice@example.com&search=bob", "LABA"),
+        ("linkId=link_LAB1", "LABA"),
+        ("programId=whatever", "P LABA"),
+        ("partnerId=pn_LAB2", "P"),
+        ("customerIds=cus_1M1,CUS_1m2", "M2 M1"),
+        ("startingAfter=&endingBefore=&pageSize=1", "M5"),
+        ("endingBefore=cus_1M1&sortOrder=asc&pageSize=1", "M0"),
+    ],
+)
+def test_filters_order_and_pages(dub: DubEmulator, call: Call, query: str, expected: str) -> None:
+    dub.reset([*MANY, ATTRIBUTED | {"createdAt": "2025-04-01T00:00:00.000Z"}])
+
+    assert ids(call, query) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("startingAfter=cus_1LABA&sortBy=saleAmount", "Cursor-based pagination only supports sorting by `createdAt`."),
+        ("startingAfter=cus_missing", "Invalid cursor: the provided ID does not exist."),
+        ("pageSize=101", "too_big: pageSize: Max page size is 100."),
+        ("pageSize=1e20", "too_big: pageSize: Page size must be an integer."),
+        ("page=Infinity", "invalid_type: page: Page must be a number."),
+        ("page=1_0", "invalid_type: page: Page must be a number."),
+        ("sortOrder=DESC", 'invalid_value: sortOrder: Invalid option: expected one of "asc"|"desc"'),
+        ("pageSize=0&sortBy=x&page=0", "invalid_value: sortBy: "),
+    ],
+)
+def test_bad_queries(call: Call, query: str, message: str) -> None:
+    answer = call("GET", f"/customers?{query}")
+
+    assert answer.status == 422
+    assert answer.message.startswith(message)
+
+
+def test_one_customer_without_external_id_fails_the_page(dub: DubEmulator, call: Call) -> None:
+    dub.reset([{"id": "cus_1NULL", "externalId": None, "createdAt": "2025-03-03T00:00:00.000Z"}])
+
+    answer = call("GET", "/customers")
+
+    assert answer.status == 422
+    assert answer.message == "invalid_type: [1].externalId: Invalid input: expected string, received null"
+
+
+def test_a_workspace_without_program(dub: DubEmulator) -> None:
+    answer = send(dub, "GET", "/customers?partnerId=pn_LAB1", headers={"Authorization": "Bearer dub_OTHERKEY"})
+
+    assert (answer.status, answer.message) == (404, "Program not found")
+
+
+def test_count(dub: DubEmulator, call: Call) -> None:
+    dub.reset(MANY)
+
+    assert call("GET", "/customers/count?country=FR&pageSize=bad").json == 3
+    assert send(dub, "GET", "/customers/count", headers={"Authorization": "Bearer dub_FREEKEY"}).json == 0

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.emulator.seed import load_seed
+
+from .conftest import send
+
+OWN = {
+    "workspaces": {"ws_acme": {"plan": "advanced", "slug": "acme"}, "ws_old": {"plan": "pro", "trial": True}},
+    "keys": {
+        "dub_OLD": {"workspace": "ws_acme", "expired": True},
+        "dub_READER": {"workspace": "ws_acme", "role": "viewer"},
+        "dub_ACME": {"workspace": "ws_acme", "role": "member", "scopes": ["customers.write"]},
+    },
+    "partners": {"pn_1": {"name": "Pia", "email": "pia@x.test", "programId": "prog_X", "discount": "disc_LAB1"}},
+    "customers": [{"id": "cus_1", "externalId": "a", "programId": "prog_X", "partnerId": "pn_1"}],
+}
+
+
+def test_objects_in_place_of_sentences(tmp_path: Path) -> None:
+    path = tmp_path / "seed.json"
+    path.write_text(json.dumps(OWN))
+    with DubEmulator(path) as dub:
+        assert dub.api_key == "dub_ACME"
+        answer = send(dub, "GET", "/customers/ext_a?includeExpandedFields=true&projectSlug=acme")
+        update = send(dub, "PATCH", "/customers/ext_a", {}, headers={"Authorization": "Bearer dub_READER"})
+
+    assert answer.json["partner"] == {"id": "pn_1", "name": "Pia", "email": "pia@x.test", "image": None}
+    assert answer.json["discount"]["amount"] == 30
+    assert update.status == 403
+
+
+def test_what_a_seed_leaves_out_is_there() -> None:
+    with DubEmulator({"customers": [{"externalId": f"user_{n}"} for n in range(1000)]}) as dub:
+        assert send(dub, "GET", "/customers/ext_user_999").status == 200
+        assert len({customer["id"] for customer in dub.customers}) == 1000
+
+
+def test_the_sentences_of_the_recordings() -> None:
+    seed = load_seed(Path(__file__).parents[1] / "recordings" / "fixtures.json")
+
+    described = {
+        token: (key.workspace.slug if key.workspace else None, key.role, key.expired, key.requests_per_minute)
+        for token, key in seed.keys.items()
+    }
+    assert described["dub_TESTKEY"] == ("lab-main", "owner", False, 1200)
+    assert described["dub_OTHERKEY"] == ("lab-other", "owner", False, 1200)
+    assert described["dub_PROKEY"] == ("lab-pro", "owner", False, 600)
+    assert described["dub_BILLINGKEY"] == ("lab-main", "billing", False, 1200)
+    assert described["dub_MEMBERKEY"] == ("lab-main", "member", False, 1200)
+    assert described["dub_MACHINEKEY"] == ("lab-main", "owner", False, 1200)
+    assert described["dub_EXPIREDKEY"] == ("lab-main", "owner", True, 1200)
+    assert described["dub_TRIALKEY"] == ("lab-trial", "owner", False, 120)
+    assert described["dub_BIZPLUSKEY"] == ("lab-plus", "owner", False, 1200)
+    assert described["dub_NOMEMBERKEY"] == ("lab-main", None, False, 1200)
+    assert described["PERSONALKEY0123456789abcd"] == (None, "owner", False, 60)
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        ({"keys": {"dub_X": "nowhere ws"}}, "no workspace for the key that is described as 'nowhere ws'"),
+        ({"keys": {"dub_X": {"workspace": "ws_nowhere"}}}, "ws_nowhere"),
+        ({"keys": {}}, "no key that may update customers"),
+        ({"customers": {"cus_1": {}}}, "does not have the shape"),
+        ({"customers": [{"externalId": "a"}, {"externalId": "A"}]}, "externalId or stripeCustomerId of another one"),
+    ],
+)
+def test_bad_seeds_are_explained(seed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DubEmulator(seed)
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_bad_seed_file_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "seed.json"
+    path.write_text(content)
+
+    with pytest.raises(ValueError, match=r"seed\.json"):
+        DubEmulator(path)
