@@ -12,7 +12,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "timeout": {
         "label": "Timeout (seconds)",
         "description": "Seconds to wait for an answer. Default: 30.",
-        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
     },
     "max_retries": {
         "label": "Retries",
@@ -36,7 +36,8 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
-HIDDEN_FIELDS = ["login", "schema", "extra"]
+# Airflow 2.11 loses its Test button, for all types, when "extra" is hidden.
+HIDDEN_FIELDS = ["login", "schema", "port"]
 RELABELING = {"password": "API key", "host": "Base URL"}
 PLACEHOLDERS = {
     "password": "dub_...",

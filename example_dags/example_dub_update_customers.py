@@ -1,7 +1,6 @@
-r"""Warehouse to Dub: the main job of this provider.
+"""Warehouse to Dub: the main job of this provider.
 
-    fill_warehouse -> read_warehouse -> update_customers -> show_changes
-                                 \-> read_dub ------------/
+    fill_warehouse -> read_warehouse -> read_dub -> update_customers -> show_changes
 
 Needs two connections: ``dub_default`` (password: an API key of the workspace) and ``example_warehouse`` (any database
 of Airflow's SQL providers; the quick start uses a SQLite file).
@@ -42,7 +41,8 @@ def example_dub_update_customers():
         ],
     )
 
-    # A task's return value goes through XCom, and Airflow logs it unless it is told not to: these are people.
+    # These are people. Airflow logs what a task returns unless it is told not to, and shows what a task is given as an
+    # argument; so the tasks below fetch their XCom themselves. The operator hides its rows on its own.
     @task(show_return_value_in_logs=False)
     def read_warehouse() -> pd.DataFrame:
         from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -51,11 +51,11 @@ def example_dub_update_customers():
 
     # Not needed for the sync: it lets the last task tell what was before.
     @task(show_return_value_in_logs=False)
-    def read_dub(customers: pd.DataFrame) -> list[dict[str, Any]]:
+    def read_dub(ti: Any = None) -> list[dict[str, Any]]:
         from airflow_provider_dub.api.errors import DubCustomerNotFoundError
 
         found, dub = [], DubHook()
-        for external_id in customers["external_id"]:
+        for external_id in ti.xcom_pull(task_ids="read_warehouse")["external_id"]:
             try:
                 found.append(dub.get_customer(f"ext_{external_id}"))
             except DubCustomerNotFoundError:
@@ -63,7 +63,6 @@ def example_dub_update_customers():
         return found
 
     customers = read_warehouse()
-    before = read_dub(customers)
 
     # Columns that are named like a field of Dub are sent, `lifetime_value` is not. An empty cell (Grace's e-mail) is
     # left alone in Dub; null_policy="clear" would empty it there. A customer that signed up nowhere yet is no reason
@@ -77,22 +76,23 @@ def example_dub_update_customers():
 
     # Downstream tasks get the customers as Dub has them now, and the counts as XCom `summary`.
     @task
-    def show_changes(before: list[dict[str, Any]], after: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+    def show_changes(ti: Any = None) -> None:
         import pandas as pd
 
-        old = {customer["id"]: customer for customer in before}
+        after = ti.xcom_pull(task_ids="update_customers")
+        summary = ti.xcom_pull(task_ids="update_customers", key="summary")
+        old = {customer["id"]: customer for customer in ti.xcom_pull(task_ids="read_dub")}
         changes = [
             {"customer": new["externalId"], "field": field, "before": old[new["id"]][field], "after": new[field]}
             for new in after
             for field in FIELDS
             if old[new["id"]][field] != new[field]
         ]
-        print(pd.DataFrame(changes).fillna("(empty)").to_string(index=False) if changes else "Dub already had all of this.")
+        table = pd.DataFrame(changes).fillna("(empty)").to_string(index=False)
+        print(table if changes else "Nothing changed in Dub.")
         print(f"\n{summary['updated']} of {summary['total']} customers updated, {summary['missing']} not in Dub.")
 
-    fill_warehouse >> customers
-    before >> update_customers
-    show_changes(before, update_customers.output, update_customers.output["summary"])
+    fill_warehouse >> customers >> read_dub() >> update_customers >> show_changes()
 
 
 example_dub_update_customers()

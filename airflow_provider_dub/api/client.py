@@ -42,7 +42,7 @@ class DubClient:
     :param base_url: Scheme, host and port of the API.
     :param timeout: Seconds to wait for an answer.
     :param max_retries: Repeats of one request after a transient failure.
-    :param requests_per_minute: A cap of one's own on the rate. By default the key's limit is learnt from Dub.
+    :param rate_limiter: Decides when a request may leave. By default the key's limit is learnt from Dub.
     :param workspace_slug: When given, Dub refuses every request unless the key belongs to this workspace.
     :param stopped: When set by another thread, no further request is sent.
     """
@@ -54,11 +54,11 @@ class DubClient:
         *,
         timeout: float = 30.0,
         max_retries: int = 5,
-        requests_per_minute: int | None = None,
+        rate_limiter: RateLimiter | None = None,
         workspace_slug: str | None = None,
         stopped: threading.Event | None = None,
     ) -> None:
-        self.rate_limiter = RateLimiter(requests_per_minute)
+        self.rate_limiter = rate_limiter or RateLimiter()
         self._transport = Transport(
             session,
             base_url,

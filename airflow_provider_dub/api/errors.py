@@ -60,18 +60,21 @@ class DubConfigurationError(DubError, ValueError):
 class DubConnectionError(DubError):
     """No answer arrived: name look-up, connect, TLS, a dropped connection or a time-out.
 
-    :param reason: The kind of failure, such as ``ConnectTimeout``.
+    :param reason: The kind of failure, such as ``ConnectTimeoutError``.
     :param url: The base URL that was called.
+    :param sent: Whether the request may have reached the server.
     """
 
     code = "no_answer"
     transient = True
 
-    def __init__(self, reason: str, url: str) -> None:
+    def __init__(self, reason: str, url: str, *, sent: bool) -> None:
         self.reason = reason
+        self.sent = sent
+        effect = "Whether the change was applied is unknown" if sent else "Nothing was sent"
         super().__init__(
-            f"No answer from {url} ({reason}). Check that the host is right and reachable from the worker; "
-            "whether a sent change was applied is unknown."
+            f"No answer from {url} ({reason}). {effect}. Check that the host of the connection is right, that the "
+            "worker reaches it, and that it trusts its certificate."
         )
 
 
@@ -194,8 +197,9 @@ def error_from_answer(status: int, body: bytes) -> DubError:
     :param body: The body as received; Dub's errors are ``{"error": {"code", "message", "doc_url"}}``.
     """
     message = _dub_message(body)
-    if status >= 500:
-        return DubServerError(f"Dub failed (HTTP {status}).", status=status, answer=message or "")
+    if status >= 500 and status not in (501, 505):
+        hint = "" if message else " This was no answer of Dub's API: if it persists, check the connection's host."
+        return DubServerError(f"The server failed (HTTP {status}).{hint}", status=status, answer=message or "")
     if status == 429:
         return DubRateLimitError("The API key is over its requests per minute.", status=status, answer=message or "")
     if message is None:

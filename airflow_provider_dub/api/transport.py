@@ -37,6 +37,13 @@ CONNECT_TIMEOUT = 10.0
 #: A request that Dub keeps refusing for its rate is given up after this many seconds.
 RATE_LIMIT_PATIENCE = 600.0
 
+_BEFORE_SENDING = (
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.SSLError,
+)
+
 
 class DubStoppedError(DubError):
     """The run was stopped while this request waited for its turn or its repeat."""
@@ -177,7 +184,9 @@ class Transport:
                 timeout=self._timeout,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise DubConnectionError(type(error).__name__, self.base_url) from None
+            raise DubConnectionError(
+                type(error).__name__, self.base_url, sent=not isinstance(error, _BEFORE_SENDING)
+            ) from None
 
     def _read(self, response: urllib3.BaseHTTPResponse, expected: Callable[[Any], TypeGuard[T]]) -> T:
         try:

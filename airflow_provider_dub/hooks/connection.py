@@ -9,10 +9,13 @@ from urllib.parse import urlsplit
 
 from airflow_provider_dub.api.client import DEFAULT_BASE_URL
 from airflow_provider_dub.api.errors import DubConfigurationError
-from airflow_provider_dub.get_provider_info import CONN_FIELDS
+from airflow_provider_dub.get_provider_info import CONN_FIELDS, CONN_TYPE
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+
+#: The Test button of Airflow 2.11 sends every extra a second time, with this in front.
+_OLD_FORM = f"extra__{CONN_TYPE}__"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class DubConnection:
         return cls(
             base_url=_base_url(connection),
             api_key=_api_key(connection),
-            unknown_extras=tuple(name for name in extras if name not in CONN_FIELDS),
+            unknown_extras=tuple(name for name in extras if name.removeprefix(_OLD_FORM) not in CONN_FIELDS),
             **settings,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -102,15 +103,18 @@ class DubHook(BaseHook):
     @cached_property
     def client(self) -> DubClient:
         """The client over this connection; one for the life of the hook."""
-        from airflow_provider_dub.api.client import DubClient
+        return self._client(self._connection)
 
-        connection = self._connection
+    def _client(self, connection: DubConnection) -> DubClient:
+        from airflow_provider_dub.api.client import DubClient
+        from airflow_provider_dub.api.rate_limit import RateLimiter
+
         return DubClient(
             self.get_conn(),
             connection.base_url,
             timeout=connection.timeout,
             max_retries=connection.max_retries,
-            requests_per_minute=connection.requests_per_minute,
+            rate_limiter=RateLimiter(connection.requests_per_minute),
             workspace_slug=connection.workspace_slug,
             stopped=self.stopped,
         )
@@ -226,8 +230,9 @@ class DubHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the key may update customers, with one request that changes nothing."""
         try:
-            self.client.check()
+            client = self._client(replace(self._connection, max_retries=1))  # somebody is waiting for the answer
+            client.check()
         except DubError as error:
             return False, str(error)
-        limit = self.client.rate_limiter.limit
+        limit = client.rate_limiter.limit
         return True, "Dub accepts the key for updating customers" + (f" ({limit} requests a minute)." if limit else ".")

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubError
@@ -84,13 +85,13 @@ class Engine:
         duplicates = self._duplicates(updates)
         waiting: deque[RowResult | Sent] = deque()
         workers: Workers[RowResult] = Workers(self._max_workers)
+        size = self._max_workers * _AHEAD
         try:
             for update in updates:
                 waiting.append(self._settled(update, duplicates) or self._sent(update, duplicates, workers))
-                if len(waiting) >= self._max_workers * _AHEAD:
-                    yield self._result(waiting.popleft())
-            while waiting:
-                yield self._result(waiting.popleft())
+                if len(waiting) >= size:
+                    yield from self._first(size // 2, waiting, workers)
+            yield from self._first(len(waiting), waiting, workers)
         except BaseException:
             self._stopped.set()
             raise
@@ -110,16 +111,32 @@ class Engine:
         assert isinstance(update, CustomerUpdate)  # noqa: S101 - a rejected row is settled
         return Sent(update, workers.submit(partial(self._apply, update, duplicates)))
 
-    def _result(self, entry: RowResult | Sent) -> RowResult:
-        """Return the outcome of a row, waiting for it if need be, but not for long once the run was stopped."""
+    def _first(self, count: int, waiting: deque[RowResult | Sent], workers: Workers[RowResult]) -> Iterator[RowResult]:
+        """Take the outcomes of the first rows, or of more if they are known."""
+        keep = len(waiting) - count
+        while len(waiting) > keep:
+            unknown = [
+                entry.future for entry in islice(waiting, count) if isinstance(entry, Sent) and not self._over(entry)
+            ]
+            if unknown:
+                self._wait(unknown[-1], workers)  # one wake-up for many rows
+            while waiting and self._over(waiting[0]):
+                yield self._outcome(waiting.popleft())
+
+    def _wait(self, future: Future[RowResult], workers: Workers[RowResult]) -> None:
+        try:
+            if not wait([future], timeout=_GLANCE).done:
+                workers.grow()
+        except BaseException as interruption:
+            self._interruption = interruption
+            self._stopped.set()
+
+    def _over(self, entry: RowResult | Sent) -> bool:
+        return isinstance(entry, RowResult) or entry.future.done() or self._out_of_patience()
+
+    def _outcome(self, entry: RowResult | Sent) -> RowResult:
         if isinstance(entry, RowResult):
             return entry
-        while not entry.future.done() and not self._out_of_patience():
-            try:
-                wait([entry.future], timeout=_GLANCE)
-            except BaseException as interruption:
-                self._interruption = interruption
-                self._stopped.set()
         if entry.future.done():
             return entry.future.result()
         return _not_attempted(entry.update) if entry.future.cancel() else _failed(entry.update, DubStoppedError())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
+#: Seconds. Work that takes longer waits for something, most likely the network.
+_WORTH_ANOTHER_THREAD = 0.005
+
 Job: TypeAlias = tuple["Future[T]", Callable[[], T]]
 
 
@@ -18,26 +22,37 @@ class Workers(Generic[T]):
     Unlike those of ``ThreadPoolExecutor`` they are not waited for when the process ends: a task that was told to stop
     has seconds, and a request may hang for longer.
 
-    :param count: The number of threads; each starts when there is first something for it to do.
+    They are started as they are worth it: work that is over in no time waits for nothing, and more threads would only
+    wait for each other.
+
+    :param count: The most threads.
     """
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._started = 0
+        self._threads: list[threading.Thread] = []
+        self._growing = threading.Lock()
         self._jobs: SimpleQueue[Job[T] | None] = SimpleQueue()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Have a thread do the work."""
         future: Future[T] = Future()
         self._jobs.put((future, work))
-        if self._started < self._count:
-            self._started += 1
-            threading.Thread(target=self._work, name=f"dub-{self._started}", daemon=True).start()
+        if not self._threads:
+            self.grow()
         return future
+
+    def grow(self) -> None:
+        """Start another thread, if there may be one more."""
+        with self._growing:
+            if len(self._threads) < self._count:
+                thread = threading.Thread(target=self._work, name=f"dub-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def close(self) -> None:
         """Let the threads end when the queue is empty; do not wait for them."""
-        for _ in range(self._started):
+        for _ in range(self._count):
             self._jobs.put(None)
 
     def _work(self) -> None:
@@ -45,7 +60,10 @@ class Workers(Generic[T]):
             future, work = job
             if not future.set_running_or_notify_cancel():
                 continue
+            began = time.monotonic()
             try:
                 future.set_result(work())
             except BaseException as error:  # it is raised where the result is taken
                 future.set_exception(error)
+            if time.monotonic() - began > _WORTH_ANOTHER_THREAD:
+                self.grow()

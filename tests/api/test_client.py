@@ -182,14 +182,14 @@ def test_retries_are_bounded(connect) -> None:
 def test_a_closed_port_is_no_answer() -> None:
     with DubEmulator() as dub:
         pass
-    with pytest.raises(DubConnectionError, match="No answer from http://127.0.0.1"):
+    with pytest.raises(DubConnectionError, match=r"No answer from http://127\.0\.0\.1.*Nothing was sent"):
         client_of(dub, max_retries=0).get_customer("cus_1LABA")
 
 
 def test_an_answer_that_stalls_is_no_answer() -> None:
     with (
         DubEmulator(faults=["stall=1.0", "stall-seconds=5"]) as dub,
-        pytest.raises(DubConnectionError, match="Timeout"),
+        pytest.raises(DubConnectionError, match=r"Timeout.*is unknown"),
     ):
         client_of(dub, max_retries=0, timeout=0.2).get_customer("cus_1LABA")
 

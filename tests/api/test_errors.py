@@ -75,13 +75,13 @@ def test_a_422_is_told_apart_by_its_message(message: str, kind: type[errors.DubE
     assert type(errors.error_from_answer(422, answer(message))) is kind
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 529])
 def test_a_server_error_is_worth_a_repeat_whatever_its_body(status: int) -> None:
     for body in (b"", b"<html>", answer("x")):
         assert errors.error_from_answer(status, body).transient
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 404, 405, 418, 201, 204])
+@pytest.mark.parametrize("status", [301, 302, 307, 404, 405, 418, 201, 204, 501])
 def test_what_dub_does_not_answer_is_no_answer_of_dubs(status: int) -> None:
     error = errors.error_from_answer(status, b"<html><body>Not here</body></html>")
     assert type(error) is errors.DubUnreadableAnswerError

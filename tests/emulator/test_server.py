@@ -137,7 +137,7 @@ def test_a_bad_reset_changes_nothing(dub: DubEmulator, call: Call, body: str) ->
 
 @contextmanager
 def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
@@ -200,7 +200,7 @@ def test_a_missing_extra_is_explained(package: str, tmp_path: Path) -> None:
     (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('no {package}', name='{package}')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
 
-    result = subprocess.run(COMMAND, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
+    result = subprocess.run(COMMAND, capture_output=True, text=True, check=False, env=environment)
 
     assert (result.returncode, result.stdout) == (1, "")
     assert "pip install 'airflow-provider-dub[emulator]'" in result.stderr
@@ -210,4 +210,4 @@ def test_a_missing_extra_is_explained(package: str, tmp_path: Path) -> None:
 def test_it_needs_neither_airflow_nor_pandas() -> None:
     code = "import sys, airflow_provider_dub.emulator.server; sys.exit(bool({'airflow', 'pandas'} & set(sys.modules)))"
 
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

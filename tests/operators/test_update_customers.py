@@ -176,7 +176,7 @@ def test_a_connection_without_a_key_fails_for_good(dub, connect) -> None:
 def test_transient_failures_leave_the_task_to_airflows_retries(connect) -> None:
     with DubEmulator(faults=["error=1.0"]) as broken:
         connect(broken.url, max_retries=0)
-        message, summary = run([{"id": "cus_1LABA", "name": "n"}], fails=DubCustomersNotUpdatedError)
+        _, summary = run([{"id": "cus_1LABA", "name": "n"}], fails=DubCustomersNotUpdatedError)
     assert not issubclass(DubCustomersNotUpdatedError, AirflowFailException)
     assert summary["failures"][0]["code"] == "server_error"
 

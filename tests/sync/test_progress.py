@@ -9,11 +9,11 @@ from airflow_provider_dub.sync.progress import Progress
 def test_a_line_is_due_every_ten_seconds() -> None:
     now = 100.0
     progress = Progress(20_000, 8, clock=lambda: now)
-    told = []
-    for now in range(100, 131):
-        if line := progress.line((now - 100) * 20, Traffic(seconds_waited=(now - 100) * 4)):
-            told.append(line)
-    assert told == [
+    lines = []
+    for second in range(31):
+        now = 100.0 + second
+        lines.append(progress.line(second * 20, Traffic(seconds_waited=second * 4)))
+    assert [line for line in lines if line] == [
         "200 of 20,000 (1%) rows, 20.0 rows/s, about 16 min 30 s left, 50% of the time waiting for the rate limit",
         "400 of 20,000 (2%) rows, 20.0 rows/s, about 16 min 20 s left, 50% of the time waiting for the rate limit",
         "600 of 20,000 (3%) rows, 20.0 rows/s, about 16 min 10 s left, 50% of the time waiting for the rate limit",
