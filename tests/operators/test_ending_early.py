@@ -50,6 +50,7 @@ def time_out(operator) -> None:
 
 
 def ctrl_c(operator) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
 
 

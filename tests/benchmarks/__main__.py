@@ -1,0 +1,19 @@
+"""``python -m tests.benchmarks``: every table that README quotes, and where it was measured. Takes five minutes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from datetime import date
+
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-dub-benchmarks-"))
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+
+from tests.benchmarks import conversion, cost, pacing
+
+if __name__ == "__main__":
+    print(f"{date.today()}, {platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores\n")
+    pacing.main()
+    cost.main()
+    conversion.main()
