@@ -7,6 +7,7 @@ is left to :class:`~airflow_provider_dub.api.rate_limit.RateLimiter`, which know
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
 import requests
-import tenacity
 import urllib3
 
 from airflow_provider_dub.api.errors import (
@@ -49,10 +49,10 @@ class DubStoppedError(DubError):
     """The run was stopped while this request waited for its turn or its repeat."""
 
     code = "stopped"
-    #: Whether the request was sent before, so that it may have been applied.
-    sent_before = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, sent_before: bool = False) -> None:
+        #: Whether the request was sent before, so that it may have been applied.
+        self.sent_before = sent_before
         super().__init__("The run was stopped while this request waited; whether a sent change was applied is unknown.")
 
 
@@ -112,13 +112,7 @@ class Transport:
         self._timeout = urllib3.Timeout(connect=min(timeout, CONNECT_TIMEOUT), read=timeout)
         self._rate_limiter = rate_limiter
         self._heard_from_dub = False
-        self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_deserves_a_repeat),
-            stop=tenacity.stop_after_attempt(max_retries + 1),
-            wait=tenacity.wait_exponential(multiplier=0.5, exp_base=3, max=15) + tenacity.wait_random(0, 0.5),
-            sleep=self._sleep,
-            reraise=True,
-        )
+        self._max_retries = max_retries
 
     def _connect(self, session: requests.Session) -> None:
         request = session.prepare_request(requests.Request("GET", self.base_url))
@@ -141,11 +135,18 @@ class Transport:
         :param body: JSON, or None.
         :raises DubError: The last failure, after the retries that it deserves.
         """
-        try:
-            return self._retrying(self._send_at_the_limit, method, path, expected, body)
-        except DubStoppedError as stop:
-            stop.sent_before = self._retrying.statistics.get("attempt_number", 1) > 1
-            raise
+        attempt = 0
+        while True:
+            try:
+                return self._send_at_the_limit(method, path, expected, body)
+            except DubStoppedError as stop:
+                stop.sent_before = attempt > 0
+                raise
+            except DubError as error:
+                if attempt >= self._max_retries or not _deserves_a_repeat(error):
+                    raise
+                self._pause(back_off(attempt), sent_before=True)
+            attempt += 1
 
     def _send_at_the_limit(
         self, method: str, path: str, expected: Callable[[Any], TypeGuard[T]], body: bytes | None
@@ -162,13 +163,13 @@ class Transport:
     def _wait_for_turn(self) -> None:
         while pause := self._rate_limiter.delay():
             self.traffic.waited(pause)
-            self._sleep(pause)
+            self._pause(pause)
         if self.stopped.is_set():
             raise DubStoppedError
 
-    def _sleep(self, seconds: float) -> None:
+    def _pause(self, seconds: float, *, sent_before: bool = False) -> None:
         if self.stopped.wait(seconds):
-            raise DubStoppedError
+            raise DubStoppedError(sent_before=sent_before)
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> urllib3.BaseHTTPResponse:
         self.traffic.sent()
@@ -205,8 +206,16 @@ class Transport:
         return answer
 
 
-def _deserves_a_repeat(error: BaseException) -> bool:
-    return isinstance(error, DubError) and error.transient and not isinstance(error, DubRateLimitError)
+def back_off(attempt: int) -> float:
+    """Return the seconds to wait before repeating a request: 0.5, 1.5, 4.5, 13.5, 15... and up to half as much again.
+
+    :param attempt: How often it was repeated already.
+    """
+    return min(0.5 * 3.0**attempt, 15.0) * random.uniform(1.0, 1.5)
+
+
+def _deserves_a_repeat(error: DubError) -> bool:
+    return error.transient and not isinstance(error, DubRateLimitError)
 
 
 def _answer(response: urllib3.BaseHTTPResponse) -> Any:

@@ -101,7 +101,7 @@ class Faults:
 
     def __init__(self, plan: FaultPlan, seed: int) -> None:
         self.plan = plan
-        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        self._random = random.Random(seed)
         self._started = time.monotonic()
 
     def draw(self, method: str) -> str | None:

@@ -10,8 +10,9 @@ from queue import SimpleQueue
 from typing import Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
-#: Seconds. Work that takes longer waits for something, most likely the network.
-_WORTH_ANOTHER_THREAD = 0.005
+#: Seconds. Work that takes longer waits for something, most likely the network; not just once, but several times.
+_SLOW = 0.005
+_SLOW_IN_A_ROW = 3
 
 Job: TypeAlias = tuple["Future[T]", Callable[[], T]]
 
@@ -30,6 +31,7 @@ class Workers(Generic[T]):
 
     def __init__(self, count: int) -> None:
         self._count = count
+        self._slow = 0
         self._threads: list[threading.Thread] = []
         self._growing = threading.Lock()
         self._jobs: SimpleQueue[Job[T] | None] = SimpleQueue()
@@ -65,5 +67,6 @@ class Workers(Generic[T]):
                 future.set_result(work())
             except BaseException as error:  # it is raised where the result is taken
                 future.set_exception(error)
-            if time.monotonic() - began > _WORTH_ANOTHER_THREAD:
+            self._slow = self._slow + 1 if time.monotonic() - began > _SLOW else 0
+            if self._slow >= _SLOW_IN_A_ROW:
                 self.grow()

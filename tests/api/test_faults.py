@@ -16,12 +16,7 @@ ROWS = 1000
 @pytest.fixture
 def no_back_off(monkeypatch):
     """Let repeats follow at once, so that the test is about outcomes and not about time."""
-    import tenacity
-
-    monkeypatch.setattr(
-        "airflow_provider_dub.api.transport.tenacity.wait_exponential", lambda **_: tenacity.wait_none()
-    )
-    monkeypatch.setattr("airflow_provider_dub.api.transport.tenacity.wait_random", lambda *_: tenacity.wait_none())
+    monkeypatch.setattr("airflow_provider_dub.api.transport.back_off", lambda attempt: 0.001)
 
 
 @pytest.mark.parametrize(("seed", "storm"), [(1, []), (2, []), (3, ["storm=0.1:0.5"])])
