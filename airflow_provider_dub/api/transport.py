@@ -116,7 +116,8 @@ class Transport:
 
     def _connect(self, session: requests.Session) -> None:
         request = session.prepare_request(requests.Request("GET", self.base_url))
-        settings = session.merge_environment_settings(self.base_url, {}, False, None, None)
+        # The session's own `verify` goes before REQUESTS_CA_BUNDLE only if it is handed over.
+        settings = session.merge_environment_settings(self.base_url, {}, False, session.verify, None)
         adapter = cast("HTTPAdapter", session.get_adapter(self.base_url))
         verify, cert, proxies = settings["verify"], settings["cert"], settings["proxies"]
         pool = adapter.get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
