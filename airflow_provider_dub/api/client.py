@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from copy import copy
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlencode
@@ -44,7 +45,6 @@ class DubClient:
     :param max_retries: Repeats of one request after a transient failure.
     :param rate_limiter: Decides when a request may leave. By default the key's limit is learnt from Dub.
     :param workspace_slug: When given, Dub refuses every request unless the key belongs to this workspace.
-    :param stopped: When set by another thread, no further request is sent.
     """
 
     def __init__(
@@ -56,7 +56,6 @@ class DubClient:
         max_retries: int = 5,
         rate_limiter: RateLimiter | None = None,
         workspace_slug: str | None = None,
-        stopped: threading.Event | None = None,
     ) -> None:
         self.rate_limiter = rate_limiter or RateLimiter()
         self._transport = Transport(
@@ -65,7 +64,7 @@ class DubClient:
             timeout=timeout,
             max_retries=max_retries,
             rate_limiter=self.rate_limiter,
-            stopped=stopped or threading.Event(),
+            stopped=threading.Event(),
         )
         self._workspace = {"projectSlug": workspace_slug} if workspace_slug else {}
         self._looked_up = count()
@@ -138,6 +137,17 @@ class DubClient:
             self._look_alike_seen = True
             raise DubWrongCustomerError(changed=True)
         return customer
+
+    def for_run(self, stopped: threading.Event) -> DubClient:
+        """Return a client that shares connections, rate limit and counts with this one, for one run of many updates.
+
+        :param stopped: When set, the run's waits end and no further request of it is sent.
+        """
+        client = copy(self)
+        client._transport = copy(self._transport)
+        client._transport.stopped = stopped
+        client._looked_up, client._look_alike_seen = count(), False
+        return client
 
     def check(self) -> None:
         """Ask whether this key may update customers, with one request that changes nothing.

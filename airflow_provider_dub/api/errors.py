@@ -5,7 +5,7 @@
     DubError
     ├── DubConfigurationError      the key, the address or an option cannot work
     ├── DubConnectionError         no answer arrived: DNS, connect, TLS, reset, time-out          transient
-    ├── DubUnreadableAnswerError   an answer arrived, but not one that Dub gives       a 200 is transient
+    ├── DubUnreadableAnswerError   an answer arrived, but not one that Dub gives                  transient
     ├── DubWrongCustomerError      an answer about another customer than the one asked for
     └── DubApiError                Dub answered with an error
         ├── DubUnauthorizedError       401, 400 about the header: the key            hits every row
@@ -48,6 +48,8 @@ class DubError(Exception):
     transient: bool = False
     #: Whether every other row would fail in the same way.
     hits_every_row: bool = False
+    #: Whether the request, or an earlier try of it, may have changed the customer all the same.
+    maybe_applied: bool = False
 
 
 class DubConfigurationError(DubError, ValueError):
@@ -70,28 +72,28 @@ class DubConnectionError(DubError):
 
     def __init__(self, reason: str, url: str, *, sent: bool) -> None:
         self.reason = reason
-        self.sent = sent
-        effect = "Whether the change was applied is unknown" if sent else "Nothing was sent"
+        self.maybe_applied = sent
         super().__init__(
-            f"No answer from {url} ({reason}). {effect}. Check that the host of the connection is right, that the "
-            "worker reaches it, and that it trusts its certificate."
+            f"No answer from {url} ({reason}). Check that the host of the connection is right, that the worker "
+            "reaches it, and that it trusts its certificate."
         )
 
 
 class DubUnreadableAnswerError(DubError):
     """An answer arrived, but not one that Dub gives: no JSON, the wrong shape, a redirect or an HTML page.
 
-    A success that cannot be read is worth a repeat; any other page will come again.
+    A success that cannot be read is worth a repeat at once; any other page may be gone by the next try of the task.
 
     :param status: The HTTP status.
     :param what: What is wrong with the answer.
     """
 
     code = "unreadable_answer"
+    transient = True
 
     def __init__(self, status: int, what: str) -> None:
         self.status = status
-        self.transient = status == 200
+        self.maybe_applied = status == 200
         super().__init__(
             f"The answer (HTTP {status}) is not one of Dub's: {what}. If this happens for every request, the host of "
             "the connection is not a Dub API; it should be https://api.dub.co or your own server's address."
@@ -188,6 +190,7 @@ class DubServerError(DubApiError):
 
     code = "server_error"
     transient = True
+    maybe_applied = True
 
 
 def error_from_answer(status: int, body: bytes) -> DubError:

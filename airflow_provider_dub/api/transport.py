@@ -18,6 +18,7 @@ import requests
 import urllib3
 
 from airflow_provider_dub.api.errors import (
+    DubConfigurationError,
     DubConnectionError,
     DubError,
     DubRateLimitError,
@@ -49,11 +50,12 @@ class DubStoppedError(DubError):
     """The run was stopped while this request waited for its turn or its repeat."""
 
     code = "stopped"
+    transient = True
 
-    def __init__(self, *, sent_before: bool = False) -> None:
-        #: Whether the request was sent before, so that it may have been applied.
-        self.sent_before = sent_before
-        super().__init__("The run was stopped while this request waited; whether a sent change was applied is unknown.")
+    def __init__(self, *, sent: bool = False) -> None:
+        #: Whether the request was sent before.
+        self.sent = self.maybe_applied = sent
+        super().__init__("The run was stopped before this row's request was answered.")
 
 
 @dataclass
@@ -108,7 +110,13 @@ class Transport:
         self.base_url = base_url
         self.traffic = Traffic()
         self.stopped = stopped
-        self._connect(session)
+        try:
+            self._connect(session)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise DubConfigurationError(
+                f"{base_url} cannot be called ({type(error).__name__}): check the connection's host and verify, and "
+                "the worker's HTTP_PROXY, HTTPS_PROXY and REQUESTS_CA_BUNDLE."
+            ) from None
         self._timeout = urllib3.Timeout(connect=min(timeout, CONNECT_TIMEOUT), read=timeout)
         self._rate_limiter = rate_limiter
         self._heard_from_dub = False
@@ -136,17 +144,17 @@ class Transport:
         :param body: JSON, or None.
         :raises DubError: The last failure, after the retries that it deserves.
         """
-        attempt = 0
+        attempt, maybe_applied = 0, False
         while True:
             try:
                 return self._send_at_the_limit(method, path, expected, body)
-            except DubStoppedError as stop:
-                stop.sent_before = attempt > 0
-                raise
+            except DubStoppedError:
+                raise DubStoppedError(sent=maybe_applied) from None
             except DubError as error:
+                error.maybe_applied = maybe_applied = maybe_applied or error.maybe_applied
                 if attempt >= self._max_retries or not _deserves_a_repeat(error):
                     raise
-                self._pause(back_off(attempt), sent_before=True)
+            self._pause(back_off(attempt), sent=maybe_applied)
             attempt += 1
 
     def _send_at_the_limit(
@@ -168,9 +176,9 @@ class Transport:
         if self.stopped.is_set():
             raise DubStoppedError
 
-    def _pause(self, seconds: float, *, sent_before: bool = False) -> None:
+    def _pause(self, seconds: float, *, sent: bool = False) -> None:
         if self.stopped.wait(seconds):
-            raise DubStoppedError(sent_before=sent_before)
+            raise DubStoppedError(sent=sent)
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> urllib3.BaseHTTPResponse:
         self.traffic.sent()
@@ -216,6 +224,8 @@ def back_off(attempt: int) -> float:
 
 
 def _deserves_a_repeat(error: DubError) -> bool:
+    if isinstance(error, DubUnreadableAnswerError):
+        return error.status == 200
     return error.transient and not isinstance(error, DubRateLimitError)
 
 

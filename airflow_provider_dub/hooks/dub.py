@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.rows import Rows
     from airflow_provider_dub.sync.updates import NullPolicy
 
-#: Connections kept open, and so the most threads that can send without waiting for each other.
-MAX_WORKERS = 64
-
 
 class DubHook(BaseHook):
     """Talks to Dub's customers API with the key and the settings of an Airflow connection.
@@ -62,7 +59,8 @@ class DubHook(BaseHook):
     ) -> None:
         super().__init__(**kwargs)
         self.dub_conn_id = dub_conn_id
-        self.stopped = threading.Event()
+        self._stopped = False
+        self._runs: list[threading.Event] = []
         self._arguments = {
             "timeout": timeout,
             "max_retries": max_retries,
@@ -116,7 +114,6 @@ class DubHook(BaseHook):
             max_retries=connection.max_retries,
             rate_limiter=RateLimiter(connection.requests_per_minute),
             workspace_slug=connection.workspace_slug,
-            stopped=self.stopped,
         )
 
     @property
@@ -132,6 +129,7 @@ class DubHook(BaseHook):
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
         """
         from airflow_provider_dub.hooks.session import dub_session
+        from airflow_provider_dub.sync.engine import MAX_WORKERS
 
         return dub_session(self._connection.api_key, verify=self._connection.verify, pool_size=MAX_WORKERS)
 
@@ -181,7 +179,7 @@ class DubHook(BaseHook):
 
         No row's failure is raised; look at ``result.outcome``. The parameters are those of
         :class:`~airflow_provider_dub.operators.dub.DubUpdateCustomersOperator`. An iterator is read as needed, in
-        bounded memory apart from the ids that were seen.
+        bounded memory apart from the ids that were seen; its ``null_policy`` must be given per field.
 
         :param customers: A DataFrame, mappings, one mapping, or an iterator of mappings.
         :param id_column: The column that holds ``cus_…`` or ``ext_…``.
@@ -195,21 +193,23 @@ class DubHook(BaseHook):
         :param max_workers: Threads that send, at most 64.
         :raises TypeError: ``customers`` is of another kind.
         :raises ValueError: A column is missing, or a policy is impossible.
+        :raises DubConfigurationError: The connection cannot work.
         """
         from airflow_provider_dub.sync.engine import Engine
         from airflow_provider_dub.sync.rows import rows_of
         from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
 
         def send(update: CustomerUpdate, look_up_first: bool) -> Customer:
-            return self.client.update_customer(
+            return client.update_customer(
                 update.customer_id,
                 update.fields,
                 include_expanded_fields=include_expanded_fields,
                 look_up_first=look_up_first,
             )
 
+        rows = rows_of(customers)
         reader = UpdateReader(
-            rows_of(customers),
+            rows,
             id_column=id_column,
             external_id_column=external_id_column,
             columns=columns,
@@ -217,15 +217,33 @@ class DubHook(BaseHook):
         )
         if reader.ignored_columns:
             self.log.info("Columns that are no Dub fields and are not sent: %s", ", ".join(reader.ignored_columns))
+        if reader.sends_nothing:
+            self.log.warning("No column is a field of Dub, so no row has anything to send.")
+        stopped = self._new_run()
         engine = Engine(
             send,
             max_workers=max_workers,
             on_missing=on_missing,
             on_duplicate=on_duplicate,
             dry_run=dry_run,
-            stopped=self.stopped,
+            stopped=stopped,
         )
+        if rows and not dry_run:  # in this thread: Airflow looks connections up in the main thread only
+            client = self.client.for_run(stopped)
         return engine.run(reader)
+
+    def stop(self) -> None:
+        """End all runs of :meth:`update_customers`, also later ones: no further request is sent."""
+        self._stopped = True
+        for run in self._runs:
+            run.set()
+
+    def _new_run(self) -> threading.Event:
+        run = threading.Event()
+        self._runs.append(run)
+        if self._stopped:
+            run.set()
+        return run
 
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the key may update customers, with one request that changes nothing."""

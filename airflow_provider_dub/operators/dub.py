@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence, Sized
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +15,11 @@ from airflow_provider_dub.exceptions import (
     DubCustomersRefusedError,
     DubSyncImpossibleError,
 )
-from airflow_provider_dub.hooks.dub import MAX_WORKERS, DubHook
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.operators.delivery import Delivery
 from airflow_provider_dub.operators.hidden_rows import HiddenRows, hide_rows
-from airflow_provider_dub.operators.json_lines import JsonLinesFile
 from airflow_provider_dub.sync.progress import Progress
-from airflow_provider_dub.sync.report import NOT_APPLIED, Outcome, Report, rejected_line
+from airflow_provider_dub.sync.report import Outcome, Report
 from airflow_provider_dub.sync.rows import rows_of
 
 if TYPE_CHECKING:
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.api.customers import Customer
     from airflow_provider_dub.sync.duplicates import OnDuplicate
     from airflow_provider_dub.sync.engine import OnMissing
+    from airflow_provider_dub.sync.report import RowResult
     from airflow_provider_dub.sync.rows import Rows
     from airflow_provider_dub.sync.updates import NullPolicy
 
@@ -72,7 +71,7 @@ class DubUpdateCustomersOperator(BaseOperator):
         reason, ready to be sent again. Written anew by every run, also when there are none.
     :param records_path: (templated) Path or URI for the updated customers as JSON lines; its URI is returned instead
         of the list.
-    :param max_workers: Threads that send, at most 64.
+    :param max_workers: Threads that send, at most 64. Rows are sent side by side, not one after the other.
     :raises DubSyncImpossibleError: Every row would fail.
     :raises DubCustomersRefusedError: Too many rows failed, and a retry would not help.
     :raises DubCustomersNotUpdatedError: Too many rows failed, and a retry may help.
@@ -116,6 +115,7 @@ class DubUpdateCustomersOperator(BaseOperator):
         self.rejected_path = rejected_path
         self.records_path = records_path
         self.max_workers = max_workers
+        self._killed = False
 
     @property
     def customers(self) -> Any:
@@ -135,22 +135,29 @@ class DubUpdateCustomersOperator(BaseOperator):
         """Send the updates and return the customers."""
         self._check_arguments()
         rows = rows_of(self.customers.rows if isinstance(self.customers, HiddenRows) else self.customers)
+        if not isinstance(rows, Sized):
+            raise TypeError("customers must be rows that can be read again, not an iterator: make it a list.")
         report = Report()
         try:
-            records = self._update(rows, report)
+            results = self._results(rows)
         except DubConfigurationError as error:
+            self._push_summary(report, context)
             raise DubSyncImpossibleError(str(error)) from error
+        try:
+            records = self._deliver(results, rows, report)
         finally:
-            self._tell(report, context)
+            self._tell(report)
+            self._push_summary(report, context)
         self._raise_if_too_many_failed(report)
         return records
 
     def on_kill(self) -> None:
         """Send no further request; rows that wait are reported as not attempted."""
-        self.hook.stopped.set()
+        self._killed = True
+        self.hook.stop()
 
-    def _update(self, rows: Rows, report: Report) -> list[Customer] | str:
-        results = self.hook.update_customers(
+    def _results(self, rows: Rows) -> Iterator[RowResult]:
+        return self.hook.update_customers(
             rows,
             id_column=self.id_column,
             external_id_column=self.external_id_column,
@@ -162,46 +169,39 @@ class DubUpdateCustomersOperator(BaseOperator):
             dry_run=self.only_validate,
             max_workers=self.max_workers,
         )
+
+    def _deliver(self, results: Iterator[RowResult], rows: Rows, report: Report) -> list[Customer] | str:
+        """Consume the results; if that is interrupted, still account for every row."""
         progress = Progress(len(rows) if isinstance(rows, Sized) else None, self.max_workers)
-        with ExitStack() as files:
-            rejected = files.enter_context(JsonLinesFile(self.rejected_path)) if self.rejected_path else None
-            records = files.enter_context(JsonLinesFile(self.records_path)) if self.records_path else None
-            updated: list[Customer] = []
-            for result in results:
-                report.add(result)
-                if line := progress.line(report.total, self.hook.traffic):
-                    self.log.info("%s", line)
-                if rejected and result.outcome in NOT_APPLIED:
-                    rejected.write(rejected_line(result, rows.whole(result.row)))
-                if result.record is not None:
-                    if records:
-                        records.write(json.dumps(result.record))
-                    else:
-                        updated.append(result.record)
-        return records.uri if records else updated
+        with Delivery(
+            rows,
+            report,
+            key_column=self.external_id_column or self.id_column,
+            rejected_path=self.rejected_path,
+            records_path=None if self.only_validate else self.records_path,
+        ) as delivery:
+            try:
+                for result in results:
+                    delivery.take(result)
+                    if line := progress.line(report.total, self.hook.traffic):
+                        self.log.info("%s", line)
+            except BaseException as interruption:
+                self.hook.stop()
+                for result in results:
+                    (delivery.count if isinstance(interruption, Exception) else delivery.take)(result)
+                raise
+        return delivery.returned
 
     def _check_arguments(self) -> None:
-        _one_of("on_missing", self.on_missing, ("fail", "skip"))
-        _one_of("on_duplicate", self.on_duplicate, ("fail", "last"))
         limit = self.max_failures
         most = 1 if isinstance(limit, float) else math.inf
         if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= most:
             raise ValueError("max_failures must be a number of rows (0, 10) or a share of them (0.05).")
-        if not isinstance(self.max_workers, int) or not 1 <= self.max_workers <= MAX_WORKERS:
-            raise ValueError(f"max_workers must be a whole number from 1 to {MAX_WORKERS}.")
+        if self.rejected_path and str(self.rejected_path) == str(self.records_path):
+            raise ValueError("rejected_path and records_path must be two files.")
 
-    def _tell(self, report: Report, context: Context) -> None:
-        traffic = self.hook.traffic
-        summary = {
-            **report.summary(),
-            "requests_sent": traffic.requests_sent,
-            "rate_limited": traffic.rate_limited,
-            "seconds_waited_for_rate_limit": round(traffic.seconds_waited, 3),
-        }
-        context["ti"].xcom_push(key="summary", value=summary)
-        for outcome, count in report.counts.items():
-            Stats.incr(f"dub.customers.{outcome}", count)
-        self.log.info("Dub customers: %s; %s requests.", report.in_words(), traffic.requests_sent)
+    def _tell(self, report: Report) -> None:
+        self.log.info("Dub customers: %s; %s requests.", report.in_words(), self.hook.traffic.requests_sent)
         for name, count in report.ignored_fields.items():
             self.log.warning(
                 "Dub accepted the field %s but did not apply it, for %s rows: this server does not know it.",
@@ -213,12 +213,25 @@ class DubUpdateCustomersOperator(BaseOperator):
         if report.counts[Outcome.UPDATED] > _MANY_RECORDS and not self.records_path:
             self.log.warning("Many records go through XCom; records_path writes them to a file instead.")
 
+    def _push_summary(self, report: Report, context: Context) -> None:
+        traffic = self.hook.traffic
+        summary = {
+            **report.summary(),
+            "requests_sent": traffic.requests_sent,
+            "rate_limited": traffic.rate_limited,
+            "seconds_waited_for_rate_limit": round(traffic.seconds_waited, 3),
+        }
+        for outcome, count in report.counts.items():
+            Stats.incr(f"dub.customers.{outcome}", count)
+        context["ti"].xcom_push(key="summary", value=summary)
+
     def _raise_if_too_many_failed(self, report: Report) -> None:
         if report.fatal:
             raise DubSyncImpossibleError(
                 f"{report.fatal} (connection {self.dub_conn_id}; {report.in_words()})"
             ) from report.fatal
-        if not report.exceeds(self.max_failures):
+        cut_short = self._killed and report.counts[Outcome.NOT_ATTEMPTED] > 0
+        if not (cut_short or report.exceeds(self.max_failures)):
             return
         first = " ".join(_in_words(failure) for failure in report.failures[:_FAILURES_IN_MESSAGE])
         more = " More in the XCom `summary`." if report.failed > _FAILURES_IN_MESSAGE else ""
@@ -226,12 +239,8 @@ class DubUpdateCustomersOperator(BaseOperator):
         raise (DubCustomersNotUpdatedError if report.transient else DubCustomersRefusedError)(message)
 
 
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, not {value!r}.")
-
-
 def _in_words(failure: Mapping[str, Any]) -> str:
-    where = f"Row {failure['row']}" + (f" ({failure['key']})" if failure["key"] is not None else "")
+    # repr() keeps a line break in an id from starting a log line of its own.
+    where = f"Row {failure['row']}" + (f" ({repr(failure['key'])[1:-1]})" if failure["key"] is not None else "")
     field = f"{failure['field']}: " if failure["field"] else ""
     return f"{where}: {field}{failure['message'].rstrip('.')} [{failure['code']}]."

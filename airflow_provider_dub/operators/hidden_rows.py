@@ -7,7 +7,7 @@ so they travel through the template field inside an object that is neither.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -30,7 +30,16 @@ class HiddenRows:
 
 
 def hide_rows(customers: Any) -> Any:
-    """Wrap rows; leave alone what Airflow still has to resolve: an XComArg or a template."""
-    if isinstance(customers, HiddenRows | str) or hasattr(customers, "iter_references"):
-        return customers
-    return HiddenRows(customers)
+    """Wrap rows; leave alone what Airflow still has to resolve: XComArgs, a few of them together, or a template."""
+    to_resolve = _is_reference(customers) or any(map(_is_reference, _parts(customers)))
+    return customers if to_resolve or isinstance(customers, HiddenRows | str) else HiddenRows(customers)
+
+
+def _is_reference(value: Any) -> bool:
+    return hasattr(type(value), "iter_references")
+
+
+def _parts(customers: Any) -> Iterable[Any]:
+    if isinstance(customers, Mapping):
+        return customers.values()
+    return customers if isinstance(customers, list | tuple) else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -47,17 +48,24 @@ class Duplicates:
 
 
 class SeenSoFar(Duplicates):
-    """Learns the duplicates of rows that can be read only once; keeps every id that it has seen."""
+    """Learns the duplicates of rows that can be read only once; keeps every id that it has seen.
+
+    Of two ids that look alike it knows only the later one.
+    """
 
     def __init__(self) -> None:
         super().__init__(lambda: ())
 
     def first_row(self, customer_id: str, row: int) -> int:
         """Return the first row so far that names the customer of this row."""
+        self._spellings.setdefault(_folded(customer_id), set()).add(customer_id)
         return self._first.setdefault(customer_id, row)
 
 
 def _folded(customer_id: str) -> str:
+    """Return what Dub's database compares, near enough: no case, no accents, no trailing blanks."""
+    if not customer_id.isascii():
+        customer_id = "".join(c for c in unicodedata.normalize("NFKD", customer_id) if not unicodedata.combining(c))
     return customer_id.casefold().rstrip()
 
 

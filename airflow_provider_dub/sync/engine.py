@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
-from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubError
+from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubError, DubWrongCustomerError
 from airflow_provider_dub.api.transport import DubStoppedError
 from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
 from airflow_provider_dub.sync.fields import not_applied
@@ -27,6 +27,8 @@ OnMissing: TypeAlias = Literal["fail", "skip"]
 
 #: Rows that may be ahead of the oldest unfinished one, for each worker: one slow row does not hold up the others.
 _AHEAD = 32
+#: The most threads of a run, and so the connections that a hook keeps open.
+MAX_WORKERS = 64
 #: Rows that in a row exhaust their retries before the run ends; at least one for each worker.
 _BREAK_AFTER = 5
 #: Seconds between two looks at whether the run was stopped, and seconds that requests then have to finish. Airflow
@@ -46,12 +48,13 @@ class Engine:
     """Applies updates under the policies of a run.
 
     :param send: Sends an update and returns the customer; the flag asks to look the customer up first.
-    :param max_workers: Threads that send.
+    :param max_workers: Threads that send, from 1 to :data:`MAX_WORKERS`.
     :param on_missing: What a customer that Dub does not know is: a failure, or skipped.
     :param on_duplicate: Of several rows for one customer, reject all but the first, or send the last.
     :param dry_run: Send nothing.
     :param stopped: When set, rows that were not sent yet are reported as not attempted. An error that would hit
         every row sets it.
+    :raises ValueError: A policy is none of these.
     """
 
     def __init__(
@@ -64,6 +67,10 @@ class Engine:
         dry_run: bool,
         stopped: threading.Event,
     ) -> None:
+        _one_of("on_missing", on_missing, ("fail", "skip"))
+        _one_of("on_duplicate", on_duplicate, ("fail", "last"))
+        if isinstance(max_workers, bool) or not isinstance(max_workers, int) or not 1 <= max_workers <= MAX_WORKERS:
+            raise ValueError(f"max_workers must be a whole number from 1 to {MAX_WORKERS}.")
         self._send = send
         self._max_workers = max_workers
         self._on_missing = on_missing
@@ -73,63 +80,82 @@ class Engine:
         self._exhausted = 0
         self._give_up_at: float | None = None
         self._interruption: BaseException | None = None
+        self._workers: Workers[RowResult] = Workers(max_workers)
+        self._waiting: deque[RowResult | Sent] = deque()
+        self._taken = 0
+        self._duplicates: Duplicates = SeenSoFar()
 
     def run(self, updates: UpdateReader) -> Iterator[RowResult]:
-        """Apply updates while the results are consumed.
+        """Apply updates while the results are consumed; once only.
 
-        An interruption of the waiting thread (Ctrl-C, Airflow's time-out of the task) ends the run like ``stopped``:
-        every row is still reported, and then it is raised.
+        Rows are sent side by side, not one after the other. An interruption (Ctrl-C, Airflow's time-out of the task)
+        ends the run like ``stopped``, and so does an error of the input: every row that was read is still reported,
+        and then it is raised.
 
         :param updates: What each row asks for, in order; taken as they are needed.
         """
-        duplicates = self._duplicates(updates)
-        waiting: deque[RowResult | Sent] = deque()
-        workers: Workers[RowResult] = Workers(self._max_workers)
-        size = self._max_workers * _AHEAD
         try:
-            for update in updates:
-                waiting.append(self._settled(update, duplicates) or self._sent(update, duplicates, workers))
-                if len(waiting) >= size:
-                    yield from self._first(size // 2, waiting, workers)
-            yield from self._first(len(waiting), waiting, workers)
-        except BaseException:
-            self._stopped.set()
-            raise
+            try:
+                self._duplicates = self._duplicates_of(updates)
+                yield from self._results(updates)
+            except GeneratorExit:
+                self._stopped.set()
+                raise
+            except BaseException as interruption:
+                self._interrupt(interruption)
+                yield from self._first(len(self._waiting))
+                if updates.rereadable and not isinstance(interruption, Exception):
+                    yield from self._results(updates)
         finally:
-            workers.close()
+            self._workers.close()
         if self._interruption:
             raise self._interruption
 
-    def _duplicates(self, updates: UpdateReader) -> Duplicates:
+    def _results(self, updates: UpdateReader) -> Iterator[RowResult]:
+        size = self._max_workers * _AHEAD
+        for update in updates.from_row(self._taken):
+            self._take(update)
+            if len(self._waiting) >= size:
+                yield from self._first(size // 2)
+        yield from self._first(len(self._waiting))
+
+    def _take(self, update: CustomerUpdate | RejectedRow) -> None:
+        entry = self._settled(update) or Sent(cast("CustomerUpdate", update), Future())
+        self._waiting.append(entry)
+        self._taken += 1
+        if isinstance(entry, Sent):  # known before it is begun, so that no interruption can lose it
+            self._workers.put(partial(self._apply, entry.update), entry.future)
+
+    def _interrupt(self, interruption: BaseException) -> None:
+        self._interruption = interruption
+        self._stopped.set()
+
+    def _duplicates_of(self, updates: UpdateReader) -> Duplicates:
         if updates.rereadable:
             return Duplicates(updates.customer_ids)
         if self._on_duplicate == "last":
             raise ValueError('on_duplicate="last" needs rows that can be read twice: a DataFrame or a list.')
         return SeenSoFar()
 
-    def _sent(self, update: CustomerUpdate | RejectedRow, duplicates: Duplicates, workers: Workers[RowResult]) -> Sent:
-        assert isinstance(update, CustomerUpdate)  # noqa: S101 - a rejected row is settled
-        return Sent(update, workers.submit(partial(self._apply, update, duplicates)))
-
-    def _first(self, count: int, waiting: deque[RowResult | Sent], workers: Workers[RowResult]) -> Iterator[RowResult]:
+    def _first(self, count: int) -> Iterator[RowResult]:
         """Take the outcomes of the first rows, or of more if they are known."""
-        keep = len(waiting) - count
-        while len(waiting) > keep:
-            unknown = [
-                entry.future for entry in islice(waiting, count) if isinstance(entry, Sent) and not self._over(entry)
-            ]
+        keep = len(self._waiting) - count
+        while len(self._waiting) > keep:
+            first = islice(self._waiting, count)
+            unknown = [entry.future for entry in first if isinstance(entry, Sent) and not self._over(entry)]
             if unknown:
-                self._wait(unknown[-1], workers)  # one wake-up for many rows
-            while waiting and self._over(waiting[0]):
-                yield self._outcome(waiting.popleft())
+                self._wait(unknown[-1])  # one wake-up for many rows
+            while self._waiting and self._over(self._waiting[0]):
+                outcome = self._outcome(self._waiting[0])
+                self._waiting.popleft()
+                yield outcome
 
-    def _wait(self, future: Future[RowResult], workers: Workers[RowResult]) -> None:
+    def _wait(self, future: Future[RowResult]) -> None:
         try:
             if not wait([future], timeout=_GLANCE).done:
-                workers.grow()
+                self._workers.grow()
         except BaseException as interruption:
-            self._interruption = interruption
-            self._stopped.set()
+            self._interrupt(interruption)
 
     def _over(self, entry: RowResult | Sent) -> bool:
         return isinstance(entry, RowResult) or entry.future.done() or self._out_of_patience()
@@ -139,7 +165,9 @@ class Engine:
             return entry
         if entry.future.done():
             return entry.future.result()
-        return _not_attempted(entry.update) if entry.future.cancel() else _failed(entry.update, DubStoppedError())
+        return (
+            _not_attempted(entry.update) if entry.future.cancel() else _failed(entry.update, DubStoppedError(sent=True))
+        )
 
     def _out_of_patience(self) -> bool:
         if not self._stopped.is_set():
@@ -147,14 +175,16 @@ class Engine:
         self._give_up_at = self._give_up_at or time.monotonic() + _GRACE
         return time.monotonic() > self._give_up_at
 
-    def _settled(self, update: CustomerUpdate | RejectedRow, duplicates: Duplicates) -> RowResult | None:
+    def _settled(self, update: CustomerUpdate | RejectedRow) -> RowResult | None:
         """Return the outcome of a row for which nothing needs to be sent."""
         if isinstance(update, RejectedRow):
             return _rejected(update)
         row, key, customer_id, fields = update
-        if self._on_duplicate == "last" and (last := duplicates.last_row(customer_id, row)) != row:
-            return RowResult(row, key, Outcome.SUPERSEDED, code="superseded", reason=f"row {last} is sent instead")
-        if self._on_duplicate == "fail" and (first := duplicates.first_row(customer_id, row)) != row:
+        if self._on_duplicate == "last" and (last := self._duplicates.last_row(customer_id, row)) != row:
+            return RowResult(
+                row, key, Outcome.SUPERSEDED, code="superseded", reason=f"row {last} names it too, and later"
+            )
+        if self._on_duplicate == "fail" and (first := self._duplicates.first_row(customer_id, row)) != row:
             return _rejected(RejectedRow(row, key, None, f"row {first} names the same customer", "duplicate"))
         if not fields:
             return RowResult(row, key, Outcome.UNCHANGED)
@@ -164,11 +194,13 @@ class Engine:
             return _not_attempted(update)
         return None
 
-    def _apply(self, update: CustomerUpdate, duplicates: Duplicates) -> RowResult:
+    def _apply(self, update: CustomerUpdate) -> RowResult:
+        if self._stopped.is_set():
+            return _not_attempted(update)
         try:
-            customer = self._send(update, duplicates.has_look_alike(update.customer_id))
+            customer = self._send(update, self._duplicates.has_look_alike(update.customer_id))
         except DubStoppedError as stop:
-            return _failed(update, stop) if stop.sent_before else _not_attempted(update)
+            return _failed(update, stop) if stop.sent else _not_attempted(update)
         except DubCustomerNotFoundError as error:
             self._exhausted = 0
             outcome = Outcome.MISSING if self._on_missing == "skip" else Outcome.FAILED
@@ -189,7 +221,8 @@ class Engine:
 
     def _breaks(self, error: DubError) -> bool:
         """Tell whether so many rows in a row exhausted their retries that the next ones would only do the same."""
-        self._exhausted = self._exhausted + 1 if error.transient else 0
+        hit_another = isinstance(error, DubWrongCustomerError) and error.changed
+        self._exhausted = self._exhausted + 1 if error.transient or hit_another else 0
         return self._exhausted >= max(_BREAK_AFTER, self._max_workers)
 
 
@@ -203,4 +236,10 @@ def _not_attempted(update: CustomerUpdate) -> RowResult:
 
 
 def _failed(update: CustomerUpdate, error: DubError, outcome: Outcome = Outcome.FAILED) -> RowResult:
-    return RowResult(update.row, update.key, outcome, error=error, code=error.code, reason=str(error))
+    reason = f"{error} The change may have been applied all the same." if error.maybe_applied else str(error)
+    return RowResult(update.row, update.key, outcome, error=error, code=error.code, reason=reason)
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, not {value!r}.")

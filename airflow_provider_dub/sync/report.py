@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-
-from airflow_provider_dub.sync.values import is_missing
 
 if TYPE_CHECKING:
     from airflow_provider_dub.api.customers import Customer
@@ -114,10 +110,11 @@ class Report:
         """Return the number of rows that count as failures."""
         return sum(self.counts[outcome] for outcome in FAILURES)
 
-    def exceeds(self, max_failures: float) -> bool:
+    def exceeds(self, max_failures: int | float) -> bool:
         """Tell whether more rows failed than allowed: a whole number of them, or a share as a float."""
-        allowed = max_failures * self.total if isinstance(max_failures, float) else max_failures
-        return self.failed > allowed
+        if isinstance(max_failures, float):
+            return self.failed > 0 and self.failed / self.total > max_failures
+        return self.failed > max_failures
 
     def summary(self) -> dict[str, Any]:
         """Return the counts by outcome and what is worth telling, as JSON, without any field value."""
@@ -133,29 +130,3 @@ class Report:
         """Return the counts as one line."""
         told = [f"{self.counts[outcome]} {outcome.replace('_', ' ')}" for outcome in Outcome if self.counts[outcome]]
         return f"{self.total} rows: {', '.join(told) or 'nothing to do'}"
-
-
-def rejected_line(result: RowResult, whole: dict[str, Any]) -> str:
-    """Return a row that was not applied as one line of JSON, ready to be sent again.
-
-    The row's own columns stand beside ``dub_row``, ``dub_outcome``, ``dub_code``, ``dub_field`` and ``dub_reason``,
-    which a later sync ignores.
-    """
-    why = {
-        "dub_row": result.row,
-        "dub_outcome": result.outcome.value,
-        "dub_code": result.code,
-        "dub_field": result.field,
-        "dub_reason": result.reason,
-    }
-    row = {name: None if is_missing(cell) else cell for name, cell in whole.items()}
-    try:
-        return json.dumps({**row, **why}, default=_plain)
-    except (TypeError, ValueError, RecursionError):
-        return json.dumps({**{name: str(cell) for name, cell in row.items()}, **why})
-
-
-def _plain(cell: Any) -> Any:
-    if isinstance(cell, date):
-        return cell.isoformat()
-    return cell.item() if hasattr(cell, "item") else str(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -42,7 +43,8 @@ def rows_of(customers: Any) -> Rows:
     if isinstance(customers, Mapping):
         return MappingRows([customers])
     if isinstance(customers, Sequence) and not isinstance(customers, str | bytes | bytearray):
-        return MappingRows(customers)
+        # A lazy sequence, such as Airflow's of mapped tasks, fetches an item each time that it is looked at.
+        return MappingRows(customers if isinstance(customers, list | tuple) else list(customers))
     if isinstance(customers, Iterator):
         return StreamedRows(customers)
     raise TypeError(
@@ -56,6 +58,8 @@ class FrameRows:
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
+        self._names = _distinct(frame.columns)
+        self._chunk: tuple[int, list[tuple[Any, ...]]] = (-1, [])
         self.columns: list[Any] | None = list(frame.columns)
 
     def __len__(self) -> int:
@@ -72,10 +76,15 @@ class FrameRows:
 
     def whole(self, row: int) -> dict[str, Any]:
         """Return one row with all its columns."""
-        return {str(name): self._frame.iloc[row, at] for at, name in enumerate(self._frame.columns)}
+        start = row - row % _CHUNK
+        if self._chunk[0] != start:
+            columns = range(self._frame.shape[1])
+            rows = zip(*(_objects(self._frame.iloc[start : start + _CHUNK, at]) for at in columns), strict=True)
+            self._chunk = (start, list(rows))
+        return dict(zip(self._names, self._chunk[1][row - start], strict=True))
 
     def _series(self, column: str) -> pd.Series[Any]:
-        places = [at for at, name in enumerate(self._frame.columns) if name == column]
+        places = [at for at, name in enumerate(self._frame.columns) if isinstance(name, str) and name == column]
         if len(places) != 1:
             raise ValueError(f'The DataFrame has {len(places)} columns named "{column}"; it must have one.')
         return self._frame.iloc[:, places[0]]
@@ -84,9 +93,21 @@ class FrameRows:
 def _objects(series: pd.Series[Any]) -> list[Any]:
     cells = series.tolist()
     dtype: Any = getattr(series.dtype, "numpy_dtype", series.dtype)
-    if dtype.kind == "f" and dtype.itemsize < 8:  # tolist() widens it, and an id could seem exact that is not
+    if (
+        dtype.kind == "f" and getattr(dtype, "itemsize", 8) < 8
+    ):  # tolist() widens it, and an id could seem exact that is not
         return [cell if is_missing(cell) else dtype.type(cell) for cell in cells]
     return cells
+
+
+def _distinct(names: Iterable[Any]) -> list[str]:
+    """Return column names as text, numbered where they would be the same."""
+    counts: Counter[str] = Counter()
+    distinct = []
+    for name in map(str, names):
+        counts[name] += 1
+        distinct.append(name if counts[name] == 1 else f"{name}.{counts[name]}")
+    return distinct
 
 
 class MappingRows:
@@ -109,7 +130,9 @@ class MappingRows:
     def whole(self, row: int) -> dict[str, Any]:
         """Return one row with all its columns."""
         found = self._rows[row]
-        return {str(name): cell for name, cell in found.items()} if isinstance(found, Mapping) else {}
+        return (
+            dict(zip(_distinct(found), found.values(), strict=True)) if isinstance(found, Mapping) else {"row": found}
+        )
 
 
 class StreamedRows:

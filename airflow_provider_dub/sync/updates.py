@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from airflow_provider_dub.api.customers import EXTERNAL_PREFIX, is_customer_id
@@ -11,6 +12,9 @@ from airflow_provider_dub.sync.rows import ABSENT, Rows
 from airflow_provider_dub.sync.values import identifier, is_missing
 
 NullPolicy: TypeAlias = Literal["omit", "clear"]
+
+_NAMES_SHOWN = 30
+_LONGEST_NAME = 64
 
 
 class CustomerUpdate(NamedTuple):
@@ -76,11 +80,20 @@ class UpdateReader:
         self._fields = [(field.name, field.convert, field.name in clears) for field in by_column.values()]
         self._wanted = [self._key_column, *by_column]
         #: Columns of the input that are not sent, as far as they are known beforehand.
-        self.ignored_columns = [str(name) for name in rows.columns or () if name not in self._wanted]
+        self.ignored_columns = presentable(name for name in rows.columns or () if name not in self._wanted)
+        #: Whether no column is sent at all, so that every row has nothing to send.
+        self.sends_nothing = not by_column
 
     def __iter__(self) -> Iterator[CustomerUpdate | RejectedRow]:
         """Yield what each row asks for, in order."""
-        for row, cells in enumerate(self._rows.cells(self._wanted)):
+        return self.from_row(0)
+
+    def from_row(self, first: int) -> Iterator[CustomerUpdate | RejectedRow]:
+        """Yield what each row asks for, in order, from one row on.
+
+        :param first: Position of that row.
+        """
+        for row, cells in islice(enumerate(self._rows.cells(self._wanted)), first, None):
             yield self._read(row, cells) if cells else RejectedRow(row, None, None, "the row is no mapping")
 
     def customer_ids(self) -> Iterator[str | None]:
@@ -129,6 +142,8 @@ class UpdateReader:
         return _one_column_each({name: field for name, field in found.items() if field})
 
     def _named(self, columns: Mapping[str, str]) -> dict[str, Field]:
+        if not isinstance(columns, Mapping):
+            raise ValueError('columns must be a mapping from column to Dub field, such as {"mail": "email"}.')
         found = {column: field_named(name) for column, name in columns.items()}
         if unknown := [columns[column] for column, field in found.items() if field is None]:
             raise ValueError(f"columns: {_list(unknown)} is no Dub field; those are {_list(FIELDS)}.")
@@ -176,5 +191,11 @@ def _fields_to_clear(null_policy: NullPolicy | Mapping[str, NullPolicy], fields:
     return clears
 
 
-def _list(names: Any) -> str:
-    return ", ".join(f'"{name}"' for name in names) or "no columns at all"
+def _list(names: Iterable[Any]) -> str:
+    return ", ".join(f'"{name}"' for name in presentable(names)) or "no columns at all"
+
+
+def presentable(names: Iterable[Any]) -> list[str]:
+    """Return the names that may be shown: the first ones, and none that looks like data in the place of a name."""
+    shown = [str(name) for name in islice(names, _NAMES_SHOWN)]
+    return ["(not shown)" if len(name) > _LONGEST_NAME or "@" in name else name for name in shown]

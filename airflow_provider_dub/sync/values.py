@@ -71,7 +71,7 @@ def _digits(value: object) -> str:
         if value.is_finite() and value.adjusted() < MAX_LENGTH and value == value.to_integral_value():
             number = int(value)
     elif type(value).__name__ in _EXACT_UP_TO:
-        number = _whole(float(value), _EXACT_UP_TO[type(value).__name__])  # type: ignore[arg-type]
+        number = _whole(value)  # type: ignore[arg-type]
     if number is None:
         raise ValueError(f"must be text, a whole number or a UUID, not {type(value).__name__} as it is here")
     if abs(number) >= 10**MAX_LENGTH:
@@ -79,10 +79,15 @@ def _digits(value: object) -> str:
     return str(number)
 
 
-def _whole(value: float, exact_up_to: int) -> int | None:
-    if not value.is_integer():
+def is_exact(value: float) -> bool:
+    """Tell whether a float is small enough for its kind to tell neighbouring whole numbers apart."""
+    return abs(value) <= _EXACT_UP_TO.get(type(value).__name__, 0)
+
+
+def _whole(value: float) -> int | None:
+    if not float(value).is_integer():
         return None
-    if abs(value) > exact_up_to:
+    if not is_exact(value):
         raise ValueError("is a float too large to be exact: the id may already be wrong; read the column as text")
     return int(value)
 

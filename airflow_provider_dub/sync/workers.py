@@ -36,13 +36,15 @@ class Workers(Generic[T]):
         self._growing = threading.Lock()
         self._jobs: SimpleQueue[Job[T] | None] = SimpleQueue()
 
-    def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Have a thread do the work."""
-        future: Future[T] = Future()
+    def put(self, work: Callable[[], T], future: Future[T]) -> None:
+        """Have a thread do the work.
+
+        :param work: What to do.
+        :param future: Takes the result; work whose future was cancelled is not begun.
+        """
         self._jobs.put((future, work))
         if not self._threads:
             self.grow()
-        return future
 
     def grow(self) -> None:
         """Start another thread, if there may be one more."""

@@ -182,16 +182,16 @@ def test_retries_are_bounded(connect) -> None:
 def test_a_closed_port_is_no_answer() -> None:
     with DubEmulator() as dub:
         pass
-    with pytest.raises(DubConnectionError, match=r"No answer from http://127\.0\.0\.1.*Nothing was sent"):
+    with pytest.raises(DubConnectionError, match=r"No answer from http://127\.0\.0\.1") as error:
         client_of(dub, max_retries=0).get_customer("cus_1LABA")
+    assert not error.value.maybe_applied
 
 
 def test_an_answer_that_stalls_is_no_answer() -> None:
-    with (
-        DubEmulator(faults=["stall=1.0", "stall-seconds=5"]) as dub,
-        pytest.raises(DubConnectionError, match=r"Timeout.*is unknown"),
-    ):
+    with DubEmulator(faults=["stall=1.0", "stall-seconds=5"]) as dub, pytest.raises(DubConnectionError) as error:
         client_of(dub, max_retries=0, timeout=0.2).get_customer("cus_1LABA")
+    assert "Timeout" in str(error.value)
+    assert error.value.maybe_applied
 
 
 def test_redirects_are_not_followed(dub, monkeypatch) -> None:

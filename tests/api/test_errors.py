@@ -85,7 +85,7 @@ def test_a_server_error_is_worth_a_repeat_whatever_its_body(status: int) -> None
 def test_what_dub_does_not_answer_is_no_answer_of_dubs(status: int) -> None:
     error = errors.error_from_answer(status, b"<html><body>Not here</body></html>")
     assert type(error) is errors.DubUnreadableAnswerError
-    assert not error.transient
+    assert not error.maybe_applied
 
 
 json_values = st.recursive(

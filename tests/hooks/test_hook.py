@@ -101,3 +101,38 @@ def test_an_unknown_extra_is_named(dub, connect, logged) -> None:
     DubHook().get_customer("cus_1LABA")
     assert "time_out" in logged()
     assert "SECRET-VALUE" not in logged()
+
+
+def test_a_run_that_ends_early_leaves_the_hook_usable(connected) -> None:
+    hook = DubHook()
+    rows = [{"id": "cus_1LABA", "name": "n"}] * 300
+    for _ in hook.update_customers(rows):
+        break
+    assert hook.get_customer("cus_1LABA")["id"] == "cus_1LABA"
+    assert next(iter(hook.update_customers(rows[:1]))).outcome is Outcome.UPDATED
+
+
+def test_a_stopped_hook_sends_nothing_any_more(connected) -> None:
+    hook = DubHook()
+    hook.stop()
+    assert [result.outcome for result in hook.update_customers([{"id": "cus_1LABA", "name": "n"}])] == [
+        Outcome.NOT_ATTEMPTED
+    ]
+    assert connected.requests == []
+
+
+@pytest.mark.parametrize("extra", [{"verify": "/nope.pem"}])
+def test_a_setting_that_cannot_work_is_told_and_not_raised(connect, extra) -> None:
+    connect("https://127.0.0.1:9", **extra)
+    works, message = DubHook().test_connection()
+    assert not works
+    assert "check the connection's host and verify" in message
+
+
+def test_accents_make_no_difference_to_dub(connected) -> None:
+    connected.reset(setup_customers=[{"id": "cus_1M", "externalId": "muller", "name": "n", "email": None}])
+    filler = [{"id": f"ext_x{n}", "name": "n"} for n in range(30)]
+    twins = [{"id": "ext_muller", "name": "right"}, {"id": "ext_müller", "name": "wrong"}]
+    *_, right, wrong = DubHook().update_customers([*filler, *twins])
+    assert right.outcome is Outcome.UPDATED
+    assert (wrong.code, "nothing was changed" in wrong.reason) == ("wrong_customer", True)

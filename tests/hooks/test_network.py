@@ -31,7 +31,7 @@ def test_a_certificate_of_ones_own_is_not_trusted_by_itself(tls, connect) -> Non
     works, message = DubHook().test_connection()
     assert not works
     assert "SSLError" in message
-    assert "Nothing was sent" in message
+    assert "certificate" in message
 
 
 @pytest.mark.parametrize("how", ["the extra verify", "REQUESTS_CA_BUNDLE", "no verification"])

@@ -90,3 +90,31 @@ def test_failures_that_are_no_outage_do_not_end_the_run(connected) -> None:
     operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:100], max_failures=1.0)
     operator.execute({"ti": task_instance})
     assert task_instance.xcoms["summary"]["failed"] == 100
+
+
+def test_a_task_that_was_stopped_is_not_a_success(connect) -> None:
+    with DubEmulator(latency_ms=20) as dub:
+        connect(dub.url)
+        operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, on_missing="skip", max_failures=1.0)
+        on_kill(operator)
+        with pytest.raises(DubCustomersNotUpdatedError, match="not attempted"):
+            operator.execute({"ti": TaskInstance()})
+
+
+def test_a_stop_while_the_last_row_is_under_way_leaves_it_to_airflows_retries(hanging_dub, connect) -> None:
+    connect(hanging_dub.url)
+    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:1])
+    on_kill(operator)
+    with pytest.raises(DubCustomersNotUpdatedError, match="may have been applied"):
+        operator.execute({"ti": TaskInstance()})
+
+
+def test_a_file_that_cannot_be_written_ends_the_run_and_every_row_is_counted(connected) -> None:
+    task_instance = TaskInstance()
+    rows = [{"id": f"cus_{n}", "name": "n" * 100} for n in range(2000)]
+    operator = DubUpdateCustomersOperator(task_id="update", customers=rows, rejected_path="/dev/full")
+    with pytest.raises(OSError, match="No space"):
+        operator.execute({"ti": task_instance})
+    summary = task_instance.xcoms["summary"]
+    assert summary["total"] >= 1999
+    assert summary["requests_sent"] == len(connected.requests)

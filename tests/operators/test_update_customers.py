@@ -291,3 +291,48 @@ def test_outcomes_are_counted_as_airflow_metrics(connected, monkeypatch) -> None
     )
     run([{"id": "cus_1LABA", "name": "n"}, {"id": "cus_missing", "name": "n"}, {"id": "cus_1LABB"}], on_missing="skip")
     assert counted == {"dub.customers.updated": 1, "dub.customers.missing": 1, "dub.customers.unchanged": 1}
+
+
+def test_an_iterator_cannot_be_read_again_for_a_retry(connected) -> None:
+    with pytest.raises(TypeError, match="make it a list"):
+        run(iter([{"id": "cus_1LABA"}]))
+
+
+def test_two_files_are_two_paths(connected, tmp_path) -> None:
+    with pytest.raises(ValueError, match="two files"):
+        run([{"id": "cus_1LABA"}], rejected_path=str(tmp_path / "x"), records_path=str(tmp_path / "x"))
+
+
+def test_a_dry_run_leaves_the_records_of_the_last_run_alone(connected, tmp_path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text("old\n")
+    assert run([{"id": "cus_1LABA", "name": "n"}], dry_run=True, records_path=str(path))[0] == []
+    assert path.read_text() == "old\n"
+
+
+def test_a_column_that_looks_like_data_is_not_named(connected, logged) -> None:
+    with pytest.raises(ValueError, match="not shown") as refused:
+        run([{"ada@secret.example": 1}])
+    run([{"id": "cus_1LABA", "name": "n", "ada@secret.example": 1}])
+    assert "secret" not in str(refused.value) + logged()
+
+
+def test_a_line_break_in_an_id_starts_no_log_line(connected, logged) -> None:
+    message, _ = run([{"id": "ext_a\nFORGED", "name": "n"}], fails=DubCustomersRefusedError)
+    assert "\nFORGED" not in message + logged()
+
+
+def test_a_foreign_page_in_mid_run_ends_it_and_leaves_it_to_airflows_retries(connected, monkeypatch) -> None:
+    from airflow_provider_dub.api import transport
+
+    answer_of, answers = transport._answer, iter(range(10_000))
+
+    def wall(response):
+        if next(answers) < 20:
+            return answer_of(response)
+        raise transport.DubUnreadableAnswerError(403, "the body is no error message of Dub's")
+
+    monkeypatch.setattr(transport, "_answer", wall)
+    rows = [{"id": "cus_1LABA", "name": "n"}] + [{"id": f"cus_{n}", "name": "n"} for n in range(500)]
+    _, summary = run(rows, fails=DubCustomersNotUpdatedError)
+    assert summary["not_attempted"] > 400

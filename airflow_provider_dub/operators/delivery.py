@@ -1,0 +1,79 @@
+"""Where the results of a run go: the report, the file of rejected rows, and the records for XCom or a file."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from airflow_provider_dub.operators.json_lines import JsonLinesFile
+from airflow_provider_dub.sync.rejected import rejected_line
+from airflow_provider_dub.sync.report import NOT_APPLIED
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.sync.report import Report, RowResult
+    from airflow_provider_dub.sync.rows import Rows
+
+
+class Delivery:
+    """Delivers results one by one; a context manager, since it may hold files open.
+
+    :param rows: The rows that the results are about.
+    :param report: Counts them.
+    :param key_column: The column that holds the customers' ids.
+    :param rejected_path: Where rows that were not applied are written, if anywhere.
+    :param records_path: Where updated customers are written, rather than kept for XCom.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        report: Report,
+        *,
+        key_column: str,
+        rejected_path: str | ObjectStoragePath | None,
+        records_path: str | ObjectStoragePath | None,
+    ) -> None:
+        self._rows = rows
+        self._report = report
+        self._key_column = key_column
+        self._rejected = JsonLinesFile(rejected_path) if rejected_path else None
+        self._records = JsonLinesFile(records_path) if records_path else None
+        self._updated: list[Customer] = []
+        self._files = ExitStack()
+
+    def __enter__(self) -> Delivery:
+        for file in (self._rejected, self._records):
+            if file:
+                self._files.enter_context(file)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def take(self, result: RowResult) -> None:
+        """Deliver one result."""
+        self._report.add(result)
+        if self._rejected and result.outcome in NOT_APPLIED:
+            self._rejected.write(rejected_line(result, self._rows.whole(result.row), self._key_column))
+        if result.record is None:
+            return
+        if self._records:
+            self._records.write(json.dumps(result.record))
+        else:
+            self._updated.append(result.record)
+
+    def count(self, result: RowResult) -> None:
+        """Only count a result, when writing has failed."""
+        self._report.add(result)
+
+    @property
+    def returned(self) -> list[Customer] | str:
+        """The updated customers, or the URI of the file that holds them."""
+        return self._records.uri if self._records else self._updated

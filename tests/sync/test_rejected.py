@@ -1,0 +1,90 @@
+"""A rejected row that is sent again is the same row, or is refused again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+
+from airflow_provider_dub.sync.rejected import rejected_line
+from airflow_provider_dub.sync.report import Outcome, RowResult
+from airflow_provider_dub.sync.rows import rows_of
+from airflow_provider_dub.sync.updates import RejectedRow, UpdateReader
+from tests.sync.test_values import anything
+
+
+def again(cell: object, column: str = "name", key: object = "u") -> tuple[object, object]:
+    """Read a row, write it as rejected, and read that."""
+    rows = rows_of([{"key": key, column: cell, "other": cell}])
+    (first,) = UpdateReader(rows, external_id_column="key", null_policy={"name": "clear"})
+    line = rejected_line(RowResult(0, first.key, Outcome.FAILED), rows.whole(0), "key")
+    (second,) = UpdateReader(rows_of([json.loads(line)]), external_id_column="key", null_policy={"name": "clear"})
+    return first, second
+
+
+@given(cell=anything)
+def test_any_cell_can_be_written(cell) -> None:
+    again(cell)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        None,
+        np.nan,
+        pd.NaT,
+        "Ada",
+        "",
+        np.array(["a", "b"]),
+        {np.int64(1): 2},
+        b"Ada",
+        pytest.param(10**5000, id="huge"),
+        "\ud800",
+        object(),
+    ],
+    ids=repr,
+)
+def test_a_name_is_sent_again_as_it_was_or_refused_again(cell) -> None:
+    first, second = again(cell)
+    assert type(first) is type(second)
+    if not isinstance(first, RejectedRow):
+        assert first.fields == second.fields
+
+
+@pytest.mark.parametrize(
+    "cell", [dt.date(2026, 3, 1), pd.Timestamp("2026-03-01", tz="UTC"), np.datetime64("2026-03-01", "ns"), None]
+)
+def test_a_moment_is_sent_again_as_it_was(cell) -> None:
+    first, second = again(cell, "subscriptionCanceledAt")
+    assert first.fields == second.fields
+
+
+@pytest.mark.parametrize("key", [Decimal("12.00"), 12, 12.0, np.int8(12), np.float32(12), uuid.UUID(int=1), "12.00"])
+def test_the_id_names_the_same_customer(key) -> None:
+    first, second = again("n", key=key)
+    assert first.customer_id == second.customer_id
+
+
+@pytest.mark.parametrize("cell", [np.float32(2**24 + 2), float(2**53 + 2), Decimal("7.5"), True])
+def test_an_inexact_id_is_refused_again(cell) -> None:
+    first, second = again(cell, "externalId")
+    assert isinstance(first, RejectedRow)
+    assert isinstance(second, RejectedRow)
+
+
+def test_columns_of_one_name_are_all_written() -> None:
+    frame = pd.DataFrame([["u", 1, 2]], columns=["key", "x", "x"])
+    assert rows_of(frame).whole(0) == {"key": "u", "x": 1, "x.2": 2}
+
+
+def test_whole_rows_keep_the_type_of_every_column_across_chunks() -> None:
+    frame = pd.DataFrame({"n": range(10_000), "f": 0.5})
+    rows = rows_of(frame)
+    assert [rows.whole(row)["n"] for row in (0, 4095, 4096, 9_999, 5)] == [0, 4095, 4096, 9_999, 5]
+    assert isinstance(rows.whole(7)["n"], int)
