@@ -144,15 +144,16 @@ class Engine:
             first = islice(self._waiting, count)
             unknown = [entry.future for entry in first if isinstance(entry, Sent) and not self._over(entry)]
             if unknown:
-                self._wait(unknown[-1])  # one wake-up for many rows
+                self._wait(unknown)
             while self._waiting and self._over(self._waiting[0]):
                 outcome = self._outcome(self._waiting[0])
                 self._waiting.popleft()
                 yield outcome
 
-    def _wait(self, future: Future[RowResult]) -> None:
+    def _wait(self, unknown: list[Future[RowResult]]) -> None:
         try:
-            if not wait([future], timeout=_GLANCE).done:
+            wait(unknown[-1:], timeout=_GLANCE)  # one wake-up for many rows
+            if not unknown[0].done():  # not even one: the threads there are all wait for something
                 self._workers.grow()
         except BaseException as interruption:
             self._interrupt(interruption)
