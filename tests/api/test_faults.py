@@ -27,7 +27,7 @@ def test_every_row_has_one_true_outcome(connect, no_back_off, seed: int, storm: 
         "reset-after=0.01",
         "truncate=0.01",
         "html-error=0.01",
-        "storm=0.1:0.5",
+        *storm,
     ]
     customers = [{"id": f"cus_9{n:04}", "externalId": f"u{n}", "name": "before", "email": None} for n in range(ROWS)]
     with DubEmulator(faults=faults, fault_seed=seed, requests_per_minute=1_000_000) as dub:
