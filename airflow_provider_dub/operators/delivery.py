@@ -69,10 +69,6 @@ class Delivery:
         else:
             self._updated.append(result.record)
 
-    def count(self, result: RowResult) -> None:
-        """Only count a result, when writing has failed."""
-        self._report.add(result)
-
     @property
     def returned(self) -> list[Customer] | str:
         """The updated customers, or the URI of the file that holds them."""

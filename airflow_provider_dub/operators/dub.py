@@ -187,8 +187,9 @@ class DubUpdateCustomersOperator(BaseOperator):
                         self.log.info("%s", line)
             except BaseException as interruption:
                 self.hook.stop()
+                writing_failed = isinstance(interruption, Exception)
                 for result in results:
-                    (delivery.count if isinstance(interruption, Exception) else delivery.take)(result)
+                    (report.add if writing_failed else delivery.take)(result)
                 raise
         return delivery.returned
 

@@ -51,7 +51,7 @@ def _written(cell: Any) -> Any:
 
 
 def _json(cell: Any) -> Any:
-    if cell is None or is_missing(cell):
+    if is_missing(cell):
         return None
     if type(cell).__module__ == "numpy":
         return _json_of_numpy(cell)
