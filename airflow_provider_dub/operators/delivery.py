@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_dub.operators.json_lines import JsonLinesFile
 from airflow_provider_dub.sync.rejected import rejected_line
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.rows import Rows
 
 
+class Journal(Protocol):
+    """Keeps outcomes as they become known, for a later try; a context manager that is left when the run is over."""
+
+    def __enter__(self) -> Journal: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def take(self, result: RowResult) -> None:
+        """Keep one outcome."""
+
+
 class Delivery:
     """Delivers results one by one; a context manager, since it may hold files open.
 
@@ -27,6 +40,7 @@ class Delivery:
     :param key_column: The column that holds the customers' ids.
     :param rejected_path: Where rows that were not applied are written, if anywhere.
     :param records_path: Where updated customers are written, rather than kept for XCom.
+    :param journal: Where outcomes are kept as they become known.
     """
 
     def __init__(
@@ -37,29 +51,33 @@ class Delivery:
         key_column: str,
         rejected_path: str | ObjectStoragePath | None,
         records_path: str | ObjectStoragePath | None,
+        journal: Journal | None,
     ) -> None:
         self._rows = rows
         self._report = report
         self._key_column = key_column
         self._rejected = JsonLinesFile(rejected_path) if rejected_path else None
         self._records = JsonLinesFile(records_path) if records_path else None
+        self._journal = journal
         self._updated: list[Customer] = []
-        self._files = ExitStack()
+        self._open = ExitStack()
 
     def __enter__(self) -> Delivery:
-        for file in (self._rejected, self._records):
-            if file:
-                self._files.enter_context(file)
+        for place in (self._rejected, self._records, self._journal):
+            if place:
+                self._open.enter_context(place)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._files.close()
+        self._open.__exit__(kind, error, traceback)
 
     def take(self, result: RowResult) -> None:
         """Deliver one result."""
         self._report.add(result)
+        if self._journal:
+            self._journal.take(result)
         if self._rejected and result.outcome in NOT_APPLIED:
             self._rejected.write(rejected_line(result, self._rows.whole(result.row), self._key_column))
         if result.record is None:

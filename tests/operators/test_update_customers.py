@@ -287,7 +287,7 @@ def test_neither_values_nor_the_key_are_logged(connected, logged) -> None:
 def test_outcomes_are_counted_as_airflow_metrics(connected, monkeypatch) -> None:
     counted = {}
     monkeypatch.setattr(
-        "airflow_provider_dub.operators.dub.Stats.incr", lambda name, count: counted.update({name: count})
+        "airflow_provider_dub.operators.customers_sync.Stats.incr", lambda name, count: counted.update({name: count})
     )
     run([{"id": "cus_1LABA", "name": "n"}, {"id": "cus_missing", "name": "n"}, {"id": "cus_1LABB"}], on_missing="skip")
     assert counted == {"dub.customers.updated": 1, "dub.customers.missing": 1, "dub.customers.unchanged": 1}

@@ -1,0 +1,237 @@
+"""What the operators that update customers share: the policies, one run, its account, and when the task fails."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator, Stats
+
+from airflow_provider_dub.api.errors import DubConfigurationError
+from airflow_provider_dub.exceptions import (
+    DubCustomersNotUpdatedError,
+    DubCustomersRefusedError,
+    DubSyncImpossibleError,
+)
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.operators.delivery import Delivery
+from airflow_provider_dub.sync.progress import Progress
+from airflow_provider_dub.sync.report import Outcome, Report
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.operators.delivery import Journal
+    from airflow_provider_dub.sync.duplicates import OnDuplicate
+    from airflow_provider_dub.sync.engine import OnMissing
+    from airflow_provider_dub.sync.report import RowResult
+    from airflow_provider_dub.sync.rows import Rows
+    from airflow_provider_dub.sync.updates import NullPolicy
+
+#: More records than this are better kept out of Airflow's database.
+_MANY_RECORDS = 10_000
+_FAILURES_IN_MESSAGE = 3
+
+
+class CustomersSyncOperator(BaseOperator):
+    """Sends customer rows to Dub, one ``PATCH /customers/{id}`` per row; where the rows come from is its subclasses'.
+
+    Every row is tried before the task fails; see ``max_failures``. What would hit every row (a refused key, a plan
+    without customers, a wrong address) ends the task at once, without Airflow retries.
+
+    XCom ``return_value``: the updated customers in input order, a list of dicts as the API gives them, or the URI of
+    ``records_path``. XCom ``summary``, pushed before any failure is raised: ``total``; the number of rows by outcome
+    (``updated, unchanged, missing, superseded, would_update, rejected, failed, not_attempted``); ``failures``, the
+    first 20 by row (position from 0), key, code, field and message; ``fields``, how often each was sent;
+    ``accepted_but_not_applied``, how often Dub dropped each; ``requests_sent``, ``rate_limited``,
+    ``seconds_waited_for_rate_limit``. Neither it nor any log line or error holds a field's value.
+
+    :param dub_conn_id: (templated) The connection; its password is the API key.
+    :param id_column: The column that holds Dub's ids (``cus_…``) or ``ext_`` and an external id.
+    :param external_id_column: The column that holds bare external ids; goes before ``id_column``.
+    :param columns: Column to Dub field. By default every column that is named like a field: ``email``, ``name``,
+        ``avatar``, ``externalId``, ``stripeCustomerId``, ``country``, ``subscriptionCanceledAt``, or the same in
+        snake_case. Other columns are not sent and are named once in the log.
+    :param null_policy: What an empty cell (None, NaN, NaT, NA) does: ``"omit"`` the field or ``"clear"`` it; a
+        mapping sets it per field. A mapping row that lacks the column never clears.
+    :param on_missing: A customer that Dub does not know is a failure (``"fail"``) or counted apart (``"skip"``).
+    :param on_duplicate: Of several rows for one customer, reject all but the first (``"fail"``) or send only the
+        last (``"last"``).
+    :param max_failures: The task fails if more rows failed than this number (int) or share of all rows (float).
+    :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
+    :param dry_run: Validate everything and count what would be sent, but send nothing. Returns an empty list.
+    :param rejected_path: (templated) Path or URI for the rows that were not applied, whole, as JSON lines with the
+        reason, ready to be sent again. Written anew by every run, also when there are none.
+    :param records_path: (templated) Path or URI for the updated customers as JSON lines; its URI is returned instead
+        of the list.
+    :param max_workers: Threads that send, at most 64. Rows are sent side by side, not one after the other.
+    :raises DubSyncImpossibleError: Every row would fail.
+    :raises DubCustomersRefusedError: Too many rows failed, and a retry would not help.
+    :raises DubCustomersNotUpdatedError: Too many rows failed, and a retry may help.
+    :raises ValueError: An argument is impossible, or a column is missing.
+    """
+
+    template_fields: Sequence[str] = ("dub_conn_id", "rejected_path", "records_path")
+    ui_color = "#e7e5e4"
+
+    def __init__(
+        self,
+        *,
+        dub_conn_id: str = DubHook.default_conn_name,
+        id_column: str = "id",
+        external_id_column: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        null_policy: NullPolicy | Mapping[str, NullPolicy] = "omit",
+        on_missing: OnMissing = "fail",
+        on_duplicate: OnDuplicate = "fail",
+        max_failures: float = 0,
+        include_expanded_fields: bool = False,
+        dry_run: bool = False,
+        rejected_path: str | ObjectStoragePath | None = None,
+        records_path: str | ObjectStoragePath | None = None,
+        max_workers: int = 8,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dub_conn_id = dub_conn_id
+        self.id_column = id_column
+        self.external_id_column = external_id_column
+        self.columns = columns
+        self.null_policy = null_policy
+        self.on_missing = on_missing
+        self.on_duplicate = on_duplicate
+        self.max_failures = max_failures
+        self.include_expanded_fields = include_expanded_fields
+        self.only_validate = dry_run  # BaseOperator.dry_run is a method
+        self.rejected_path = rejected_path
+        self.records_path = records_path
+        self.max_workers = max_workers
+        self._killed = False
+
+    @cached_property
+    def hook(self) -> DubHook:
+        """The hook of this task."""
+        return DubHook(self.dub_conn_id)
+
+    def on_kill(self) -> None:
+        """Send no further request; rows that wait are reported as not attempted."""
+        self._killed = True
+        self.hook.stop()
+
+    def _sync(self, rows: Rows, context: Context, journal: Journal | None = None) -> list[Customer] | str:
+        """Send the rows, tell what became of them, and fail if too many failed.
+
+        :param rows: The rows.
+        :param context: Of the task.
+        :param journal: Where outcomes are kept as they become known.
+        """
+        self._check_arguments()
+        report = Report()
+        try:
+            results = self._results(rows)
+        except DubConfigurationError as error:
+            self._push_summary(report, context)
+            raise DubSyncImpossibleError(str(error)) from error
+        try:
+            records = self._deliver(results, rows, report, journal)
+        finally:
+            self._tell(report)
+            self._push_summary(report, context)
+        self._raise_if_too_many_failed(report)
+        return records
+
+    def _results(self, rows: Rows) -> Iterator[RowResult]:
+        return self.hook.update_customers(
+            rows,
+            id_column=self.id_column,
+            external_id_column=self.external_id_column,
+            columns=self.columns,
+            null_policy=self.null_policy,
+            on_missing=self.on_missing,
+            on_duplicate=self.on_duplicate,
+            include_expanded_fields=self.include_expanded_fields,
+            dry_run=self.only_validate,
+            max_workers=self.max_workers,
+        )
+
+    def _deliver(
+        self, results: Iterator[RowResult], rows: Rows, report: Report, journal: Journal | None
+    ) -> list[Customer] | str:
+        """Consume the results; if that is interrupted, still account for every row."""
+        progress = Progress(len(rows) if isinstance(rows, Sized) else None, self.max_workers)
+        with Delivery(
+            rows,
+            report,
+            key_column=self.external_id_column or self.id_column,
+            rejected_path=self.rejected_path,
+            records_path=None if self.only_validate else self.records_path,
+            journal=journal,
+        ) as delivery:
+            try:
+                for result in results:
+                    delivery.take(result)
+                    if line := progress.line(report.total, self.hook.traffic):
+                        self.log.info("%s", line)
+            except BaseException as interruption:
+                self.hook.stop()
+                writing_failed = isinstance(interruption, Exception)
+                for result in results:
+                    (report.add if writing_failed else delivery.take)(result)
+                raise
+        return delivery.returned
+
+    def _check_arguments(self) -> None:
+        limit = self.max_failures
+        most = 1 if isinstance(limit, float) else math.inf
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= most:
+            raise ValueError("max_failures must be a number of rows (0, 10) or a share of them (0.05).")
+        if self.rejected_path and str(self.rejected_path) == str(self.records_path):
+            raise ValueError("rejected_path and records_path must be two files.")
+
+    def _tell(self, report: Report) -> None:
+        self.log.info("Dub customers: %s; %s requests.", report.in_words(), self.hook.traffic.requests_sent)
+        for name, count in report.ignored_fields.items():
+            self.log.warning(
+                "Dub accepted the field %s but did not apply it, for %s rows: this server does not know it.",
+                name,
+                count,
+            )
+        for failure in report.failures:
+            self.log.warning("%s", _in_words(failure))
+        if report.counts[Outcome.UPDATED] > _MANY_RECORDS and not self.records_path:
+            self.log.warning("Many records go through XCom; records_path writes them to a file instead.")
+
+    def _push_summary(self, report: Report, context: Context) -> None:
+        traffic = self.hook.traffic
+        summary = {
+            **report.summary(),
+            "requests_sent": traffic.requests_sent,
+            "rate_limited": traffic.rate_limited,
+            "seconds_waited_for_rate_limit": round(traffic.seconds_waited, 3),
+        }
+        for outcome, count in report.counts.items():
+            Stats.incr(f"dub.customers.{outcome}", count)
+        context["ti"].xcom_push(key="summary", value=summary)
+
+    def _raise_if_too_many_failed(self, report: Report) -> None:
+        if report.fatal:
+            raise DubSyncImpossibleError(
+                f"{report.fatal} (connection {self.dub_conn_id}; {report.in_words()})"
+            ) from report.fatal
+        cut_short = self._killed and report.counts[Outcome.NOT_ATTEMPTED] > 0
+        if not (cut_short or report.exceeds(self.max_failures)):
+            return
+        first = " ".join(_in_words(failure) for failure in report.failures[:_FAILURES_IN_MESSAGE])
+        more = " More in the XCom `summary`." if report.failed > _FAILURES_IN_MESSAGE else ""
+        message = f"{report.in_words()}; max_failures={self.max_failures}, connection {self.dub_conn_id}. {first}{more}"
+        raise (DubCustomersNotUpdatedError if report.transient else DubCustomersRefusedError)(message)
+
+
+def _in_words(failure: Mapping[str, Any]) -> str:
+    # repr() keeps a line break in an id from starting a log line of its own.
+    where = f"Row {failure['row']}" + (f" ({repr(failure['key'])[1:-1]})" if failure["key"] is not None else "")
+    field = f"{failure['field']}: " if failure["field"] else ""
+    return f"{where}: {field}{failure['message'].rstrip('.')} [{failure['code']}]."
