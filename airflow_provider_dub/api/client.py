@@ -9,7 +9,6 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from copy import copy
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlencode
 
@@ -23,6 +22,7 @@ from airflow_provider_dub.api.customers import (
     travels_in_a_path,
 )
 from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubWrongCustomerError
+from airflow_provider_dub.api.known_ids import PAGE_SIZE, KnownIds
 from airflow_provider_dub.api.rate_limit import RateLimiter
 from airflow_provider_dub.api.transport import Traffic, Transport
 
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     import requests
 
 DEFAULT_BASE_URL = "https://api.dub.co"
-PAGE_SIZE = 100
-#: The first external ids of a run are looked up before they are updated: a source that spells ids in another case
-#: than Dub is found out before it has changed anything, at the price of this many requests.
-LOOKED_UP_FIRST = 10
 
 
 class DubClient:
@@ -67,8 +63,7 @@ class DubClient:
             stopped=threading.Event(),
         )
         self._workspace = {"projectSlug": workspace_slug} if workspace_slug else {}
-        self._looked_up = count()
-        self._look_alike_seen = False
+        self._known_ids = KnownIds(self, rows=0)
 
     @property
     def traffic(self) -> Traffic:
@@ -108,45 +103,52 @@ class DubClient:
             yield from self._walk(query, "startingAfter", anyone["id"], onward=-1)
             yield from self._walk(query, "endingBefore", anyone["id"], onward=0)
 
+    def count_customers(self) -> int:
+        """Return how many customers the workspace has."""
+        return self._transport.send("GET", self._target("/customers/count", {}), _is_count)
+
     def update_customer(
         self,
         customer_id: str,
         fields: Mapping[str, str | None],
         *,
         include_expanded_fields: bool = False,
-        look_up_first: bool = False,
+        check_external_id: bool = True,
     ) -> Customer:
         """Update one customer and return it as Dub shows it afterwards.
 
         Where Dub could take the id for another customer's, or where a repeat after a lost answer would not find the
         customer under its old name, the customer is looked up first and updated under Dub's own id.
 
+        Renaming is done so in any case: the repeat finds the customer although its old external id is gone.
+
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param fields: Dub field names and their new values; None clears.
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
-        :param look_up_first: Look the customer up in any case, at the price of a request.
+        :param check_external_id: See to it that no customer is updated whose external id only looks alike, at the
+            price of a request; without it, that is found out from the answer, when it is done.
         :raises DubCustomerNotFoundError: There is no such customer.
         :raises DubWrongCustomerError: Dub answered for another customer.
         :raises DubError: Dub refused the update or could not be reached.
         """
-        if look_up_first or self._must_be_looked_up(customer_id, fields):
-            customer_id = self._look_up(customer_id)
+        if self._must_be_looked_up(customer_id, fields, check_external_id):
+            customer_id = str(self.get_customer(customer_id)["id"])
         body = json.dumps(dict(fields), separators=(",", ":")).encode()
         customer = self._customer("PATCH", path_of(customer_id), _expanded(include_expanded_fields), body)
         if not names(customer_id, customer):
-            self._look_alike_seen = True
             raise DubWrongCustomerError(changed=True)
         return customer
 
-    def for_run(self, stopped: threading.Event) -> DubClient:
+    def for_run(self, stopped: threading.Event, rows: int) -> DubClient:
         """Return a client that shares connections, rate limit and counts with this one, for one run of many updates.
 
         :param stopped: When set, the run's waits end and no further request of it is sent.
+        :param rows: How many updates there will be; 0 if that is not known.
         """
         client = copy(self)
         client._transport = copy(self._transport)
         client._transport.stopped = stopped
-        client._looked_up, client._look_alike_seen = count(), False
+        client._known_ids = KnownIds(client, rows)
         return client
 
     def check(self) -> None:
@@ -162,21 +164,14 @@ class DubClient:
         except DubCustomerNotFoundError:
             return
 
-    def _must_be_looked_up(self, customer_id: str, fields: Mapping[str, str | None]) -> bool:
+    def _must_be_looked_up(self, customer_id: str, fields: Mapping[str, str | None], check: bool) -> bool:
         external_id = external_id_of(customer_id)
         if external_id is None:
             return False
         renamed = fields.get("externalId", external_id) != external_id
         if renamed or not travels_in_a_path(customer_id):
             return True
-        return has_look_alikes(customer_id) and (self._look_alike_seen or next(self._looked_up) < LOOKED_UP_FIRST)
-
-    def _look_up(self, customer_id: str) -> str:
-        try:
-            return str(self.get_customer(customer_id)["id"])
-        except DubWrongCustomerError:
-            self._look_alike_seen = True
-            raise
+        return check and has_look_alikes(customer_id) and external_id not in self._known_ids
 
     def _walk(self, query: dict[str, str], cursor: str, start: str, *, onward: int) -> Iterator[Customer]:
         page: list[Customer] = [{"id": start}]
@@ -213,6 +208,10 @@ def _is_customer(answer: Any) -> TypeGuard[Customer]:
 
 def _is_page(answer: Any) -> TypeGuard[list[Customer]]:
     return isinstance(answer, list) and all(map(_is_customer, answer))
+
+
+def _is_count(answer: Any) -> TypeGuard[int]:
+    return isinstance(answer, int)
 
 
 def _expanded(include_expanded_fields: bool) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -151,15 +151,26 @@ class DubHook(BaseHook):
         return self.client.list_customers(include_expanded_fields=include_expanded_fields, **filters)
 
     def update_customer(
-        self, customer_id: str, fields: Mapping[str, str | None], *, include_expanded_fields: bool = False
+        self,
+        customer_id: str,
+        fields: Mapping[str, str | None],
+        *,
+        include_expanded_fields: bool = False,
+        check_external_id: bool = True,
     ) -> Customer:
         """Update one customer and return it; see :meth:`DubClient.update_customer`.
 
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param fields: Dub field names and their new values, sent as they are; None clears.
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
+        :param check_external_id: Do not reach a customer whose external id only looks alike; costs a request.
         """
-        return self.client.update_customer(customer_id, fields, include_expanded_fields=include_expanded_fields)
+        return self.client.update_customer(
+            customer_id,
+            fields,
+            include_expanded_fields=include_expanded_fields,
+            check_external_id=check_external_id,
+        )
 
     def update_customers(
         self,
@@ -172,6 +183,7 @@ class DubHook(BaseHook):
         on_missing: OnMissing = "fail",
         on_duplicate: OnDuplicate = "fail",
         include_expanded_fields: bool = False,
+        check_external_ids: bool = True,
         dry_run: bool = False,
         max_workers: int = 8,
     ) -> Iterator[RowResult]:
@@ -189,6 +201,7 @@ class DubHook(BaseHook):
         :param on_missing: ``"fail"`` or ``"skip"``.
         :param on_duplicate: ``"fail"`` or ``"last"``.
         :param include_expanded_fields: As in the API.
+        :param check_external_ids: No row reaches a customer whose external id only looks alike.
         :param dry_run: Validate, but send nothing.
         :param max_workers: Threads that send, at most 64.
         :raises TypeError: ``customers`` is of another kind.
@@ -199,12 +212,12 @@ class DubHook(BaseHook):
         from airflow_provider_dub.sync.rows import rows_of
         from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
 
-        def send(update: CustomerUpdate, look_up_first: bool) -> Customer:
+        def send(update: CustomerUpdate) -> Customer:
             return client.update_customer(
                 update.customer_id,
                 update.fields,
                 include_expanded_fields=include_expanded_fields,
-                look_up_first=look_up_first,
+                check_external_id=check_external_ids,
             )
 
         rows = rows_of(customers)
@@ -229,7 +242,7 @@ class DubHook(BaseHook):
             stopped=stopped,
         )
         if rows and not dry_run:  # in this thread: Airflow looks connections up in the main thread only
-            client = self.client.for_run(stopped)
+            client = self.client.for_run(stopped, len(rows) if isinstance(rows, Sized) else 0)
         return engine.run(reader)
 
     def stop(self) -> None:

@@ -62,6 +62,10 @@ class CustomersSyncOperator(BaseOperator):
         last (``"last"``).
     :param max_failures: The task fails if more rows failed than this number (int) or share of all rows (float).
     :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
+    :param check_external_ids: Make sure before an update that its external id exists in exactly this spelling: Dub
+        ignores case, accents and trailing blanks. Costs a request per 100 customers of the workspace, or one per row
+        where that is less; nothing for Dub's own ids and for ids of digits only. Without it, a customer whose id only
+        looks alike is updated, and the row fails.
     :param dry_run: Validate everything and count what would be sent, but send nothing. Returns an empty list.
     :param rejected_path: (templated) Path or URI for the rows that were not applied, whole, as JSON lines with the
         reason, ready to be sent again. Written anew by every run, also when there are none.
@@ -89,6 +93,7 @@ class CustomersSyncOperator(BaseOperator):
         on_duplicate: OnDuplicate = "fail",
         max_failures: float = 0,
         include_expanded_fields: bool = False,
+        check_external_ids: bool = True,
         dry_run: bool = False,
         rejected_path: str | ObjectStoragePath | None = None,
         records_path: str | ObjectStoragePath | None = None,
@@ -105,6 +110,7 @@ class CustomersSyncOperator(BaseOperator):
         self.on_duplicate = on_duplicate
         self.max_failures = max_failures
         self.include_expanded_fields = include_expanded_fields
+        self.check_external_ids = check_external_ids
         self.only_validate = dry_run  # BaseOperator.dry_run is a method
         self.rejected_path = rejected_path
         self.records_path = records_path
@@ -153,6 +159,7 @@ class CustomersSyncOperator(BaseOperator):
             on_missing=self.on_missing,
             on_duplicate=self.on_duplicate,
             include_expanded_fields=self.include_expanded_fields,
+            check_external_ids=self.check_external_ids,
             dry_run=self.only_validate,
             max_workers=self.max_workers,
         )

@@ -47,7 +47,7 @@ class Sent(NamedTuple):
 class Engine:
     """Applies updates under the policies of a run.
 
-    :param send: Sends an update and returns the customer; the flag asks to look the customer up first.
+    :param send: Sends an update and returns the customer.
     :param max_workers: Threads that send, from 1 to :data:`MAX_WORKERS`.
     :param on_missing: What a customer that Dub does not know is: a failure, or skipped.
     :param on_duplicate: Of several rows for one customer, reject all but the first, or send the last.
@@ -59,7 +59,7 @@ class Engine:
 
     def __init__(
         self,
-        send: Callable[[CustomerUpdate, bool], Customer],
+        send: Callable[[CustomerUpdate], Customer],
         *,
         max_workers: int,
         on_missing: OnMissing,
@@ -199,7 +199,7 @@ class Engine:
         if self._stopped.is_set():
             return _not_attempted(update)
         try:
-            customer = self._send(update, self._duplicates.has_look_alike(update.customer_id))
+            customer = self._send(update)
         except DubStoppedError as stop:
             return _failed(update, stop) if stop.sent else _not_attempted(update)
         except DubCustomerNotFoundError as error:

@@ -22,19 +22,6 @@ def test_the_first_and_the_last_row_of_every_customer_are_known(customer_ids) ->
             assert duplicates.last_row(customer_id, row) == rows[-1]
 
 
-def test_ids_that_dub_cannot_tell_apart_look_alike() -> None:
-    duplicates = Duplicates(
-        lambda: ["ext_user_1", "ext_USER_1", "ext_user_2", "ext_user_2", "ext_user_3", "ext_user_3 "]
-    )
-    assert [duplicates.has_look_alike(f"ext_{name}") for name in ("user_1", "USER_1", "user_2", "user_3", "x")] == [
-        True,
-        True,
-        False,
-        True,
-        False,
-    ]
-
-
 def test_rows_that_are_read_once_know_the_first_row_so_far() -> None:
     seen = SeenSoFar()
     assert [seen.first_row(key, row) for row, key in enumerate(["a", "b", "a"])] == [0, 1, 0]

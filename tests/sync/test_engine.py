@@ -48,7 +48,7 @@ def test_what_was_sent_before_the_input_failed_is_reported() -> None:
         yield from rows(50)
         raise RuntimeError("warehouse gone")
 
-    results = collected(engine(lambda update, _: {"id": update.customer_id}).run(updates(broken())), RuntimeError)
+    results = collected(engine(lambda update: {"id": update.customer_id}).run(updates(broken())), RuntimeError)
     assert [result.row for result in results] == list(range(50))
 
 
@@ -85,7 +85,7 @@ PLACES = [
 def test_an_interruption_anywhere_loses_no_row(monkeypatch, owner, method: str, call: int) -> None:
     sent, original, calls = set(), getattr(owner, method), iter(range(1, 10**9))
 
-    def send(update, _):
+    def send(update):
         sent.add(update.row)
         time.sleep(0.0002)
         return {"id": update.customer_id}
@@ -103,7 +103,7 @@ def test_an_interruption_anywhere_loses_no_row(monkeypatch, owner, method: str, 
 
 
 def test_answers_about_another_customer_end_the_run() -> None:
-    def wrong(update, _):
+    def wrong(update):
         raise DubWrongCustomerError(changed=True)
 
     outcomes = [result.outcome for result in engine(wrong).run(updates(rows(500)))]

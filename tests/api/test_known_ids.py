@@ -1,0 +1,92 @@
+"""A run knows which external ids exist to the letter, at the price of a few requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_dub.api.errors import DubUnauthorizedError
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.sync.report import Outcome
+from tests.conftest import stored
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.emulator import DubEmulator
+
+
+def customers(count: int) -> list[dict]:
+    return [{"id": f"cus_9{n:04}", "externalId": f"user-{n}", "name": "before", "email": None} for n in range(count)]
+
+
+def rows(count: int) -> list[dict]:
+    return [{"key": f"user-{n}", "name": "after"} for n in range(count)]
+
+
+def methods(dub: DubEmulator) -> dict[str, int]:
+    sent = [request["method"] for request in dub.requests]
+    return {method: sent.count(method) for method in sorted(set(sent))}
+
+
+def outcomes(sent: list[dict], **options) -> list[Outcome]:
+    return [result.outcome for result in DubHook().update_customers(sent, external_id_column="key", **options)]
+
+
+def test_a_look_alike_anywhere_in_a_run_changes_nobody(connected) -> None:
+    connected.reset(setup_customers=customers(300))
+    sent = rows(300)
+    sent[250]["key"] = "USER-250"
+    found = outcomes(sent)
+    assert found[250] is Outcome.FAILED
+    assert set(found[:250] + found[251:]) == {Outcome.UPDATED}
+    assert stored(connected, id="cus_90250")["name"] == "before"
+
+
+def test_a_list_of_a_hundred_spares_a_hundred_look_ups(connected) -> None:
+    connected.reset(setup_customers=customers(300))
+    assert set(outcomes(rows(300))) == {Outcome.UPDATED}
+    assert methods(connected)["PATCH"] == 300
+    assert methods(connected)["GET"] <= 8
+
+
+def test_a_few_rows_of_a_large_workspace_are_looked_up_one_by_one(connected) -> None:
+    connected.reset(setup_customers=customers(600))
+    assert set(outcomes(rows(6))) == {Outcome.UPDATED}
+    assert methods(connected) == {"GET": 7, "PATCH": 6}  # one more counts the customers
+
+
+def test_rows_of_unknown_number_are_looked_up_one_by_one(connected) -> None:
+    connected.reset(setup_customers=customers(10))
+    results = DubHook().update_customers(iter(rows(10)), external_id_column="key", null_policy={})
+    assert {result.outcome for result in results} == {Outcome.UPDATED}
+    assert methods(connected) == {"GET": 10, "PATCH": 10}
+
+
+def test_without_the_check_only_updates_are_sent(connected) -> None:
+    connected.reset(setup_customers=customers(20))
+    assert set(outcomes(rows(20), check_external_ids=False)) == {Outcome.UPDATED}
+    assert methods(connected) == {"PATCH": 20}
+
+
+def test_dubs_own_ids_and_ids_of_digits_need_no_look_up(connected) -> None:
+    connected.reset(setup_customers=[{"id": "cus_9N", "externalId": "42", "name": "before", "email": None}])
+    assert outcomes([{"key": 42, "name": "after"}]) == [Outcome.UPDATED]
+    by_id = DubHook().update_customers([{"id": "cus_1LABA", "name": "after"}])
+    assert [result.outcome for result in by_id] == [Outcome.UPDATED]
+    assert methods(connected) == {"PATCH": 2}
+
+
+def test_a_list_that_dub_cannot_build_is_replaced_by_look_ups(connected, logged) -> None:
+    unlistable = [{"id": "cus_0NULL", "externalId": None, "name": "n", "email": None}]
+    connected.reset(setup_customers=customers(30) + unlistable)
+    sent = rows(30)
+    sent[29]["key"] = "USER-29"
+    assert outcomes(sent) == [Outcome.UPDATED] * 29 + [Outcome.FAILED]
+    assert stored(connected, id="cus_90029")["name"] == "before"
+    assert "could not all be listed" in logged()
+
+
+def test_a_refused_key_is_found_out_by_the_first_request(connected, connect) -> None:
+    connect(connected.url, password="dub_NOBODY")
+    results = list(DubHook().update_customers(rows(20), external_id_column="key", max_workers=1))
+    assert isinstance(results[0].error, DubUnauthorizedError)
+    assert {result.outcome for result in results[1:]} == {Outcome.NOT_ATTEMPTED}
+    assert len(connected.requests) <= 1
