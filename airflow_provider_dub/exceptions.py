@@ -4,6 +4,7 @@
 
     AirflowException
     ├── DubCustomersNotUpdatedError     some failures may pass: the task's retries apply
+    ├── DubStateTableClaimedError       another run works with the state table: the task's retries apply
     └── AirflowFailException
         ├── DubCustomersRefusedError    every failure is for good: no retry
         └── DubSyncImpossibleError      the key, the plan, the workspace or the address: no retry
@@ -24,3 +25,7 @@ class DubCustomersRefusedError(AirflowFailException):
 
 class DubSyncImpossibleError(AirflowFailException):
     """Every row would fail: the key was refused, the plan is too low, or the address is not Dub's."""
+
+
+class DubStateTableClaimedError(AirflowException):
+    """Another run works with the state table, or has taken it over from this one."""

@@ -98,6 +98,16 @@ class DubHook(BaseHook):
             self.log.warning('The connection %s has an extra "%s" that is not used.', self.dub_conn_id, name)
         return connection
 
+    @property
+    def address(self) -> str:
+        """Where the connection leads: the base URL, and the workspace if it is named."""
+        return "/".join(filter(None, (self._connection.base_url, self._connection.workspace_slug)))
+
+    @property
+    def requests_per_minute(self) -> int | None:
+        """The cap on the rate that the connection or the argument sets, if one does."""
+        return self._connection.requests_per_minute
+
     @cached_property
     def client(self) -> DubClient:
         """The client over this connection; one for the life of the hook."""

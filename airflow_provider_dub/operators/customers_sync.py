@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.duplicates import OnDuplicate
     from airflow_provider_dub.sync.engine import OnMissing
     from airflow_provider_dub.sync.report import RowResult
-    from airflow_provider_dub.sync.rows import Rows
+    from airflow_provider_dub.sync.rows import CountedRows
     from airflow_provider_dub.sync.updates import NullPolicy
 
 #: More records than this are better kept out of Airflow's database.
@@ -80,6 +80,8 @@ class CustomersSyncOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("dub_conn_id", "rejected_path", "records_path")
     ui_color = "#e7e5e4"
+    #: Whether the updated customers are returned where they are not written to a file.
+    _returns_records = True
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class CustomersSyncOperator(BaseOperator):
         self.records_path = records_path
         self.max_workers = max_workers
         self._killed = False
+        self._also_in_summary: dict[str, Any] = {}
 
     @cached_property
     def hook(self) -> DubHook:
@@ -127,7 +130,7 @@ class CustomersSyncOperator(BaseOperator):
         self._killed = True
         self.hook.stop()
 
-    def _sync(self, rows: Rows, context: Context, journal: Journal | None = None) -> list[Customer] | str:
+    def _sync(self, rows: CountedRows, context: Context, journal: Journal | None = None) -> list[Customer] | str:
         """Send the rows, tell what became of them, and fail if too many failed.
 
         :param rows: The rows.
@@ -149,7 +152,7 @@ class CustomersSyncOperator(BaseOperator):
         self._raise_if_too_many_failed(report)
         return records
 
-    def _results(self, rows: Rows) -> Iterator[RowResult]:
+    def _results(self, rows: CountedRows) -> Iterator[RowResult]:
         return self.hook.update_customers(
             rows,
             id_column=self.id_column,
@@ -165,16 +168,17 @@ class CustomersSyncOperator(BaseOperator):
         )
 
     def _deliver(
-        self, results: Iterator[RowResult], rows: Rows, report: Report, journal: Journal | None
+        self, results: Iterator[RowResult], rows: CountedRows, report: Report, journal: Journal | None
     ) -> list[Customer] | str:
         """Consume the results; if that is interrupted, still account for every row."""
-        progress = Progress(len(rows) if isinstance(rows, Sized) else None, self.max_workers)
+        progress = Progress(len(rows), self.max_workers)
         with Delivery(
             rows,
             report,
             key_column=self.external_id_column or self.id_column,
             rejected_path=self.rejected_path,
             records_path=None if self.only_validate else self.records_path,
+            keep_records=self._returns_records,
             journal=journal,
         ) as delivery:
             try:
@@ -208,13 +212,14 @@ class CustomersSyncOperator(BaseOperator):
             )
         for failure in report.failures:
             self.log.warning("%s", _in_words(failure))
-        if report.counts[Outcome.UPDATED] > _MANY_RECORDS and not self.records_path:
+        if report.counts[Outcome.UPDATED] > _MANY_RECORDS and self._returns_records and not self.records_path:
             self.log.warning("Many records go through XCom; records_path writes them to a file instead.")
 
     def _push_summary(self, report: Report, context: Context) -> None:
         traffic = self.hook.traffic
         summary = {
             **report.summary(),
+            **self._also_in_summary,
             "requests_sent": traffic.requests_sent,
             "rate_limited": traffic.rate_limited,
             "seconds_waited_for_rate_limit": round(traffic.seconds_waited, 3),

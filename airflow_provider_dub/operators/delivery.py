@@ -40,6 +40,7 @@ class Delivery:
     :param key_column: The column that holds the customers' ids.
     :param rejected_path: Where rows that were not applied are written, if anywhere.
     :param records_path: Where updated customers are written, rather than kept for XCom.
+    :param keep_records: Keep updated customers where they are not written.
     :param journal: Where outcomes are kept as they become known.
     """
 
@@ -51,6 +52,7 @@ class Delivery:
         key_column: str,
         rejected_path: str | ObjectStoragePath | None,
         records_path: str | ObjectStoragePath | None,
+        keep_records: bool,
         journal: Journal | None,
     ) -> None:
         self._rows = rows
@@ -58,6 +60,7 @@ class Delivery:
         self._key_column = key_column
         self._rejected = JsonLinesFile(rejected_path) if rejected_path else None
         self._records = JsonLinesFile(records_path) if records_path else None
+        self._keep_records = keep_records
         self._journal = journal
         self._updated: list[Customer] = []
         self._open = ExitStack()
@@ -84,7 +87,7 @@ class Delivery:
             return
         if self._records:
             self._records.write(json.dumps(result.record))
-        else:
+        elif self._keep_records:
             self._updated.append(result.record)
 
     @property

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.operators.customers_sync import CustomersSyncOperator
 from airflow_provider_dub.operators.hidden_rows import HiddenRows, hide_rows
-from airflow_provider_dub.sync.rows import rows_of
+from airflow_provider_dub.sync.rows import CountedRows, StreamedRows, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,6 @@ class DubUpdateCustomersOperator(CustomersSyncOperator):
     def execute(self, context: Context) -> list[Customer] | str:
         """Send the updates and return the customers."""
         rows = rows_of(self.customers.rows if isinstance(self.customers, HiddenRows) else self.customers)
-        if not isinstance(rows, Sized):
+        if isinstance(rows, StreamedRows):
             raise TypeError("customers must be rows that can be read again, not an iterator: make it a list.")
-        return self._sync(rows, context)
+        return self._sync(cast("CountedRows", rows), context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_dub.api.customers import UPDATABLE_FIELDS, Customer
@@ -23,41 +23,38 @@ class Field:
     :param name: Dub's name of it.
     :param convert: Turns a cell into the value to send, or raises ValueError with a reason.
     :param clearable: Whether Dub takes null for it.
-    :param shown: Compares the value sent with the value in the answer.
+    :param tells: Whether Dub shows this value as it was sent.
+    :param normal: Brings values that mean the same into one form.
     """
 
     name: str
     convert: Callable[[object], str]
     clearable: bool = True
-    shown: Callable[[str | None, Any], bool] = lambda sent, answered: bool(sent == answered)
+    tells: Callable[[str | None], bool] = lambda _sent: True
+    normal: Callable[[Any], Any] = lambda value: value
+
+    def shown(self, sent: str | None, answered: Any) -> bool:
+        """Tell whether the answer shows the value that was sent, as far as it can."""
+        return not self.tells(sent) or bool(self.normal(sent) == self.normal(answered))
 
 
-def _never_compared(_sent: str | None, _answered: Any) -> bool:
-    return True
-
-
-def _shown_name(sent: str | None, answered: Any) -> bool:
-    return not sent or bool(sent == answered)
-
-
-def _shown_moment(sent: str | None, answered: Any) -> bool:
-    if sent is None or not isinstance(answered, str):
-        return sent is answered
+def _moment(value: Any) -> Any:
+    """Return a moment as Dub keeps it, to the millisecond."""
     try:
-        distance = datetime.fromisoformat(sent) - datetime.fromisoformat(answered)
-    except (ValueError, TypeError):
-        return False
-    return abs(distance) < timedelta(milliseconds=1)
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    except (ValueError, TypeError, OverflowError):
+        return value
 
 
 _FIELDS = (
     Field("email", values.email),
-    Field("name", values.text, shown=_shown_name),
-    Field("avatar", values.avatar, shown=_never_compared),
+    Field("name", values.text, tells=bool),
+    Field("avatar", values.avatar, tells=lambda _sent: False),
     Field("externalId", values.identifier, clearable=False),
     Field("stripeCustomerId", values.identifier),
     Field("country", values.country, clearable=False),
-    Field("subscriptionCanceledAt", values.timestamp, shown=_shown_moment),
+    Field("subscriptionCanceledAt", values.timestamp, normal=_moment),
 )
 FIELDS: dict[str, Field] = {field.name: field for field in _FIELDS}
 assert tuple(FIELDS) == UPDATABLE_FIELDS  # noqa: S101 - the API's list and ours are one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from airflow_provider_dub.sync.values import is_missing
 
@@ -17,6 +17,7 @@ ABSENT: Final = object()
 _CHUNK = 4096
 
 
+@runtime_checkable
 class Rows(Protocol):
     """Rows that can be read by column."""
 
@@ -30,13 +31,19 @@ class Rows(Protocol):
         """Return one row with all its columns, for the file of rejected rows."""
 
 
+class CountedRows(Rows, Protocol):
+    """Rows whose number is known, and which can be read again."""
+
+    def __len__(self) -> int: ...
+
+
 def rows_of(customers: Any) -> Rows:
     """Wrap an input; one that is wrapped already stays as it is.
 
     :param customers: A pandas DataFrame, a sequence of mappings, one mapping, or an iterator of mappings.
     :raises TypeError: It is none of these.
     """
-    if isinstance(customers, FrameRows | MappingRows | StreamedRows):
+    if isinstance(customers, Rows):
         return customers
     if hasattr(customers, "iloc") and hasattr(customers, "columns"):
         return FrameRows(customers)

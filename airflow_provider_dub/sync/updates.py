@@ -76,7 +76,7 @@ class UpdateReader:
         self._prefix = EXTERNAL_PREFIX if external_id_column else ""
         by_column = self._named(columns) if columns is not None else self._recognised()
         self._check_columns([self._key_column, *by_column])
-        clears = _fields_to_clear(null_policy, list(by_column.values()))
+        clears = fields_to_clear(null_policy, list(by_column.values()))
         self._fields = [(field.name, field.convert, field.name in clears) for field in by_column.values()]
         self._wanted = [self._key_column, *by_column]
         #: Columns of the input that are not sent, as far as they are known beforehand.
@@ -172,7 +172,13 @@ def _one_column_each(by_column: dict[str, Field]) -> dict[str, Field]:
     return by_column
 
 
-def _fields_to_clear(null_policy: NullPolicy | Mapping[str, NullPolicy], fields: list[Field]) -> set[str]:
+def fields_to_clear(null_policy: NullPolicy | Mapping[str, NullPolicy], fields: list[Field]) -> set[str]:
+    """Return the names of the fields that an empty cell clears.
+
+    :param null_policy: One policy for all fields, or one per field.
+    :param fields: The fields that are sent.
+    :raises ValueError: The policy is impossible.
+    """
     policies = dict(null_policy) if isinstance(null_policy, Mapping) else {field.name: null_policy for field in fields}
     clears = set()
     for name, policy in policies.items():

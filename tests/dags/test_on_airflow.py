@@ -111,4 +111,4 @@ def _tables(path: Path) -> dict[str, str]:
     with sqlite3.connect(path) as database:
         database.text_factory = lambda raw: raw.decode("utf-8", "replace")
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: str(database.execute(f'SELECT * FROM "{name}"').fetchall()) for name in names}  # noqa: S608
+        return {name: str(database.execute(f'SELECT * FROM "{name}"').fetchall()) for name in names}

@@ -1,0 +1,1 @@
+"""Transfers: from an Airflow SQL connection to Dub."""

@@ -1,0 +1,131 @@
+"""What a run learns from the warehouse: how many rows of each status there are, and the rows that are to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_dub.sync.fields import FIELDS_BY_COLUMN, field_named
+from airflow_provider_dub.warehouse.difference import Difference, Status, column_names
+from airflow_provider_dub.warehouse.rows import WarehouseRows
+from airflow_provider_dub.warehouse.spool import Spool
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.connection import Warehouse
+    from airflow_provider_dub.warehouse.dialects import Dialect
+
+_FIELDS_BY_LOWER_CASE = {name.lower(): field.name for name, field in FIELDS_BY_COLUMN.items()}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a query that a sync uses, as the engine spells them.
+
+    :param key: Holds the customer's id.
+    :param fields: Column to Dub field.
+    :param latest_by: Tells which of several rows for one customer is the last.
+    :param names: What the user calls the columns of fields, in the same order: as in ``columns``, or Dub's name.
+    :param ignored: The other columns.
+    """
+
+    key: str
+    fields: Mapping[str, str]
+    latest_by: str | None
+    names: Sequence[str]
+    ignored: Sequence[str]
+
+    @classmethod
+    def of_query(
+        cls, found: Sequence[str], key: str, columns: Mapping[str, str] | None, latest_by: str | None
+    ) -> Columns:
+        """Find the columns; upper and lower case are the same, as most engines have it.
+
+        :param found: The query's columns.
+        :param key: The column of the ids.
+        :param columns: Column to Dub field; by default every column that is named like one.
+        :param latest_by: The column that tells which row is the last.
+        :raises ValueError: A column is missing, there twice, or meant for a field that Dub does not have.
+        """
+        key_column = _find(found, key)
+        if columns is None:
+            others = [name for name in found if name != key_column]
+            named = {
+                name: _FIELDS_BY_LOWER_CASE[name.lower()] for name in others if name.lower() in _FIELDS_BY_LOWER_CASE
+            }
+            names = [*named.values()]
+        else:
+            named = {_find(found, column): _field(field) for column, field in columns.items()}
+            names = [*columns]
+        if len(set(named.values())) < len(names):
+            raise ValueError("Two columns of the query mean the same Dub field: name one of them in columns.")
+        last = None if latest_by is None else _find(found, latest_by)
+        ignored = [name for name in found if name not in (key_column, last, *named)]
+        return cls(key_column, named, last, names, ignored)
+
+
+def _find(found: Sequence[str], wanted: str) -> str:
+    matching = [name for name in found if name == wanted] or [name for name in found if name.lower() == wanted.lower()]
+    if len(matching) != 1:
+        raise ValueError(
+            f'The query has {len(matching)} columns "{wanted}"; it must have one. It has: {", ".join(found)}. '
+            "The column of the ids is named by id_column (cus_... or ext_...) or external_id_column (your own ids)."
+        )
+    return matching[0]
+
+
+def _field(name: str) -> str:
+    field = field_named(name)
+    if field is None:
+        raise ValueError(f'columns: "{name}" is no Dub field.')
+    return field.name
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The difference between a query and the state table.
+
+    :param warehouse: Where both are.
+    :param difference: Writes the queries.
+    :param parameters: Of the user's query.
+    """
+
+    warehouse: Warehouse
+    difference: Difference
+    parameters: Any
+
+    def counts(self) -> dict[Status, int]:
+        """Count the rows of the query by status."""
+        found = (row for batch in self._batches(self.difference.counts()) for row in batch)
+        by_status = {Status(status): int(count) for status, count in found}
+        return {status: by_status.get(status, 0) for status in Status}
+
+    @contextmanager
+    def spool(self, key_name: str, columns: Columns, statuses: Sequence[Status]) -> Iterator[WarehouseRows]:
+        """Read the rows that are to be sent, and the duplicates, out of the warehouse.
+
+        :param key_name: What the user calls the column of the ids.
+        :param columns: The columns of the query.
+        :param statuses: Of the rows that are to be sent.
+        """
+        to_send = 0
+
+        def batches() -> Iterator[Sequence[tuple[Any, ...]]]:
+            nonlocal to_send
+            for batch in self._batches(self.difference.rows(statuses)):
+                to_send += len(batch)
+                yield batch
+            yield from self._batches(self.difference.rows([Status.DUPLICATE]))
+
+        fields = dict(zip(columns.names, columns.fields.values(), strict=True))
+        with Spool(batches()) as spool:
+            yield WarehouseRows(spool, key_name, fields, to_send)
+
+    def _batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+        return self.warehouse.batches(sql, self.parameters)
+
+
+def columns_of(warehouse: Warehouse, dialect: Dialect, sql: str, parameters: Any) -> list[str]:
+    """Return the names of the columns of the user's query."""
+    return warehouse.columns(column_names(sql, dialect), parameters)

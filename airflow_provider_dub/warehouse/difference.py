@@ -1,0 +1,245 @@
+"""The question that a sync asks the warehouse: which rows of the query differ from what was last applied?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from airflow_provider_dub.warehouse.layout import COMPARED, KEY, VALUE_COLUMNS, Part, one_of, table_named, written
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.dialects import Dialect
+
+_WITH = "with_" if "with_" in exp.Select.arg_types else "with"
+
+
+class Status(StrEnum):
+    """What the state table says about a row of the query."""
+
+    #: Never seen before.
+    NEW = "new"
+    #: Its values are others than those that were last sent.
+    CHANGED = "changed"
+    #: An earlier run ended between sending it and knowing the outcome.
+    PENDING = "pending"
+    #: It was refused or missing before, and is to be tried again.
+    RETRIED = "retried"
+    #: It names no customer.
+    NO_KEY = "no_key"
+    #: As it was when it was last applied.
+    UNCHANGED = "unchanged"
+    #: As it was when it was refused for good.
+    REFUSED = "refused"
+    #: As it was when Dub did not know the customer.
+    MISSING = "missing"
+    #: Another row names the same customer.
+    DUPLICATE = "duplicate"
+    #: A later row names the same customer.
+    SUPERSEDED = "superseded"
+
+
+TO_SEND = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED, Status.NO_KEY)
+#: Outcomes of the state table that stand for rows that Dub has as they are.
+APPLIED = ("updated", "unchanged", "baseline")
+REFUSED = ("failed", "rejected")
+_APPLIED_AT = ("first_applied_at", "last_applied_at")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The user's query, and what its columns mean.
+
+    :param sql: The query as it was given.
+    :param key_column: Holds the customer's id.
+    :param columns: Column to Dub field.
+    :param clears: Dub fields that an empty cell clears.
+    :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent;
+        without it, none of them.
+    """
+
+    sql: str
+    key_column: str
+    columns: Mapping[str, str]
+    clears: frozenset[str] = frozenset()
+    latest_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The state table, and what its outcomes mean for a run.
+
+    :param table: Its name.
+    :param retry_rejected: Rows that were refused for good are sent again.
+    :param missing_before: Customers that Dub did not know before this moment (UTC) are tried again.
+    """
+
+    table: str
+    retry_rejected: bool
+    missing_before: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Writes the queries about the difference.
+
+    :param dialect: The engine.
+    :param source: The user's query.
+    :param memory: The state table; without one every row is new.
+    """
+
+    dialect: Dialect
+    source: Source
+    memory: Memory | None = None
+
+    def counts(self) -> str:
+        """Return the query that counts the rows by status."""
+        return self._written(
+            exp.select("status", exp.Count(this=exp.Star())).from_("dub_classified").group_by("status")
+        )
+
+    def rows(self, statuses: Iterable[Status]) -> str:
+        """Return the query for the rows with one of these statuses.
+
+        Its columns: the key and the fields as they are, then status, copies, first_applied_at, last_applied_at, the
+        key as text, and what is compared, as text.
+        """
+        raw = [f"raw_{n}" for n in range(1 + len(self.source.columns))]
+        told = ("status", "copies", *_APPLIED_AT, KEY, *COMPARED)
+        return self._written(
+            exp.select(*raw, *told).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
+        )
+
+    def _written(self, query: exp.Select) -> str:
+        parts = {
+            "dub_source": source_query(self.source.sql),
+            "dub_keyed": self._keyed(),
+            "dub_classified": self._classified(),
+        }
+        return written(with_parts(query, parts), self.dialect)
+
+    def _keyed(self) -> exp.Select:
+        """Return the source's rows as they are and as text, and how many of them name the same customer."""
+        source = self.source
+        key = self._text(source.key_column)
+        same_customer = [self.dialect.exactly(key)]
+        raw = [_source_column(name).as_(f"raw_{n}") for n, name in enumerate((source.key_column, *source.columns))]
+        copies = exp.Window(this=exp.Count(this=exp.Star()), partition_by=same_customer).as_("copies")
+        query = exp.select(*raw, key.as_(KEY), *self._compared(), copies).from_("dub_source")
+        if source.latest_by is None:
+            return query
+        latest_first = [
+            exp.Ordered(this=column, desc=True, nulls_first=False)
+            for column in (_source_column(source.latest_by), *map(self._text, source.columns))
+        ]
+        place = exp.Window(
+            this=exp.RowNumber(),
+            partition_by=[one.copy() for one in same_customer],
+            order=exp.Order(expressions=latest_first),
+        )
+        return query.select(place.as_("place"))
+
+    def _compared(self) -> list[Part]:
+        """Return the values as text, NULL for a field that is not sent, and which fields an empty cell clears."""
+        by_field = {field: column for column, field in self.source.columns.items()}
+        values = [
+            self.dialect.as_text(_source_column(by_field[field]) if field in by_field else exp.Null()).as_(column)
+            for field, column in VALUE_COLUMNS.items()
+        ]
+        empty = exp.Literal.string("")
+        cleared = [
+            exp.Case().when(_source_column(column).is_(exp.Null()), exp.Literal.string(f"{field} ")).else_(empty.copy())
+            for column, field in self.source.columns.items()
+            if field in self.source.clears
+        ]
+        return [*values, (exp.Concat(expressions=[*cleared, empty]) if cleared else empty).as_("cleared")]
+
+    def _classified(self) -> exp.Select:
+        query = exp.select("dub_keyed.*").from_("dub_keyed")
+        if self.memory is None:
+            never = [self.dialect.as_text(exp.Null()).as_(name) for name in _APPLIED_AT]
+            return query.select(self._status([], exp.Literal.string(Status.NEW)).as_("status"), *never)
+        state = table_named(self.memory.table, self.dialect).as_("dub_state")
+        query = query.join(state, on=self._same_key(), join_type="left")
+        status = self._status(*self._remembered(self.memory)).as_("status")
+        return query.select(status, *map(_state_column, _APPLIED_AT))
+
+    def _status(self, remembered: list[tuple[Part, Status]], otherwise: Part) -> Part:
+        several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))
+        later = exp.GT(this=_column("place", "dub_keyed"), expression=exp.Literal.number(1))
+        twice = (several, Status.DUPLICATE) if self.source.latest_by is None else (later, Status.SUPERSEDED)
+        cases = [(_column(KEY, "dub_keyed").is_(exp.Null()), Status.NO_KEY), twice, *remembered]
+        return reduce(lambda case, one: case.when(one[0], exp.Literal.string(one[1])), cases, exp.Case()).else_(
+            otherwise
+        )
+
+    def _remembered(self, memory: Memory) -> tuple[list[tuple[Part, Status]], Part]:
+        same = exp.and_(*map(self._equal, COMPARED))
+        differs = exp.Case().when(same, exp.Literal.number(1)).else_(exp.Literal.number(0))
+        outcome = _state_column("outcome")
+        since = exp.LT(this=_state_column("last_tried_at"), expression=exp.Literal.string(memory.missing_before))
+        missing = exp.EQ(this=outcome, expression=exp.Literal.string(Status.MISSING))
+        return [
+            (_state_column(KEY).is_(exp.Null()), Status.NEW),
+            (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(Status.PENDING)), Status.PENDING),
+            (exp.EQ(this=differs, expression=exp.Literal.number(0)), Status.CHANGED),
+            (one_of(outcome, APPLIED), Status.UNCHANGED),
+            (one_of(outcome, REFUSED), Status.RETRIED if memory.retry_rejected else Status.REFUSED),
+            (exp.and_(missing, since), Status.RETRIED),
+            (missing.copy(), Status.MISSING),
+        ], exp.Literal.string(Status.PENDING)
+
+    def _same_key(self) -> Part:
+        # The plain comparison lets the engine use an index or a hash; the exact one decides.
+        plain = exp.EQ(this=_state_column(KEY), expression=_column(KEY, "dub_keyed"))
+        exact = self._exactly_equal(KEY)
+        return plain if plain == exact else exp.and_(plain, exact)
+
+    def _exactly_equal(self, column: str) -> Part:
+        ours, theirs = _state_column(column), _column(column, "dub_keyed")
+        return exp.EQ(this=self.dialect.exactly(ours), expression=self.dialect.exactly(theirs))
+
+    def _equal(self, column: str) -> Part:
+        """Return the condition that both are the same or both are NULL; it may itself be NULL instead of false."""
+        both_null = [_column(column, table).is_(exp.Null()) for table in ("dub_state", "dub_keyed")]
+        return exp.or_(self._exactly_equal(column), exp.and_(*both_null))
+
+    def _text(self, column: str) -> Part:
+        return self.dialect.as_text(_source_column(column))
+
+
+def source_query(sql: str) -> Part:
+    """Return the user's query, put in as it is; the line breaks end a comment of its last line."""
+    as_it_is = exp.Table(this=exp.Var(this=f"(\n{sql.strip().rstrip(';')}\n)"))
+    return exp.select("*").from_(as_it_is.as_("dub_query"))
+
+
+def with_parts(query: exp.Select, parts: Mapping[str, Part]) -> exp.Select:
+    """Return the query with its parts in front, by name."""
+    ctes = [exp.CTE(this=part, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, part in parts.items()]
+    query.set(_WITH, exp.With(expressions=ctes))
+    return query
+
+
+def column_names(sql: str, dialect: Dialect) -> str:
+    """Return the query that has the user's columns and none of the rows."""
+    none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
+    return written(
+        with_parts(exp.select("*").from_("dub_source").where(none), {"dub_source": source_query(sql)}), dialect
+    )
+
+
+def _source_column(name: str) -> Part:
+    return exp.column(exp.to_identifier(name, quoted=True), table="dub_source")
+
+
+def _state_column(name: str) -> Part:
+    return _column(name, "dub_state")
+
+
+def _column(name: str, table: str | None = None) -> Part:
+    return exp.column(name, table=table)

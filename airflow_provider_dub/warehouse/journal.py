@@ -1,0 +1,124 @@
+"""Writes what became of every row into the state table, a batch in a transaction."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_dub.sync.report import Outcome
+from airflow_provider_dub.sync.values import MAX_LENGTH
+from airflow_provider_dub.warehouse.connection import NotRepeatedError
+from airflow_provider_dub.warehouse.state_table import now
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.sync.report import RowResult
+    from airflow_provider_dub.warehouse.rows import WarehouseRows
+    from airflow_provider_dub.warehouse.state_table import StateTable
+
+#: A slow batch is written in parts, so that others see that this run is alive.
+_SECONDS_BETWEEN_WRITES = 30.0
+_APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
+
+
+class StateJournal:
+    """Keeps the outcomes that are final; see :class:`~airflow_provider_dub.operators.delivery.Journal`.
+
+    A failure that may pass and a row that was not attempted leave no trace, so they are sent again.
+
+    :param table: The state table.
+    :param rows: The rows that the outcomes are about.
+    :param run: The name of this run.
+    :param batch_size: Rows of a transaction.
+    """
+
+    def __init__(self, table: StateTable, rows: WarehouseRows, *, run: str, batch_size: int) -> None:
+        self._table = table
+        self._rows = rows
+        self._run = run
+        self._batch_size = batch_size
+        self._waiting: list[tuple[Any, ...]] = []
+        self._written_at = time.monotonic()
+
+    def __enter__(self) -> StateJournal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._write()
+        elif not isinstance(error, NotRepeatedError):
+            with suppress(Exception):  # what is not recorded is sent again; the first error is the one to tell
+                self._write()
+
+    def take(self, result: RowResult) -> None:
+        """Keep one outcome, if it is final."""
+        if _is_final(result) and result.row < len(self._rows) and self._has_a_place(result.row):
+            self._keep(result, str(result.outcome))
+        if len(self._waiting) >= self._batch_size or time.monotonic() - self._written_at > _SECONDS_BETWEEN_WRITES:
+            self._write()
+
+    def take_as_applied(self, row: int, dub_id: str | None, outcome: str) -> bool:
+        """Keep a row as applied that was not sent; tell whether it has a place in the table.
+
+        :param row: Its position.
+        :param dub_id: Dub's id of the customer, if it is known.
+        :param outcome: What the state table shall say.
+        """
+        if not self._has_a_place(row):
+            return False
+        self._waiting.append(self._line(row, outcome, dub_id=dub_id, applied=True))
+        if len(self._waiting) >= self._batch_size:
+            self._write()
+        return True
+
+    def _has_a_place(self, row: int) -> bool:
+        """Tell whether the row's id fits into the table; if not, the row is refused anew by every run."""
+        key = self._rows.key(row)
+        return key is not None and len(key) <= MAX_LENGTH
+
+    def _keep(self, result: RowResult, outcome: str) -> None:
+        message = result.reason
+        if result.ignored_fields:
+            message = f"Dub accepted but did not apply: {', '.join(result.ignored_fields)}"
+        self._waiting.append(
+            self._line(
+                result.row,
+                outcome,
+                code=result.code,
+                message=message,
+                dub_id=result.record["id"] if result.record else None,
+                applied=result.outcome in _APPLIED,
+            )
+        )
+
+    def _line(
+        self,
+        row: int,
+        outcome: str,
+        *,
+        applied: bool,
+        dub_id: str | None,
+        code: str | None = None,
+        message: str | None = None,
+    ) -> tuple[Any, ...]:
+        at = now()
+        first, last = self._rows.applied_at(row)
+        moments = (first or at, at, at) if applied else (first, last, at)
+        values = self._rows.compared(row)
+        return (self._rows.key(row), *values, outcome, code, message, dub_id, *moments, self._run)
+
+    def _write(self) -> None:
+        if self._waiting:
+            self._table.record(self._waiting)
+        self._waiting = []
+        self._written_at = time.monotonic()
+
+
+def _is_final(result: RowResult) -> bool:
+    if result.outcome is Outcome.NOT_ATTEMPTED:
+        return False
+    error = result.error
+    return error is None or not (error.transient or error.hits_every_row)

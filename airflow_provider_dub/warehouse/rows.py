@@ -1,0 +1,88 @@
+"""The rows of the user's query that are to be sent, with what the state table knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_dub.sync.report import Outcome, RowResult
+from airflow_provider_dub.warehouse.difference import Status
+from airflow_provider_dub.warehouse.layout import COMPARED, VALUE_COLUMNS
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.spool import Spool
+
+
+class WarehouseRows:
+    """Rows as the query for the difference returns them: a :class:`~airflow_provider_dub.sync.rows.Rows`.
+
+    :param spool: The rows.
+    :param key_column: The name of the column that holds the customer's id.
+    :param columns: The names of the other columns, in the order of the query, and the Dub field of each.
+    :param to_send: How many rows are to be sent; after these come the rows that name the same customer as another.
+    """
+
+    def __init__(self, spool: Spool, key_column: str, columns: Mapping[str, str], to_send: int) -> None:
+        self._spool = spool
+        self._to_send = to_send
+        self.columns: list[Any] | None = [key_column, *columns]
+        told = 1 + len(columns)
+        self._status, self._copies, self._first_applied, self._last_applied, self._key = range(told, told + 5)
+        self._compared = slice(self._key + 1, self._key + 1 + len(COMPARED))
+        value_places = dict(zip(VALUE_COLUMNS, range(self._key + 1, self._compared.stop), strict=False))
+        self._text_places = {key_column: self._key} | {name: value_places[field] for name, field in columns.items()}
+
+    def __len__(self) -> int:
+        """Return the number of rows that are to be sent."""
+        return self._to_send
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row."""
+        places = self._places(columns)
+        for row in islice(self._spool, self._to_send):
+            yield _cells(row, places)
+
+    def whole(self, row: int) -> dict[str, Any]:
+        """Return one row with all its columns."""
+        names = self.columns or []
+        return dict(zip(names, _cells(self._spool[row], self._places(names)), strict=True))
+
+    def key(self, row: int) -> str | None:
+        """Return the customer's id as the warehouse writes it."""
+        key: str | None = self._spool[row][self._key]
+        return key
+
+    def compared(self, row: int) -> tuple[str | None, ...]:
+        """Return what decides whether the row changed, in the order of the state table."""
+        return tuple(self._spool[row][self._compared])
+
+    def applied_at(self, row: int) -> tuple[str | None, str | None]:
+        """Return when the customer was first and when it was last applied, if it was."""
+        first, last = (self._spool[row][place] for place in (self._first_applied, self._last_applied))
+        return (None if first is None else str(first), None if last is None else str(last))
+
+    def duplicates(self) -> Iterator[RowResult]:
+        """Yield the rejection of each row that names the same customer as another."""
+        for number in range(self._to_send, len(self._spool)):
+            row = self._spool[number]
+            reason = (
+                f"{row[self._copies]} rows of the query name this customer, and none of them was sent: give the query "
+                'one row for each, or on_duplicate="last" with latest_by'
+            )
+            yield RowResult(number, row[self._key], Outcome.REJECTED, code="duplicate", reason=reason)
+
+    def remembered_keys(self) -> Iterator[str]:
+        """Yield the ids of the rows that the state table holds with an outcome that is about to change."""
+        changing = (Status.CHANGED, Status.RETRIED)
+        sent = islice(self._spool, self._to_send)
+        return (row[self._key] for row in sent if row[self._status] in changing)
+
+    def _places(self, columns: Sequence[str]) -> list[tuple[int, int]]:
+        names = self.columns or []
+        return [(names.index(name), self._text_places[name]) for name in columns]
+
+
+def _cells(row: tuple[Any, ...], places: list[tuple[int, int]]) -> tuple[Any, ...]:
+    # Text as the warehouse casts it: a CHAR(10) without the blanks that only fill it up.
+    return tuple(row[text] if type(row[raw]) is str else row[raw] for raw, text in places)

@@ -1,0 +1,126 @@
+"""The statements about the state table and its claim; every value is a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from airflow_provider_dub.warehouse.layout import KEY, MOMENTS, STATE_COLUMNS, Part, table_named, written
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.dialects import Dialect
+
+_CLAIM = ("target", "task", "holder", "expires_at")
+#: The key of the one row that the table of the claim has.
+_SLOT = "slot"
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Writes the statements about one state table.
+
+    :param dialect: The engine.
+    :param placeholder: Stands for a parameter, in the driver's style.
+    :param table: The name of the table, possibly with schema and database.
+    """
+
+    dialect: Dialect
+    placeholder: str
+    table: str
+
+    def create(self) -> list[str]:
+        """Return the statements that create the state table, its index where the engine has one, and its claim."""
+        text, key, moment = self.dialect.text_type, self.dialect.key_type, self.dialect.moment_type
+        state = dict.fromkeys(STATE_COLUMNS, text) | {KEY: key, "outcome": key} | dict.fromkeys(MOMENTS, moment)
+        claim = {_SLOT: "INTEGER"} | dict.fromkeys(_CLAIM, text) | {"expires_at": "BIGINT"}
+        index = [self._index()] if self.dialect.indexed else []
+        return [self._create(self._state, state), *index, self._create(self._claim, claim)]
+
+    def probe(self) -> str:
+        """Return the query that works if the state table is there; it has no rows."""
+        none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
+        return written(exp.select(*STATE_COLUMNS).from_(self._state).where(none), self.dialect)
+
+    def read_claim(self) -> str:
+        """Return the query for the claim: target, task, holder, expires_at."""
+        return written(exp.select(*_CLAIM).from_(self._claim), self.dialect)
+
+    def offer_claim(self) -> str:
+        """Return the statement that makes the claim's one row; parameter: target."""
+        row = exp.values([(exp.Literal.number(1), self._parameter(), exp.Literal.number(0))])
+        return written(exp.insert(row, self._claim, columns=[_SLOT, "target", "expires_at"]), self.dialect)
+
+    def take_claim(self) -> str:
+        """Return the statement that takes a claim that is free; parameters: task, holder, expires_at, now, task."""
+        free = exp.or_(
+            exp.column("task").is_(exp.Null()),
+            exp.LT(this=exp.column("expires_at"), expression=self._parameter()),
+            self._is("task"),
+        )
+        return self._update(self._claim, ("task", "holder", "expires_at"), free)
+
+    def keep_claim(self) -> str:
+        """Return the statement that renews a claim, or ends it; parameters: task, expires_at, holder."""
+        return self._update(self._claim, ("task", "expires_at"), self._is("holder"))
+
+    def mark(self, keys: int) -> str:
+        """Return the statement that sets the outcome of so many keys; parameters: outcome, keys."""
+        return self._update(self._state, ("outcome",), self._among(keys))
+
+    def forget(self, keys: int) -> str:
+        """Return the statement that deletes so many keys; parameters: keys."""
+        return written(exp.Delete(this=self._state, where=exp.Where(this=self._among(keys))), self.dialect)
+
+    def remember(self, rows: int) -> str:
+        """Return the statement that inserts so many rows; parameters: every column of each."""
+        row = tuple(self._parameter() for _ in STATE_COLUMNS)
+        return written(exp.insert(exp.values([row] * rows), self._state, columns=[*STATE_COLUMNS]), self.dialect)
+
+    @property
+    def _state(self) -> exp.Table:
+        return table_named(self.table, self.dialect)
+
+    @property
+    def _claim(self) -> exp.Table:
+        return table_named(self.table, self.dialect, suffix="_claim")
+
+    def _create(self, table: exp.Table, kinds: Mapping[str, str]) -> str:
+        columns = [
+            exp.ColumnDef(
+                this=exp.to_identifier(name), kind=self.dialect.type_named(kind), constraints=self._constraints(name)
+            )
+            for name, kind in kinds.items()
+        ]
+        properties = exp.Properties(expressions=self.dialect.table_properties())
+        create = exp.Create(
+            this=exp.Schema(this=table, expressions=columns), kind="TABLE", exists=True, properties=properties
+        )
+        return written(create, self.dialect)
+
+    def _constraints(self, column: str) -> list[Part]:
+        """Return what keeps two runs that begin at once from both making the claim's row."""
+        unique = column == _SLOT and self.dialect.indexed
+        return [exp.ColumnConstraint(kind=exp.PrimaryKeyColumnConstraint())] if unique else []
+
+    def _index(self) -> str:
+        # Not unique: on engines that ignore case two keys may look the same.
+        parameters = exp.IndexParameters(columns=[exp.column(KEY)])
+        name = exp.to_identifier(f"{self._state.name}_by_key")
+        index = exp.Index(this=name, table=self._state, params=parameters)
+        return written(exp.Create(this=index, kind="INDEX"), self.dialect)
+
+    def _update(self, table: exp.Table, columns: Sequence[str], where: Part) -> str:
+        changes = [self._is(name) for name in columns]
+        return written(exp.Update(this=table, expressions=changes, where=exp.Where(this=where)), self.dialect)
+
+    def _is(self, column: str) -> Part:
+        return exp.EQ(this=exp.column(column), expression=self._parameter())
+
+    def _among(self, keys: int) -> Part:
+        return exp.column(KEY).isin(*(self._parameter() for _ in range(keys)))
+
+    def _parameter(self) -> Part:
+        return exp.Var(this=self.placeholder)

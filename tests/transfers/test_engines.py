@@ -1,0 +1,141 @@
+"""On every engine: only what changed is sent, whatever the values."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+
+import pytest
+
+from airflow_provider_dub.exceptions import DubCustomersRefusedError
+from tests.conftest import stored
+
+#: Values on which engines differ: case, accents, blanks, quotes, percent signs, backslashes, emoji, long ids.
+HOSTILE = {
+    "user_a": "Ada",
+    "user_b": "ada ",
+    "o'brien": 'O\'Brien "Bob"',
+    "100%": "100% {{ ds }} %s :x ?",
+    "back\\slash": "\\N\\0\\'",
+    "emoji": "Zoë 🦆 日本",
+    "9007199254740993": "a long id",
+    "comment": "-- ; DROP TABLE customers",
+    "null": None,
+}
+
+
+@pytest.fixture
+def known(connected):
+    """Dub knows the hostile customers."""
+    customers = [
+        {"id": f"cus_9{n}", "externalId": key, "name": "before", "email": None} for n, key in enumerate(HOSTILE)
+    ]
+    connected.reset(setup_customers=customers)
+    return connected
+
+
+@pytest.fixture
+def hostile(database, known):
+    database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
+    database.insert(*HOSTILE.items())
+    return database
+
+
+def updates(dub) -> int:
+    return sum(request["method"] == "PATCH" for request in dub.requests)
+
+
+def test_a_second_run_sends_nothing(hostile, known, sync) -> None:
+    first = sync()
+    assert (first["updated"], first["unchanged"]) == (8, 1)
+    for n, name in enumerate(HOSTILE.values()):
+        assert stored(known, id=f"cus_9{n}")["name"] == (name or "before")
+    sent = len(known.requests)
+    assert sync()["plan"] | {"minutes_at_limit": None} == dict.fromkeys(first["plan"], 0) | {
+        "unchanged": 9,
+        "minutes_at_limit": None,
+    }
+    assert len(known.requests) == sent
+
+
+@pytest.mark.parametrize(("before", "after"), [("Ada", "ADA"), ("Ada", "Ada "), ("Ada", "Adá"), ("Ada", "")])
+def test_the_smallest_change_is_one(database, known, sync, before: str, after: str) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
+    database.insert(("user_a", before), ("user_b", "b"))
+    sync()
+    database.run("DELETE FROM customers WHERE user_id = 'user_a'")
+    database.insert(("user_a", after))
+    assert sync()["plan"]["changed"] == 1
+    assert sync()["plan"]["to_send"] == 0
+
+
+def test_only_what_changed_is_sent(hostile, known, sync) -> None:
+    sync()
+    before = updates(known)
+    hostile.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_a'")
+    hostile.run("UPDATE customers SET name = NULL WHERE user_id = 'emoji'")
+    hostile.run("UPDATE customers SET name = 'somebody' WHERE user_id = 'null'")
+    second = sync()
+    assert (second["plan"]["changed"], second["updated"], second["unchanged"]) == (3, 2, 1)
+    assert updates(known) - before == 2
+    assert hostile.state("name")["user_a"] == "Countess"
+    assert sync()["plan"]["to_send"] == 0
+
+
+def test_types_that_read_back_differently_make_no_row_differ_for_ever(database, connected, sync) -> None:
+    moment = "TIMESTAMPTZ" if database.engine == "postgres" else "TIMESTAMP"
+    database.run(f"CREATE TABLE customers (user_id NUMERIC(20, 0), name CHAR(20), canceled {moment}, stripe BIGINT)")
+    at = datetime.datetime(2026, 3, 1, 12, 30, 15, 123000)
+    bound = at.isoformat(" ") if database.engine == "sqlite" else at
+    number = 9007199254740993 if database.engine == "sqlite" else Decimal(9007199254740993)
+    database.insert((number, "Ada", bound, 9007199254740993), (2, None, None, None))
+    connected.reset(
+        setup_customers=[
+            {"id": "cus_9A", "externalId": "9007199254740993", "name": "n", "email": None},
+            {"id": "cus_9B", "externalId": "2", "name": "n", "email": None},
+        ]
+    )
+    columns = {"name": "name", "canceled": "subscriptionCanceledAt", "stripe": "stripeCustomerId"}
+    first = sync(columns=columns, null_policy={"stripeCustomerId": "clear"})
+    assert (first["updated"], first["accepted_but_not_applied"]) == (2, {})
+    customer = stored(connected, id="cus_9A")
+    assert (customer["name"], customer["stripeCustomerId"]) == ("Ada", "9007199254740993")
+    for _ in range(2):
+        assert sync(columns=columns, null_policy={"stripeCustomerId": "clear"})["plan"]["unchanged"] == 2
+
+
+def test_duplicates_are_found_before_anything_is_sent(database, known, sync) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200), stamp INTEGER)")
+    database.insert(("user_a", "old", 1), ("user_b", "b", 1), ("user_a", "new", 2), ("user_a", "older", 0))
+    with pytest.raises(DubCustomersRefusedError, match="3 rows of the query name this customer"):
+        sync(columns={"name": "name"})
+    assert (sync.summary["updated"], sync.summary["rejected"], sync.summary["plan"]["duplicate"]) == (1, 3, 3)
+    assert stored(known, id="cus_90")["name"] == "before"
+    last = sync(columns={"name": "name"}, on_duplicate="last", latest_by="stamp")
+    assert (last["updated"], last["plan"]["superseded"]) == (1, 2)
+    assert stored(known, id="cus_90")["name"] == "new"
+    assert sync(columns={"name": "name"}, on_duplicate="last", latest_by="stamp")["plan"]["to_send"] == 0
+
+
+def test_a_percent_sign_a_comment_and_parameters_of_the_query_are_left_alone(hostile, known, sync) -> None:
+    like = "SELECT * FROM customers WHERE name LIKE '100%' -- everything; really"
+    assert sync(sql=like, state_table=None)["updated"] == 1
+    mark = "?" if hostile.engine in ("sqlite", "duckdb") else "%s"
+    one = f"WITH q AS (SELECT * FROM customers WHERE user_id = {mark}) SELECT * FROM q;"
+    assert sync(sql=one, parameters=["user_a"])["updated"] == 1
+
+
+def test_a_run_that_was_interrupted_before_an_answer_sends_the_row_again(hostile, known, sync, monkeypatch) -> None:
+    from airflow_provider_dub.warehouse.journal import StateJournal
+
+    sync()
+    hostile.run("UPDATE customers SET name = 'lost' WHERE user_id = 'user_a'")
+    with monkeypatch.context() as patch:
+        patch.setattr(StateJournal, "take", lambda self, result: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sync()
+    assert stored(known, id="cus_90")["name"] == "lost"
+    # The row goes back to what the state table had last seen applied; Dub must not be left behind.
+    hostile.run("UPDATE customers SET name = 'Ada' WHERE user_id = 'user_a'")
+    assert sync()["plan"]["pending"] == 1
+    assert stored(known, id="cus_90")["name"] == "Ada"
