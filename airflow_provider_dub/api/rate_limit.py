@@ -12,6 +12,8 @@ sleeping until the reset that it announces wastes half of the throughput. So the
 * **Searching.** When nothing was refused for a while, the share may be too small: others have stopped, or the limit
   was raised. So it grows by one request, then two, then four... until a refusal, which costs nothing at Dub. A search
   that found much is followed by another one soon.
+* **Feeling the way.** As long as the limit is not known, the first request beyond that of a plan goes alone: if it is
+  refused, one was, and not one for each thread.
 * **Backing off.** While everything is refused, one request at a time tries again, at growing intervals.
 """
 
@@ -40,6 +42,13 @@ _PATIENCE, _IMPATIENCE = 0.35, 1 / 60
 _DOUBLING = 1 / 60
 #: Part of the limit that is too much to be chance.
 _MUCH = 0.02
+#: Requests a minute of Dub's plans that have customers.
+_PLANS = (120, 1_200, 3_000)
+_PLAN_ENDS = frozenset(plan + beyond for plan in _PLANS for beyond in (0, 1))
+#: Seconds that the way is felt for at most: an answer may never come.
+_LONGEST_PROBE = 1.0
+#: Seconds between two looks at whether it is over.
+_GLANCE = 0.01
 #: ``Date`` has whole seconds, and servers reuse one for up to a second.
 _DATE_AGE = 2.0
 
@@ -75,6 +84,9 @@ class RateLimiter:
         self._patience = _PATIENCE
         self._backoff = 0.0
         self._resume_at = -math.inf
+        self._asked = self._told = 0  # requests and answers, to know what is under way
+        self._probed_until = 0  # nothing is sent before so many answers are there...
+        self._probe_ends_at = -math.inf  # ...or this moment
         self._turns: list[float] = []  # when the threads that wait will ask again
 
     @property
@@ -90,10 +102,11 @@ class RateLimiter:
         """
         with self._lock:
             now = self._monotonic()
-            wait = max(self._until_room(now), self._resume_at - now)
+            wait = max(self._until_room(now), self._resume_at - now, self._until_probed(now))
             if wait > 0:
                 return self._turn_after(now, wait)
             self._sent.append(now)
+            self._asked += 1
             if self._sent[0] < now - 3 * self._window:
                 del self._sent[: bisect_left(self._sent, now - 2 * self._window)]
             if self._backoff:
@@ -109,6 +122,7 @@ class RateLimiter:
         """
         limit = _count(headers.get("X-RateLimit-Limit"))  # 0 when Dub's limiter is out of order and lets all pass
         with self._lock:
+            self._told += 1
             now = self._monotonic()
             if (date := _moment(headers.get("Date", ""))) is not None:
                 self._set_clock(date - now, date + _DATE_AGE - now)
@@ -157,9 +171,9 @@ class RateLimiter:
     def _allowance(self, now: float) -> float:
         if self._share == math.inf:
             return self._cap
-        # The less of the limit we have, the sooner we look for more: up to three times as soon.
+        # The less of the limit we have, the sooner we look for more: three times as soon, and at once if next to none.
         part = min(self._share / (self._limit or self._share or 1), 1)
-        patience = self._patience * (1 + 2 * part) / 3
+        patience = self._patience * (1 + 2 * part) / 3 if part > _MUCH else _IMPATIENCE
         calm = (now - self._learnt_at) / self._window - patience
         growth = math.exp2(min(calm / _DOUBLING, 30)) if calm > 0 else 0
         return min(max(self._share, 1) + growth, self._cap)
@@ -181,6 +195,14 @@ class RateLimiter:
         elapsed, previous, _ = self._minute(now)
         end = self._window - elapsed
         return min(excess * self._window / previous, end) if previous else end
+
+    def _until_probed(self, now: float) -> float:
+        """Let what is under way be answered before and after the first request beyond the limit of a plan."""
+        if self._limit or self._cap < math.inf:
+            return 0.0
+        if self._used(now) in _PLAN_ENDS and self._asked > self._probed_until:
+            self._probed_until, self._probe_ends_at = self._asked, now + _LONGEST_PROBE
+        return _GLANCE if self._told < self._probed_until and now < self._probe_ends_at else 0.0
 
     def _turn_after(self, now: float, wait: float) -> float:
         # One thread for each request that becomes free, instead of all of them at the first.

@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-
 ROWS = 400
 BATCH = 25
 ROUNDS = int(os.environ.get("DUB_TEST_ROUNDS", "1"))
