@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -196,6 +196,7 @@ class DubHook(BaseHook):
         check_external_ids: bool = True,
         dry_run: bool = False,
         max_workers: int = 8,
+        while_waiting: Callable[[], object] = lambda: None,
     ) -> Iterator[RowResult]:
         """Update many customers and yield what became of each row, in input order, as the results are consumed.
 
@@ -214,6 +215,7 @@ class DubHook(BaseHook):
         :param check_external_ids: No row reaches a customer whose external id only looks alike.
         :param dry_run: Validate, but send nothing.
         :param max_workers: Threads that send, at most 64.
+        :param while_waiting: Called now and then, in the thread that consumes the results, while it waits for one.
         :raises TypeError: ``customers`` is of another kind.
         :raises ValueError: A column is missing, or a policy is impossible.
         :raises DubConfigurationError: The connection cannot work.
@@ -250,6 +252,7 @@ class DubHook(BaseHook):
             on_duplicate=on_duplicate,
             dry_run=dry_run,
             stopped=stopped,
+            while_waiting=while_waiting,
         )
         if rows and not dry_run:  # in this thread: Airflow looks connections up in the main thread only
             client = self.client.for_run(stopped, len(rows) if isinstance(rows, Sized) else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -139,20 +139,27 @@ class CustomersSyncOperator(BaseOperator):
         """
         self._check_arguments()
         report = Report()
+        progress = Progress(len(rows), self.max_workers)
+
+        def while_waiting() -> None:
+            self._tell_progress(progress, report)
+            if journal:
+                journal.show_life()
+
         try:
-            results = self._results(rows)
+            results = self._results(rows, while_waiting)
         except DubConfigurationError as error:
             self._push_summary(report, context)
             raise DubSyncImpossibleError(str(error)) from error
         try:
-            records = self._deliver(results, rows, report, journal)
+            records = self._deliver(results, rows, report, progress, journal)
         finally:
             self._tell(report)
             self._push_summary(report, context)
         self._raise_if_too_many_failed(report)
         return records
 
-    def _results(self, rows: CountedRows) -> Iterator[RowResult]:
+    def _results(self, rows: CountedRows, while_waiting: Callable[[], None]) -> Iterator[RowResult]:
         return self.hook.update_customers(
             rows,
             id_column=self.id_column,
@@ -165,13 +172,18 @@ class CustomersSyncOperator(BaseOperator):
             check_external_ids=self.check_external_ids,
             dry_run=self.only_validate,
             max_workers=self.max_workers,
+            while_waiting=while_waiting,
         )
 
     def _deliver(
-        self, results: Iterator[RowResult], rows: CountedRows, report: Report, journal: Journal | None
+        self,
+        results: Iterator[RowResult],
+        rows: CountedRows,
+        report: Report,
+        progress: Progress,
+        journal: Journal | None,
     ) -> list[Customer] | str:
         """Consume the results; if that is interrupted, still account for every row."""
-        progress = Progress(len(rows), self.max_workers)
         with Delivery(
             rows,
             report,
@@ -184,8 +196,7 @@ class CustomersSyncOperator(BaseOperator):
             try:
                 for result in results:
                     delivery.take(result)
-                    if line := progress.line(report.total, self.hook.traffic):
-                        self.log.info("%s", line)
+                    self._tell_progress(progress, report)
             except BaseException as interruption:
                 self.hook.stop()
                 writing_failed = isinstance(interruption, Exception)
@@ -193,6 +204,10 @@ class CustomersSyncOperator(BaseOperator):
                     (report.add if writing_failed else delivery.take)(result)
                 raise
         return delivery.returned
+
+    def _tell_progress(self, progress: Progress, report: Report) -> None:
+        if line := progress.line(report.total, self.hook.traffic):
+            self.log.info("%s", line)
 
     def _check_arguments(self) -> None:
         limit = self.max_failures

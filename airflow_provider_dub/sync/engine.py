@@ -54,6 +54,7 @@ class Engine:
     :param dry_run: Send nothing.
     :param stopped: When set, rows that were not sent yet are reported as not attempted. An error that would hit
         every row sets it.
+    :param while_waiting: Called now and then while results are waited for.
     :raises ValueError: A policy is none of these.
     """
 
@@ -66,6 +67,7 @@ class Engine:
         on_duplicate: OnDuplicate,
         dry_run: bool,
         stopped: threading.Event,
+        while_waiting: Callable[[], object] = lambda: None,
     ) -> None:
         _one_of("on_missing", on_missing, ("fail", "skip"))
         _one_of("on_duplicate", on_duplicate, ("fail", "last"))
@@ -77,6 +79,7 @@ class Engine:
         self._on_duplicate = on_duplicate
         self._dry_run = dry_run
         self._stopped = stopped
+        self._while_waiting = while_waiting
         self._exhausted = 0
         self._give_up_at: float | None = None
         self._interruption: BaseException | None = None
@@ -155,6 +158,7 @@ class Engine:
             wait(unknown[-1:], timeout=_GLANCE)  # one wake-up for many rows
             if not unknown[0].done():  # not even one: the threads there are all wait for something
                 self._workers.grow()
+            self._while_waiting()
         except BaseException as interruption:
             self._interrupt(interruption)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -18,12 +18,13 @@ from airflow_provider_dub.sync.fields import FIELDS
 from airflow_provider_dub.sync.updates import UpdateReader, fields_to_clear, presentable
 from airflow_provider_dub.warehouse.baseline import KnownRows
 from airflow_provider_dub.warehouse.changes import Changes, Columns, columns_of
+from airflow_provider_dub.warehouse.claim import Claimant, ClaimedError, ClaimLostError
 from airflow_provider_dub.warehouse.connection import Warehouse
 from airflow_provider_dub.warehouse.dialects import Dialect, dialect_named
 from airflow_provider_dub.warehouse.difference import TO_SEND, Difference, Memory, Source, Status
 from airflow_provider_dub.warehouse.journal import StateJournal
 from airflow_provider_dub.warehouse.plan import Plan
-from airflow_provider_dub.warehouse.state_table import Claimant, ClaimedError, ClaimLostError, StateTable, moment
+from airflow_provider_dub.warehouse.state_table import StateTable, moment
 from airflow_provider_dub.warehouse.statements import Statements
 
 if TYPE_CHECKING:
@@ -143,8 +144,8 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
                 raise DubStateTableClaimedError(str(lost)) from lost
         return uri if isinstance(uri, str) else None
 
-    def _results(self, rows: CountedRows) -> Iterator[RowResult]:
-        return chain(super()._results(rows), cast("WarehouseRows", rows).duplicates())
+    def _results(self, rows: CountedRows, while_waiting: Callable[[], None]) -> Iterator[RowResult]:
+        return chain(super()._results(rows, while_waiting), cast("WarehouseRows", rows).duplicates())
 
     def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, run: str) -> None:
         with (
@@ -229,14 +230,15 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
     @contextmanager
     def _claimed(self, table: StateTable) -> Iterator[None]:
         try:
-            table.claim(wait=self.on_claimed == "wait")
+            table.create()
+            table.claim.take(wait=self.on_claimed == "wait", tell=self.log.info)
         except ClaimedError as error:
             raise DubStateTableClaimedError(str(error)) from error
         try:
             yield
         finally:
             try:
-                table.release()
+                table.claim.release()
             except Exception:  # the outcome of the run is what counts, and the claim expires
                 self.log.warning("The claim on the table %s could not be given back.", self.state_table)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.rows import WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
-#: A slow batch is written in parts, so that others see that this run is alive.
+#: A slow batch is written in parts.
 _SECONDS_BETWEEN_WRITES = 30.0
 _APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
 
@@ -59,6 +59,13 @@ class StateJournal:
             self._keep(result, str(result.outcome))
         if len(self._waiting) >= self._batch_size or time.monotonic() - self._written_at > _SECONDS_BETWEEN_WRITES:
             self._write()
+
+    def show_life(self) -> None:
+        """Keep the claim on the table, also while no outcome arrives.
+
+        :raises ClaimLostError: Another run took over.
+        """
+        self._table.claim.renew()
 
     def take_as_applied(self, row: int, dub_id: str | None, outcome: str) -> bool:
         """Keep a row as applied that was not sent; tell whether it has a place in the table.
@@ -113,6 +120,7 @@ class StateJournal:
     def _write(self) -> None:
         if self._waiting:
             self._table.record(self._waiting)
+            self._table.claim.renew()
         self._waiting = []
         self._written_at = time.monotonic()
 

@@ -54,13 +54,10 @@ class Statements:
         return written(exp.insert(row, self._claim, columns=[_SLOT, "target", "expires_at"]), self.dialect)
 
     def take_claim(self) -> str:
-        """Return the statement that takes a claim that is free; parameters: task, holder, expires_at, now, task."""
-        free = exp.or_(
-            exp.column("task").is_(exp.Null()),
-            exp.LT(this=exp.column("expires_at"), expression=self._parameter()),
-            self._is("task"),
-        )
-        return self._update(self._claim, ("task", "holder", "expires_at"), free)
+        """Return the statement that takes a claim that is free; parameters: task, holder, expires_at, now, target."""
+        expired = exp.LT(this=exp.column("expires_at"), expression=self._parameter())
+        free = exp.or_(exp.column("task").is_(exp.Null()), expired)
+        return self._update(self._claim, ("task", "holder", "expires_at"), exp.and_(free, self._is("target")))
 
     def keep_claim(self) -> str:
         """Return the statement that renews a claim, or ends it; parameters: task, expires_at, holder."""

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from airflow_provider_dub.warehouse import claim
+
 ROWS = 400
 BATCH = 25
 ROUNDS = int(os.environ.get("DUB_TEST_ROUNDS", "1"))
@@ -31,7 +33,10 @@ def patched(dub) -> list[str]:
     return [request["path"].rpartition("ext_")[2] for request in dub.requests if request["method"] == "PATCH"]
 
 
-def test_a_killed_run_is_continued(customers, connected, sync) -> None:
+def test_a_killed_run_is_continued(customers, connected, sync, monkeypatch) -> None:
+    monkeypatch.setattr(claim, "LEASE", 1)  # a run that was killed is not waited for longer
+    monkeypatch.setattr(claim, "RENEWAL", 0.2)
+    monkeypatch.setattr(claim, "_ASK_AGAIN", 0.2)
     seed = int(os.environ.get("DUB_TEST_SEED", "1"))
     chance = random.Random(f"{seed} {customers.engine}")
     for _ in range(ROUNDS):

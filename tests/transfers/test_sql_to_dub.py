@@ -189,38 +189,62 @@ def test_the_claim_of_a_run_that_crashed_expires(warehouse, connected, sync, mon
 
     sync()
     warehouse.run("UPDATE dub_state_claim SET task = 'crashed', holder = 'h', expires_at = 99999999999")
-    with pytest.raises(DubStateTableClaimedError, match="crashed"):
+    with pytest.raises(DubStateTableClaimedError, match="in the hands of crashed"):
         sync()
     warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
     assert sync()["plan"]["unchanged"] == 2
 
 
-def test_a_later_try_takes_over_and_the_earlier_one_writes_nothing_more(
-    warehouse, connected, sync, monkeypatch
-) -> None:
+def test_a_run_that_was_not_heard_of_writes_nothing_more(warehouse, connected, sync, monkeypatch) -> None:
     from airflow_provider_dub.hooks.dub import DubHook
 
     original = DubHook.update_customers
 
-    def retried_meanwhile(self, *args, **options):
+    def overtaken_meanwhile(self, *args, **options):
         monkeypatch.setattr(DubHook, "update_customers", original)
+        warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
         assert sync()["updated"] == 2
-        warehouse.run("UPDATE dub_state_claim SET task = 'dag/run/sync'")
         return original(self, *args, **options)
 
-    monkeypatch.setattr(DubHook, "update_customers", retried_meanwhile)
+    monkeypatch.setattr(DubHook, "update_customers", overtaken_meanwhile)
     with pytest.raises(DubStateTableClaimedError, match="taken over"):
         sync()
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}
 
 
+def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, monkeypatch) -> None:
+    from airflow_provider_dub.warehouse import claim
+
+    sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
+    sqlite.insert(("user_1", "Ada"))
+    monkeypatch.setattr(claim, "RENEWAL", 0)
+    renewals = []
+    monkeypatch.setattr(claim.Claim, "verify", lambda self, cursor: renewals.append(1))
+    with DubEmulator(latency_ms=800) as dub:
+        connect(dub.url)
+        sync()
+    assert len(renewals) > 3
+
+
+def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
+    warehouse, connected, sync, monkeypatch, logged
+) -> None:
+    from airflow_provider_dub.warehouse import claim
+
+    sync()
+    warehouse.run("UPDATE dub_state_claim SET task = 'dag/run/sync', holder = 'h', expires_at = 99999999999")
+    monkeypatch.setattr(claim.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET expires_at = 1"))
+    assert sync()["plan"]["unchanged"] == 2
+    assert "waiting for it to end" in logged()
+
+
 def test_a_waiting_run_begins_when_the_other_ends(warehouse, connected, sync, monkeypatch) -> None:
-    from airflow_provider_dub.warehouse import state_table
+    from airflow_provider_dub.warehouse import claim
 
     sync()
     warehouse.run("UPDATE dub_state_claim SET task = 'another', holder = 'h', expires_at = 99999999999")
     monkeypatch.setattr(
-        state_table.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET task = NULL, expires_at = 0")
+        claim.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET task = NULL, expires_at = 0")
     )
     assert sync(on_claimed="wait")["plan"]["unchanged"] == 2
 
