@@ -7,23 +7,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, Stats
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Stats
 
 from airflow_provider_dub.api.errors import DubConfigurationError
+from airflow_provider_dub.assets.customers import count_in_events
 from airflow_provider_dub.exceptions import (
     DubCustomersNotUpdatedError,
     DubCustomersRefusedError,
     DubSyncImpossibleError,
 )
 from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.delivery import Delivery
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.report import Outcome, Report
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.hooks.workspace import Workspace
     from airflow_provider_dub.operators.delivery import Journal
     from airflow_provider_dub.sync.duplicates import OnDuplicate
     from airflow_provider_dub.sync.engine import OnMissing
@@ -80,6 +84,7 @@ class CustomersSyncOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("dub_conn_id", "rejected_path", "records_path")
     ui_color = "#e7e5e4"
+    operator_extra_links = DUB_LINKS
     #: Whether the updated customers are returned where they are not written to a file.
     _returns_records = True
 
@@ -117,6 +122,8 @@ class CustomersSyncOperator(BaseOperator):
         self.rejected_path = rejected_path
         self.records_path = records_path
         self.max_workers = max_workers
+        self.workspace: Workspace | None = None
+        self._report = Report()
         self._killed = False
         self._also_in_summary: dict[str, Any] = {}
 
@@ -138,7 +145,7 @@ class CustomersSyncOperator(BaseOperator):
         :param journal: Where outcomes are kept as they become known.
         """
         self._check_arguments()
-        report = Report()
+        report = self._report = Report()
         progress = Progress(len(rows), self.max_workers)
 
         def while_waiting() -> None:
@@ -151,13 +158,40 @@ class CustomersSyncOperator(BaseOperator):
         except DubConfigurationError as error:
             self._push_summary(report, context)
             raise DubSyncImpossibleError(str(error)) from error
+        self._show_workspace(context)
         try:
             records = self._deliver(results, rows, report, progress, journal)
         finally:
             self._tell(report)
             self._push_summary(report, context)
         self._raise_if_too_many_failed(report)
+        count_in_events(report.numbers(), self.outlets, context)
         return records
+
+    def _show_workspace(self, context: Context) -> None:
+        """Keep what links and lineage need: they are asked for later, and elsewhere."""
+        try:
+            self.workspace = self.hook.workspace
+        except (AirflowException, DubConfigurationError):  # nothing was to be sent, and nothing is to be shown
+            return
+        push_links(self.workspace, context)
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002
+        """Return what the run wrote. An operator that knows its source merges that into it.
+
+        :param task_instance: Of the task.
+        """
+        from airflow_provider_dub.openlineage import customers_lineage
+
+        written_to = None if self.only_validate else self.workspace
+        return customers_lineage(written_to, self._report.counts[Outcome.UPDATED])
+
+    def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Any, Any]:
+        """Return what the run wrote all the same.
+
+        :param task_instance: Of the task.
+        """
+        return self.get_openlineage_facets_on_complete(task_instance)
 
     def _results(self, rows: CountedRows, while_waiting: Callable[[], None]) -> Iterator[RowResult]:
         return self.hook.update_customers(

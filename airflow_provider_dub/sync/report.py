@@ -116,11 +116,14 @@ class Report:
             return self.failed > 0 and self.failed / self.total > max_failures
         return self.failed > max_failures
 
+    def numbers(self) -> dict[str, int]:
+        """Return the number of rows, in all and by outcome."""
+        return {"total": self.total, **{outcome.value: self.counts[outcome] for outcome in Outcome}}
+
     def summary(self) -> dict[str, Any]:
         """Return the counts by outcome and what is worth telling, as JSON, without any field value."""
         return {
-            "total": self.total,
-            **{outcome.value: self.counts[outcome] for outcome in Outcome},
+            **self.numbers(),
             "failures": self.failures,
             "fields": dict(self.sent_fields),
             "accepted_but_not_applied": dict(self.ignored_fields),
