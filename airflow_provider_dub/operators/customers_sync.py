@@ -288,7 +288,9 @@ class CustomersSyncOperator(BaseOperator):
         first = " ".join(_in_words(failure) for failure in report.failures[:_FAILURES_IN_MESSAGE])
         more = " More in the XCom `summary`." if report.failed > _FAILURES_IN_MESSAGE else ""
         message = f"{report.in_words()}; max_failures={self.max_failures}, connection {self.dub_conn_id}. {first}{more}"
-        raise (DubCustomersNotUpdatedError if report.transient else DubCustomersRefusedError)(message)
+        if report.transient_codes:
+            raise DubCustomersNotUpdatedError(message, report.transient_codes)
+        raise DubCustomersRefusedError(message)
 
 
 def _in_words(failure: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Assets, OpenLineage and links on a real Airflow."""
+"""Assets, OpenLineage, links and retries on a real Airflow."""
 
 from __future__ import annotations
 
@@ -67,6 +67,15 @@ def test_a_task_links_to_the_pages_of_its_workspace(airflow, task, map_indexes) 
 def test_a_task_without_a_slug_or_on_another_host_has_no_link(airflow) -> None:
     for task in ("fails", "whole", "mapped"):
         assert not any(_links(airflow, task).values())
+
+
+def test_the_retry_policy_sets_the_delay_after_an_outage_and_ends_the_task_for_a_wrong_key(airflow) -> None:
+    if "retry_probe" not in airflow["states"]:
+        pytest.skip("needs Airflow 3.3")
+    tries = _query(airflow, "SELECT task_id, try_number, state FROM task_instance WHERE dag_id = 'retry_probe'")
+    assert sorted(tries) == [("outage", 2, "failed"), ("wrong_key", 1, "failed")]
+    first = "SELECT retry_delay_override, retry_reason FROM task_instance_history WHERE task_id = 'outage'"
+    assert _query(airflow, first) == [(1.0, "Dub: no_answer")]
 
 
 def _query(airflow, query: str, *values: str) -> list[tuple]:
