@@ -19,6 +19,7 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.delivery import Delivery
+from airflow_provider_dub.operators.large_result import warn_if_large
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.report import Outcome, Report
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.rows import CountedRows
     from airflow_provider_dub.sync.updates import NullPolicy
 
-#: More records than this are better kept out of Airflow's database.
-_MANY_RECORDS = 10_000
 _FAILURES_IN_MESSAGE = 3
 
 
@@ -166,6 +165,8 @@ class CustomersSyncOperator(BaseOperator):
             self._push_summary(report, context)
         self._raise_if_too_many_failed(report)
         count_in_events(report.numbers(), self.outlets, context)
+        if self.do_xcom_push:
+            warn_if_large(records, self.log.warning)
         return records
 
     def _show_workspace(self, context: Context) -> None:
@@ -261,8 +262,6 @@ class CustomersSyncOperator(BaseOperator):
             )
         for failure in report.failures:
             self.log.warning("%s", _in_words(failure))
-        if report.counts[Outcome.UPDATED] > _MANY_RECORDS and self._returns_records and not self.records_path:
-            self.log.warning("Many records go through XCom; records_path writes them to a file instead.")
 
     def _push_summary(self, report: Report, context: Context) -> None:
         traffic = self.hook.traffic
