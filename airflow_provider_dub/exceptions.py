@@ -12,11 +12,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 
 class DubCustomersNotUpdatedError(AirflowException):
-    """More rows failed than ``max_failures`` allows, some of them for a reason that may pass."""
+    """More rows failed than ``max_failures`` allows, some of them for a reason that may pass.
+
+    :param message: What failed.
+    :param codes: The codes of the failures that may pass, such as ``rate_limited``.
+    """
+
+    def __init__(self, message: str, codes: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.codes = frozenset(codes)
 
 
 class DubCustomersRefusedError(AirflowFailException):

@@ -49,6 +49,16 @@ PLACEHOLDERS = {
     "verify": "true",
 }
 
+#: ``dataset-uris`` is what Airflow 2.11 calls ``asset-uris``.
+ASSET_URIS = [
+    {
+        "schemes": ["dub"],
+        "handler": "airflow_provider_dub.assets.customers.sanitize_uri",
+        "factory": "airflow_provider_dub.assets.customers.dub_customers",
+        "to_openlineage_converter": "airflow_provider_dub.openlineage.convert_asset_to_openlineage",
+    }
+]
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata, as Airflow's ``provider_info.schema.json`` asks for it."""
@@ -65,6 +75,12 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": "Dub", "python-modules": ["airflow_provider_dub.hooks.dub"]}],
         "operators": [{"integration-name": "Dub", "python-modules": ["airflow_provider_dub.operators.dub"]}],
+        "asset-uris": ASSET_URIS,
+        "dataset-uris": ASSET_URIS,
+        "extra-links": [
+            "airflow_provider_dub.links.dub.DubCustomersLink",
+            "airflow_provider_dub.links.dub.DubApiLogLink",
+        ],
         "connection-types": [
             {
                 "connection-type": CONN_TYPE,

@@ -12,7 +12,9 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_dub import get_provider_info
 from airflow_provider_dub.api.errors import DubError
+from airflow_provider_dub.assets.customers import customers_uri
 from airflow_provider_dub.hooks.connection import DubConnection
+from airflow_provider_dub.hooks.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,6 +110,14 @@ class DubHook(BaseHook):
         """The cap on the rate that the connection or the argument sets, if one does."""
         return self._connection.requests_per_minute
 
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace, as far as the connection knows it.
+
+        :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
+        """
+        return Workspace(self._connection.base_url, self._connection.workspace_slug)
+
     @cached_property
     def client(self) -> DubClient:
         """The client over this connection; one for the life of the hook."""
@@ -175,6 +185,7 @@ class DubHook(BaseHook):
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param check_external_id: Do not reach a customer whose external id only looks alike; costs a request.
         """
+        self._report_lineage()
         return self.client.update_customer(
             customer_id,
             fields,
@@ -256,7 +267,15 @@ class DubHook(BaseHook):
         )
         if rows and not dry_run:  # in this thread: Airflow looks connections up in the main thread only
             client = self.client.for_run(stopped, len(rows) if isinstance(rows, Sized) else 0)
+            self._report_lineage()
         return engine.run(reader)
+
+    def _report_lineage(self) -> None:
+        """Tell Airflow that this hook writes to the workspace's customers; by name, without any value."""
+        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+        collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+        collector.add_output_asset(context=self, uri=customers_uri(self.workspace.name))
 
     def stop(self) -> None:
         """End all runs of :meth:`update_customers`, also later ones: no further request is sent."""

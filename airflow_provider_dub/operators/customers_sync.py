@@ -7,23 +7,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, Stats
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Stats
 
 from airflow_provider_dub.api.errors import DubConfigurationError
+from airflow_provider_dub.assets.customers import count_in_events
 from airflow_provider_dub.exceptions import (
     DubCustomersNotUpdatedError,
     DubCustomersRefusedError,
     DubSyncImpossibleError,
 )
 from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.delivery import Delivery
+from airflow_provider_dub.operators.large_result import warn_if_large
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.report import Outcome, Report
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.hooks.workspace import Workspace
     from airflow_provider_dub.operators.delivery import Journal
     from airflow_provider_dub.sync.duplicates import OnDuplicate
     from airflow_provider_dub.sync.engine import OnMissing
@@ -31,8 +36,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.rows import CountedRows
     from airflow_provider_dub.sync.updates import NullPolicy
 
-#: More records than this are better kept out of Airflow's database.
-_MANY_RECORDS = 10_000
 _FAILURES_IN_MESSAGE = 3
 
 
@@ -80,6 +83,7 @@ class CustomersSyncOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("dub_conn_id", "rejected_path", "records_path")
     ui_color = "#e7e5e4"
+    operator_extra_links = DUB_LINKS
     #: Whether the updated customers are returned where they are not written to a file.
     _returns_records = True
 
@@ -117,6 +121,8 @@ class CustomersSyncOperator(BaseOperator):
         self.rejected_path = rejected_path
         self.records_path = records_path
         self.max_workers = max_workers
+        self.workspace: Workspace | None = None
+        self._report = Report()
         self._killed = False
         self._also_in_summary: dict[str, Any] = {}
 
@@ -138,7 +144,7 @@ class CustomersSyncOperator(BaseOperator):
         :param journal: Where outcomes are kept as they become known.
         """
         self._check_arguments()
-        report = Report()
+        report = self._report = Report()
         progress = Progress(len(rows), self.max_workers)
 
         def while_waiting() -> None:
@@ -151,13 +157,42 @@ class CustomersSyncOperator(BaseOperator):
         except DubConfigurationError as error:
             self._push_summary(report, context)
             raise DubSyncImpossibleError(str(error)) from error
+        self._show_workspace(context)
         try:
             records = self._deliver(results, rows, report, progress, journal)
         finally:
             self._tell(report)
             self._push_summary(report, context)
         self._raise_if_too_many_failed(report)
+        count_in_events(report.numbers(), self.outlets, context)
+        if self.do_xcom_push:
+            warn_if_large(records, self.log.warning)
         return records
+
+    def _show_workspace(self, context: Context) -> None:
+        """Keep what links and lineage need: they are asked for later, and elsewhere."""
+        try:
+            self.workspace = self.hook.workspace
+        except (AirflowException, DubConfigurationError):  # nothing was to be sent, and nothing is to be shown
+            return
+        push_links(self.workspace, context)
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002
+        """Return what the run wrote. An operator that knows its source merges that into it.
+
+        :param task_instance: Of the task.
+        """
+        from airflow_provider_dub.openlineage import customers_lineage
+
+        written_to = None if self.only_validate else self.workspace
+        return customers_lineage(written_to, self._report.counts[Outcome.UPDATED])
+
+    def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Any, Any]:
+        """Return what the run wrote all the same.
+
+        :param task_instance: Of the task.
+        """
+        return self.get_openlineage_facets_on_complete(task_instance)
 
     def _results(self, rows: CountedRows, while_waiting: Callable[[], None]) -> Iterator[RowResult]:
         return self.hook.update_customers(
@@ -227,8 +262,6 @@ class CustomersSyncOperator(BaseOperator):
             )
         for failure in report.failures:
             self.log.warning("%s", _in_words(failure))
-        if report.counts[Outcome.UPDATED] > _MANY_RECORDS and self._returns_records and not self.records_path:
-            self.log.warning("Many records go through XCom; records_path writes them to a file instead.")
 
     def _push_summary(self, report: Report, context: Context) -> None:
         traffic = self.hook.traffic
@@ -254,7 +287,9 @@ class CustomersSyncOperator(BaseOperator):
         first = " ".join(_in_words(failure) for failure in report.failures[:_FAILURES_IN_MESSAGE])
         more = " More in the XCom `summary`." if report.failed > _FAILURES_IN_MESSAGE else ""
         message = f"{report.in_words()}; max_failures={self.max_failures}, connection {self.dub_conn_id}. {first}{more}"
-        raise (DubCustomersNotUpdatedError if report.transient else DubCustomersRefusedError)(message)
+        if report.transient_codes:
+            raise DubCustomersNotUpdatedError(message, report.transient_codes)
+        raise DubCustomersRefusedError(message)
 
 
 def _in_words(failure: Mapping[str, Any]) -> str:

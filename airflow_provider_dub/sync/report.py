@@ -84,8 +84,8 @@ class Report:
     sent_fields: Counter[str] = dataclass_field(default_factory=Counter)
     #: The error that ended the run, because every row would have met it.
     fatal: DubError | None = None
-    #: Whether a retry of the whole could help.
-    transient: bool = False
+    #: The codes of failures that a retry of the whole may not meet again.
+    transient_codes: set[str] = dataclass_field(default_factory=set)
 
     def add(self, result: RowResult) -> None:
         """Count one row."""
@@ -94,11 +94,10 @@ class Report:
         self.ignored_fields.update(result.ignored_fields)
         if result.outcome in FAILURES and len(self.failures) < FAILURES_TOLD:
             self.failures.append(result.told())
-        if result.error is not None:
-            if result.error.hits_every_row:
-                self.fatal = self.fatal or result.error
-            self.transient = self.transient or result.error.transient
-        self.transient = self.transient or result.outcome is Outcome.NOT_ATTEMPTED
+        if result.error is not None and result.error.hits_every_row:
+            self.fatal = self.fatal or result.error
+        if result.outcome is Outcome.NOT_ATTEMPTED or (result.error is not None and result.error.transient):
+            self.transient_codes.add(str(result.code))
 
     @property
     def total(self) -> int:
@@ -116,11 +115,14 @@ class Report:
             return self.failed > 0 and self.failed / self.total > max_failures
         return self.failed > max_failures
 
+    def numbers(self) -> dict[str, int]:
+        """Return the number of rows, in all and by outcome."""
+        return {"total": self.total, **{outcome.value: self.counts[outcome] for outcome in Outcome}}
+
     def summary(self) -> dict[str, Any]:
         """Return the counts by outcome and what is worth telling, as JSON, without any field value."""
         return {
-            "total": self.total,
-            **{outcome.value: self.counts[outcome] for outcome in Outcome},
+            **self.numbers(),
             "failures": self.failures,
             "fields": dict(self.sent_fields),
             "accepted_but_not_applied": dict(self.ignored_fields),

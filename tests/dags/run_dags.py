@@ -7,7 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from airflow.dag_processing.dagbag import DagBag
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # Airflow before 3.1
+    from airflow.models.dagbag import DagBag
 
 if __name__ == "__main__":
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])

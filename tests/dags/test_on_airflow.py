@@ -3,60 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_dub.emulator import DubEmulator
-from example_dags.__main__ import CUSTOMERS_IN_DUB
+from tests.dags.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted(path.stem for path in (ROOT / "example_dags").glob("example_*.py"))
-PLANTED = [start + kind for start in ("PLANTED-", "planted.") for kind in ("literal", "list", "frame", "mapped")]
-
-
-@pytest.fixture(scope="module")
-def airflow(tmp_path_factory):
-    """The states of all DAG runs, everything that was printed or logged, and the database."""
-    home = tmp_path_factory.mktemp("airflow")
-    dags = home / "dags"
-    dags.mkdir()
-    for name in EXAMPLES:
-        shutil.copy(ROOT / "example_dags" / f"{name}.py", dags)
-    shutil.copy(Path(__file__).parent / "privacy_probe.py", dags)
-    with DubEmulator() as dub:
-        dub.reset(setup_customers=[{"id": f"cus_EX{n}", **customer} for n, customer in enumerate(CUSTOMERS_IN_DUB)])
-        environment = {
-            **{name: value for name, value in os.environ.items() if "UNIT_TEST" not in name},
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW_CONN_DUB_DEFAULT": json.dumps({"conn_type": "dub", "host": dub.url, "password": dub.api_key}),
-            "AIRFLOW_CONN_EXAMPLE_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(home / "warehouse.db")}),
-            "PYTHONPATH": str(ROOT),
-        }
-        output = ""
-        for command in (["-m", "airflow", "db", "migrate"], ["-m", "tests.dags.run_dags", str(home / "states.json")]):
-            done = subprocess.run(
-                [sys.executable, *command],
-                env=environment,
-                cwd=home,
-                capture_output=True,
-                text=True,
-                timeout=300,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-            output += done.stdout + done.stderr
-        customers = {customer["id"]: customer for customer in dub.customers}
-    logs = "".join(path.read_text(errors="replace") for path in (home / "logs").rglob("*") if path.is_file())
-    states = json.loads((home / "states.json").read_text())
-    return {**states, "output": output + logs, "database": home / "airflow.db", "customers": customers}
+PLANTED = [
+    start + kind for start in ("PLANTED-", "planted.") for kind in ("literal", "list", "frame", "mapped", "lineage")
+]
 
 
 @pytest.mark.parametrize("dag_id", [*EXAMPLES, "privacy_probe"])

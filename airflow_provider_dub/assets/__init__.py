@@ -1,0 +1,1 @@
+"""Assets (datasets in Airflow 2.11): what DAGs may wait for."""

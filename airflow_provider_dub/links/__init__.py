@@ -1,0 +1,1 @@
+"""Extra links: from a task in Airflow's UI to Dub's app."""

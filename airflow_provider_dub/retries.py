@@ -1,0 +1,92 @@
+"""A retry policy that knows Dub's errors. Needs Airflow 3.3.
+
+Most of what this provider raises decides on its own: what no retry can help raises an ``AirflowFailException``, and
+Airflow asks no policy about that. What is left is how long to wait, and the errors that a task of one's own gets from
+``DubHook``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowOptionalProviderFeatureException
+
+from airflow_provider_dub.api.errors import (
+    DubConnectionError,
+    DubError,
+    DubRateLimitError,
+    DubServerError,
+    DubUnreadableAnswerError,
+)
+from airflow_provider_dub.exceptions import DubCustomersNotUpdatedError
+
+try:
+    from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+except ImportError as error:
+    raise AirflowOptionalProviderFeatureException(
+        "Retry policies need Airflow 3.3 or later. Before, set retries, retry_delay and retry_exponential_backoff."
+    ) from error
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_OUTAGE = frozenset({DubConnectionError.code, DubServerError.code, DubUnreadableAnswerError.code})
+
+
+class DubRetryPolicy(RetryPolicy):
+    """Waits as long as the failure asks for, and gives up where no retry can help.
+
+    Of several delays the longest counts. About errors that are not of this provider, and about runs that were
+    stopped, it has no opinion: the task's ``retry_delay`` applies.
+
+    :param rate_limit: The delay after more 429s than the client has patience for. Dub counts over two clock minutes.
+    :param outage: The delay after the first try that met server errors or no answer; doubled by every further one.
+    :param longest_outage: The most that this delay grows to.
+    """
+
+    def __init__(
+        self,
+        *,
+        rate_limit: timedelta = timedelta(minutes=2),
+        outage: timedelta = timedelta(minutes=1),
+        longest_outage: timedelta = timedelta(minutes=15),
+    ) -> None:
+        self.rate_limit = rate_limit
+        self.outage = outage
+        self.longest_outage = longest_outage
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,
+        max_tries: int,  # noqa: ARG002 - Airflow counts the tries
+        context: Context | None = None,  # noqa: ARG002
+    ) -> RetryDecision:
+        """Decide whether and when Airflow tries again.
+
+        :param exception: What the task raised.
+        :param try_number: The number of the try that failed, from 1.
+        :param max_tries: The most tries.
+        :param context: Of the task.
+        """
+        if isinstance(exception, AirflowFailException):
+            return RetryDecision.fail("a retry would meet the same")
+        if isinstance(exception, DubCustomersNotUpdatedError):
+            return self._after(exception.codes, try_number)
+        if isinstance(exception, DubError):
+            if exception.hits_every_row or not exception.transient:
+                return RetryDecision.fail(f"Dub: {exception.code}, a retry would meet the same")
+            return self._after({exception.code}, try_number)
+        return RetryDecision.default()
+
+    def _after(self, codes: AbstractSet[str], try_number: int) -> RetryDecision:
+        delays = []
+        if DubRateLimitError.code in codes:
+            delays.append(self.rate_limit)
+        if codes & _OUTAGE:
+            delays.append(min(self.outage * 2 ** min(try_number - 1, 20), self.longest_outage))
+        if not delays:
+            return RetryDecision.default()
+        return RetryDecision.retry(max(delays), f"Dub: {', '.join(sorted(codes))}")

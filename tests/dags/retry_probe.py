@@ -1,0 +1,30 @@
+"""A DAG whose tasks fail, so that a test can see when they are tried again. Not an example."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, dag
+
+from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+
+try:
+    from airflow_provider_dub.retries import DubRetryPolicy
+except AirflowOptionalProviderFeatureException:  # before Airflow 3.3
+    DubRetryPolicy = None
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
+def retry_probe():
+    settings = {
+        "customers": [{"id": "cus_1LABA", "country": "GB"}],
+        "retries": 1,
+        "retry_delay": timedelta(hours=1),  # the test ends long before
+        "retry_policy": DubRetryPolicy(outage=timedelta(seconds=1)),
+    }
+    DubUpdateCustomersOperator(task_id="outage", dub_conn_id="dub_gone", **settings)
+    DubUpdateCustomersOperator(task_id="wrong_key", dub_conn_id="dub_wrong_key", **settings)
+
+
+if DubRetryPolicy:
+    retry_probe()
