@@ -75,6 +75,13 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": "Dub", "python-modules": ["airflow_provider_dub.hooks.dub"]}],
         "operators": [{"integration-name": "Dub", "python-modules": ["airflow_provider_dub.operators.dub"]}],
+        "transfers": [
+            {
+                "source-integration-name": "SQL",
+                "target-integration-name": "Dub",
+                "python-module": "airflow_provider_dub.transfers.sql_to_dub",
+            }
+        ],
         "asset-uris": ASSET_URIS,
         "dataset-uris": ASSET_URIS,
         "extra-links": [

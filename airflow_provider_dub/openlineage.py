@@ -1,4 +1,4 @@
-"""What a run tells OpenLineage: to whose customers it wrote, and how many; never a value."""
+"""What a run tells OpenLineage: what it read, to whose customers it wrote, and how many; never a value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from airflow_provider_dub.assets.customers import customers_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import OutputDataset
-    from airflow.providers.common.compat.sdk import Asset
+    from airflow.providers.common.compat.sdk import Asset, Connection
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_dub.hooks.workspace import Workspace
@@ -40,6 +41,32 @@ def customers_lineage(workspace: Workspace | None, updated: int) -> OperatorLine
     customers = customers_dataset(workspace.name)
     customers.outputFacets = {"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=updated)}
     return OperatorLineage(outputs=[customers])
+
+
+def query_lineage(hook: DbApiHook, connection: Connection, sql: str) -> OperatorLineage[Any, Any] | None:
+    """Return what a query reads, as the database's own hook names it; None where OpenLineage is not in use.
+
+    It may ask the database for its default schema, so it is called while the task runs.
+
+    :param hook: Of the database.
+    :param connection: To the database.
+    :param sql: The query.
+    """
+    try:
+        from airflow.providers.openlineage.conf import is_disabled
+        from airflow.providers.openlineage.sqlparser import SQLParser
+    except ImportError:
+        return None
+    database = None if is_disabled() else hook.get_openlineage_database_info(connection)
+    if database is None:
+        return None
+    parser = SQLParser(
+        dialect=hook.get_openlineage_database_dialect(connection),
+        default_schema=hook.get_openlineage_default_schema(),
+    )
+    return parser.generate_openlineage_metadata_from_sql(
+        sql=sql, hook=hook, database_info=database, database=database.database, use_connection=False
+    )
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> OutputDataset:  # noqa: ARG001 - Airflow's call

@@ -101,11 +101,6 @@ class DubHook(BaseHook):
         return connection
 
     @property
-    def address(self) -> str:
-        """Where the connection leads: the base URL, and the workspace if it is named."""
-        return "/".join(filter(None, (self._connection.base_url, self._connection.workspace_slug)))
-
-    @property
     def requests_per_minute(self) -> int | None:
         """The cap on the rate that the connection or the argument sets, if one does."""
         return self._connection.requests_per_minute

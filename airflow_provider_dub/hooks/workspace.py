@@ -25,6 +25,11 @@ class Workspace:
         """What lineage calls it: its slug, or else the API's host."""
         return self.slug or urlsplit(self.base_url).netloc
 
+    @property
+    def address(self) -> str:
+        """Where it is: the API's address, and the slug if it is known."""
+        return "/".join(filter(None, (self.base_url, self.slug)))
+
     def page(self, path: str) -> str | None:
         """Return the address of a page in Dub's app; None where that is unknown: without a slug, or on another host.
 

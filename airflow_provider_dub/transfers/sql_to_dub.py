@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_dub.api.errors import DubConfigurationError
 from airflow_provider_dub.exceptions import DubStateTableClaimedError, DubSyncImpossibleError
+from airflow_provider_dub.openlineage import query_lineage
 from airflow_provider_dub.operators.customers_sync import CustomersSyncOperator
 from airflow_provider_dub.sync.fields import FIELDS
 from airflow_provider_dub.sync.updates import UpdateReader, fields_to_clear, presentable
@@ -28,8 +29,9 @@ from airflow_provider_dub.warehouse.state_table import StateTable, moment
 from airflow_provider_dub.warehouse.statements import Statements
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Connection, Context
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_dub.sync.report import RowResult
     from airflow_provider_dub.sync.rows import CountedRows
@@ -112,6 +114,7 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
         self.batch_size = batch_size
         self.dialect = dialect
         self.hook_params = hook_params
+        self._read_from: OperatorLineage[Any, Any] | None = None
 
     def execute(self, context: Context) -> str | None:
         """Send what changed, and record what became of it."""
@@ -193,10 +196,25 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 
         connection = BaseHook.get_connection(self.sql_conn_id)
-        hook = connection.get_hook(hook_params=dict(self.hook_params or {}))  # type: ignore[no-untyped-call]
+        hook: Any = connection.get_hook(hook_params=dict(self.hook_params or {}))  # type: ignore[no-untyped-call]
         if not isinstance(hook, DbApiHook):
             raise ValueError(f"The connection {self.sql_conn_id} ({connection.conn_type}) is none to an SQL database.")
+        self._remember_lineage(hook, connection)
         return hook, dialect_named(self.dialect or str(connection.conn_type))
+
+    def _remember_lineage(self, hook: DbApiHook, connection: Connection) -> None:
+        try:
+            self._read_from = query_lineage(hook, connection, self.sql)
+        except Exception:  # lineage is no reason to fail, whatever a database's hook makes of it
+            self.log.warning("OpenLineage cannot tell what the query reads.", exc_info=True)
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:
+        """Return what the run read and wrote.
+
+        :param task_instance: Of the task.
+        """
+        lineage = super().get_openlineage_facets_on_complete(task_instance)
+        return lineage.merge(self._read_from) if self._read_from else lineage
 
     def _columns(self, warehouse: Warehouse, dialect: Dialect) -> Columns:
         found = columns_of(warehouse, dialect, self.sql, self.parameters)
@@ -220,7 +238,7 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
         if not self.state_table:
             return None
         try:
-            address = self.hook.address
+            address = self.hook.workspace.address
         except DubConfigurationError as error:
             raise DubSyncImpossibleError(str(error)) from error
         target = f"{address}, {'external ids' if self.external_id_column else 'Dub ids'}"

@@ -139,3 +139,23 @@ def test_a_run_that_was_interrupted_before_an_answer_sends_the_row_again(hostile
     hostile.run("UPDATE customers SET name = 'Ada' WHERE user_id = 'user_a'")
     assert sync()["plan"]["pending"] == 1
     assert stored(known, id="cus_90")["name"] == "Ada"
+
+
+@pytest.mark.parametrize("database", ["postgres", "mysql"], indirect=True)
+def test_lineage_names_the_tables_that_the_query_reads(hostile, known, connected, monkeypatch) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    from airflow.providers.openlineage import conf
+
+    from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+    from tests.transfers.conftest import TaskInstance
+
+    monkeypatch.setattr(conf, "is_disabled", lambda: False)
+    task = SqlToDubCustomersOperator(
+        task_id="sync", sql="SELECT * FROM customers", sql_conn_id="warehouse", external_id_column="user_id"
+    )
+    task.execute({"ti": TaskInstance()})
+    lineage = task.get_openlineage_facets_on_complete(None)
+    (read,), (written,) = lineage.inputs, lineage.outputs
+    assert read.name.endswith(".customers")
+    assert read.namespace.startswith(hostile.engine)
+    assert (written.name, written.outputFacets["outputStatistics"].rowCount) == ("customers", 8)

@@ -417,7 +417,9 @@ VALUES
 -- take claim
 UPDATE "analytics"."dub_state_claim" SET "task" = %(p)s, "holder" = %(p)s, "expires_at" = %(p)s
 WHERE
-  "task" IS NULL OR "expires_at" < %(p)s OR "task" = %(p)s;
+  (
+    "task" IS NULL OR "expires_at" < %(p)s
+  ) AND "target" = %(p)s;
 
 -- keep claim
 UPDATE "analytics"."dub_state_claim" SET "task" = %(p)s, "expires_at" = %(p)s

@@ -417,7 +417,9 @@ VALUES
 -- take claim
 UPDATE "ANALYTICS"."DUB_STATE_CLAIM" SET "TASK" = :p, "HOLDER" = :p, "EXPIRES_AT" = :p
 WHERE
-  "TASK" IS NULL OR "EXPIRES_AT" < :p OR "TASK" = :p;
+  (
+    "TASK" IS NULL OR "EXPIRES_AT" < :p
+  ) AND "TARGET" = :p;
 
 -- keep claim
 UPDATE "ANALYTICS"."DUB_STATE_CLAIM" SET "TASK" = :p, "EXPIRES_AT" = :p

@@ -420,7 +420,9 @@ VALUES
 -- take claim
 UPDATE [analytics].[dub_state_claim] SET [task] = :p, [holder] = :p, [expires_at] = :p
 WHERE
-  [task] IS NULL OR [expires_at] < :p OR [task] = :p;
+  (
+    [task] IS NULL OR [expires_at] < :p
+  ) AND [target] = :p;
 
 -- keep claim
 UPDATE [analytics].[dub_state_claim] SET [task] = :p, [expires_at] = :p
