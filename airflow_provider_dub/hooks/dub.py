@@ -283,7 +283,8 @@ class DubHook(BaseHook):
             checkpoints=checkpoints,
         )
         if rows and not dry_run:  # in this thread: Airflow looks connections up in the main thread only
-            client = self.client.for_run(stopped, len(rows) if isinstance(rows, Sized) else 0)
+            settled = checkpoints.settled_rows if checkpoints else 0
+            client = self.client.for_run(stopped, len(rows) - settled if isinstance(rows, Sized) else 0)
             self._report_lineage()
         return engine.run(reader)
 

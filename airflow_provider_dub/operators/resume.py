@@ -1,7 +1,7 @@
 """A retry goes on where the try before it stopped: Airflow's task state store keeps what became of the rows.
 
-The store is there from Airflow 3.3 on; without it every try sends all rows. It never fails a run: when it can no
-longer be read or written, the run goes on without it.
+The store is there from Airflow 3.3 on; without it every try sends all rows. When it can no longer be read or written,
+the run goes on without it. Only if it holds what the run would make untrue, and cannot be cleared, the run fails.
 """
 
 from __future__ import annotations
@@ -36,18 +36,23 @@ def resumed(operator: DubUpdateCustomersOperator, rows: CountedRows, context: Co
     :param context: Of this try.
     """
     checkpoints = _checkpoints(operator, context) if operator.resume and rows and not operator.only_validate else None
-    is_retried = False
+    if not checkpoints:
+        yield None
+        return
     try:
         yield checkpoints
     except BaseException as error:
-        task_instance = context["ti"]
-        is_retried = not isinstance(error, AirflowFailException) and task_instance.try_number <= task_instance.max_tries
-        raise
-    finally:
-        if checkpoints and is_retried:
+        if _is_retried(error, context):
             checkpoints.save()
-        elif checkpoints:
+        else:
             _forget(checkpoints, operator)
+        raise
+    _forget(checkpoints, operator)
+
+
+def _is_retried(error: BaseException, context: Context) -> bool:
+    task_instance = context["ti"]
+    return task_instance.try_number <= task_instance.max_tries and not isinstance(error, AirflowFailException)
 
 
 def _checkpoints(operator: DubUpdateCustomersOperator, context: Context) -> Checkpoints | None:

@@ -336,3 +336,13 @@ def test_large_records_are_kept_below_the_limit_of_a_value(task) -> None:
     task = task(customers=[{"id": row, "name": text(), "stripeCustomerId": text()} for row in IDS], batch_size=60)
     task.run(1)
     assert task.store.calls.count("set") == 2
+
+
+def test_ids_are_not_listed_for_the_few_rows_that_are_left(task) -> None:
+    task = task(customers=[{"id": f"ext_x{n}", "name": "n"} for n in range(20)], batch_size=18, max_workers=1)
+    task.dub.reset(setup_customers=[{"id": f"cus_8{n:03}", "externalId": f"x{n}"} for n in range(20)])
+    task.stop(after=1)
+    assert {"count", "customers"} < set(task.sent)
+    task.run(2)
+    assert {"ext_x19"} <= set(task.sent) <= {"ext_x18", "ext_x19", "cus_8018", "cus_8019"}
+    assert len(task.returned) == 20

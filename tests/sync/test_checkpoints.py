@@ -51,7 +51,7 @@ class Dub:
         self.broken = broken
         self._lock = threading.Lock()
 
-    def send(self, update, _look_up_first) -> dict[str, str]:
+    def send(self, update) -> dict[str, str]:
         with self._lock:
             self.sent.append(update.customer_id)
             if update.customer_id == self.missing:
@@ -70,7 +70,9 @@ def checkpoints(storage: Storage, *, key: bytes = b"key", batch_size=BATCH_SIZE,
     return Checkpoints(storage, key=key, batch_size=batch_size, keep_records=keep_records)
 
 
-def run(dub: Dub, storage: Storage, customers, *, taken: int | None = None, save=True, on_duplicate="fail", **options):
+def run(
+    dub: Dub, storage: Storage, customers, *, taken: int | None = None, streamed=False, on_duplicate="fail", **options
+):
     """Run one try, to its end or until it is killed after so many results; return the results."""
     kept = checkpoints(storage, **options)
     engine = Engine(
@@ -83,11 +85,11 @@ def run(dub: Dub, storage: Storage, customers, *, taken: int | None = None, save
         checkpoints=kept,
     )
     before, count = set(threading.enumerate()), len(customers) if taken is None else taken
-    with closing(engine.run(UpdateReader(rows_of(customers)))) as running:
+    with closing(engine.run(UpdateReader(rows_of(iter(customers) if streamed else customers)))) as running:
         results = list(islice(running, count))
     for thread in set(threading.enumerate()) - before:
         thread.join()
-    if taken is None and save:
+    if taken is None:
         kept.save()
     return results
 
@@ -133,6 +135,24 @@ def test_a_row_that_changed_and_changed_back_is_sent() -> None:
     assert dub.names == {"cus_0": "a"}
 
 
+def test_rows_that_did_not_change_are_known_to_a_third_try() -> None:
+    dub, storage = Dub(), Storage()
+    run(dub, storage, rows(*"abcdefgh"))
+    run(dub, storage, rows(*"Xbcdefgh"))
+    dub.sent.clear()
+    run(dub, storage, rows(*"Xbcdefgh"))
+    assert dub.sent == []
+
+
+def test_rows_that_are_read_only_once_are_known_again_too() -> None:
+    dub, storage = Dub(), Storage()
+    run(dub, storage, rows(*"abcdefgh"))
+    dub.sent.clear()
+    results = run(dub, storage, rows(*"Xbcdefgh"), streamed=True)
+    assert dub.sent == ["cus_0"]
+    assert [result.record for result in results] == rows(*"Xbcdefgh")
+
+
 def test_what_failed_is_sent_again_and_what_is_missing_is_not() -> None:
     dub, storage, customers = Dub(missing="cus_1", broken="cus_2"), Storage(), rows(*"abcd")
     first = run(dub, storage, customers)
@@ -146,8 +166,8 @@ def test_what_failed_is_sent_again_and_what_is_missing_is_not() -> None:
 
 def test_what_dub_did_not_apply_is_still_told() -> None:
     class OlderDub(Dub):
-        def send(self, update, _look_up_first):
-            super().send(update, _look_up_first)
+        def send(self, update):
+            super().send(update)
             return {"id": update.customer_id, "name": "another"}
 
     dub, storage = OlderDub(), Storage()
@@ -247,10 +267,10 @@ def test_no_row_is_left_out_that_is_not_applied_however_tries_end_and_inputs_cha
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(0, 3))
 def test_a_killed_try_costs_at_most_a_batch_and_a_row_for_each_worker(taken, batch_size, slow) -> None:
     class SlowDub(Dub):
-        def send(self, update, look_up_first):
+        def send(self, update):
             if update.row % 7 == slow:
                 time.sleep(0.001)
-            return super().send(update, look_up_first)
+            return super().send(update)
 
     dub, storage, customers = SlowDub(), Storage(), rows(*map(str, range(60)))
     run(dub, storage, customers, taken=taken, batch_size=batch_size)
