@@ -60,13 +60,22 @@ class RunningAirflow:
     def __enter__(self) -> RunningAirflow:
         with self._running:
             assert self._start("db", "migrate").wait(120) == 0, (self._home / "db.log").read_text()
-            for component in ("api-server", "scheduler", "dag-processor"):
-                self._start(component)
+            self._start("dag-processor")
+            api_server = self._start("api-server")
+            while not self._answers():
+                assert api_server.poll() is None, (self._home / "api-server.log").read_text()
+                time.sleep(0.2)
+            self._start("scheduler")  # a task that finds no API server fails
             self._running = self._running.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._running.close()
+
+    def _answers(self) -> bool:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"{self._url}/api/v2/monitor/health", timeout=60).ok
+        return False
 
     def clear(self, dag_id: str) -> None:
         """Clear all tasks of a DAG."""
