@@ -150,7 +150,7 @@ class Engine:
         """Take the outcomes of the first rows."""
         keep = len(self._waiting) - count
         while len(self._waiting) > keep:
-            first = islice(self._waiting, count)
+            first = islice(self._waiting, len(self._waiting) - keep)
             unknown = [entry.future for entry in first if isinstance(entry, Sent) and not self._over(entry)]
             if unknown:
                 self._wait(unknown)
