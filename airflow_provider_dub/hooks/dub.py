@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.api.client import DubClient
     from airflow_provider_dub.api.customers import Customer
     from airflow_provider_dub.api.transport import Traffic
+    from airflow_provider_dub.sync.checkpoints import Checkpoints
     from airflow_provider_dub.sync.duplicates import OnDuplicate
     from airflow_provider_dub.sync.engine import OnMissing
     from airflow_provider_dub.sync.report import RowResult
@@ -148,6 +151,17 @@ class DubHook(BaseHook):
 
         return dub_session(self._connection.api_key, verify=self._connection.verify, pool_size=MAX_WORKERS)
 
+    def digest_key(self, *settings: Any) -> bytes:
+        """Return a key for digests that changes with the API key, the address, the workspace and these settings.
+
+        Whoever does not have the API key can neither make such digests nor find out what they are of.
+
+        :param settings: As JSON.
+        """
+        connection = self._connection
+        parts = [connection.api_key, connection.base_url, connection.workspace_slug, *settings]
+        return hashlib.blake2b(json.dumps(parts).encode()).digest()
+
     def get_customer(self, customer_id: str, *, include_expanded_fields: bool = False) -> Customer:
         """Read one customer; see :meth:`DubClient.get_customer`.
 
@@ -203,6 +217,7 @@ class DubHook(BaseHook):
         dry_run: bool = False,
         max_workers: int = 8,
         while_waiting: Callable[[], object] = lambda: None,
+        checkpoints: Checkpoints | None = None,
     ) -> Iterator[RowResult]:
         """Update many customers and yield what became of each row, in input order, as the results are consumed.
 
@@ -222,6 +237,7 @@ class DubHook(BaseHook):
         :param dry_run: Validate, but send nothing.
         :param max_workers: Threads that send, at most 64.
         :param while_waiting: Called now and then, in the thread that consumes the results, while it waits for one.
+        :param checkpoints: Rows that it knows as settled are not sent; it keeps what becomes of the others.
         :raises TypeError: ``customers`` is of another kind.
         :raises ValueError: A column is missing, or a policy is impossible.
         :raises DubConfigurationError: The connection cannot work.
@@ -259,9 +275,11 @@ class DubHook(BaseHook):
             dry_run=dry_run,
             stopped=stopped,
             while_waiting=while_waiting,
+            checkpoints=checkpoints,
         )
         if rows and not dry_run:  # in this thread: Airflow looks connections up in the main thread only
-            client = self.client.for_run(stopped, len(rows) if isinstance(rows, Sized) else 0)
+            settled = checkpoints.settled_rows if checkpoints else 0
+            client = self.client.for_run(stopped, len(rows) - settled if isinstance(rows, Sized) else 0)
             self._report_lineage()
         return engine.run(reader)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.api.customers import Customer
     from airflow_provider_dub.hooks.workspace import Workspace
     from airflow_provider_dub.operators.delivery import Journal
+    from airflow_provider_dub.sync.checkpoints import Checkpoints
     from airflow_provider_dub.sync.duplicates import OnDuplicate
     from airflow_provider_dub.sync.engine import OnMissing
     from airflow_provider_dub.sync.report import RowResult
@@ -86,6 +87,8 @@ class CustomersSyncOperator(BaseOperator):
     operator_extra_links = DUB_LINKS
     #: Whether the updated customers are returned where they are not written to a file.
     _returns_records = True
+    #: What earlier tries of the task settled, where tries know of each other.
+    _checkpoints: Checkpoints | None = None
 
     def __init__(
         self,
@@ -208,6 +211,7 @@ class CustomersSyncOperator(BaseOperator):
             dry_run=self.only_validate,
             max_workers=self.max_workers,
             while_waiting=while_waiting,
+            checkpoints=self._checkpoints,
         )
 
     def _deliver(
@@ -241,7 +245,7 @@ class CustomersSyncOperator(BaseOperator):
         return delivery.returned
 
     def _tell_progress(self, progress: Progress, report: Report) -> None:
-        if line := progress.line(report.total, self.hook.traffic):
+        if line := progress.line(report.total, self.hook.traffic, report.resumed.total()):
             self.log.info("%s", line)
 
     def _check_arguments(self) -> None:
@@ -273,7 +277,7 @@ class CustomersSyncOperator(BaseOperator):
             "seconds_waited_for_rate_limit": round(traffic.seconds_waited, 3),
         }
         for outcome, count in report.counts.items():
-            Stats.incr(f"dub.customers.{outcome}", count)
+            Stats.incr(f"dub.customers.{outcome}", count - report.resumed[outcome])
         context["ti"].xcom_push(key="summary", value=summary)
 
     def _raise_if_too_many_failed(self, report: Report) -> None:

@@ -21,6 +21,7 @@ from airflow_provider_dub.sync.workers import Workers
 
 if TYPE_CHECKING:
     from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.sync.checkpoints import Checkpoints
     from airflow_provider_dub.sync.duplicates import OnDuplicate
 
 OnMissing: TypeAlias = Literal["fail", "skip"]
@@ -55,6 +56,8 @@ class Engine:
     :param stopped: When set, rows that were not sent yet are reported as not attempted. An error that would hit
         every row sets it.
     :param while_waiting: Called now and then while results are waited for.
+    :param checkpoints: Rows that it knows as settled are not sent, and it is given every outcome. Only as many rows
+        are then ahead of a batch as there are workers.
     :raises ValueError: A policy is none of these.
     """
 
@@ -68,6 +71,7 @@ class Engine:
         dry_run: bool,
         stopped: threading.Event,
         while_waiting: Callable[[], object] = lambda: None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         _one_of("on_missing", on_missing, ("fail", "skip"))
         _one_of("on_duplicate", on_duplicate, ("fail", "last"))
@@ -80,6 +84,9 @@ class Engine:
         self._dry_run = dry_run
         self._stopped = stopped
         self._while_waiting = while_waiting
+        self._checkpoints = checkpoints
+        self._at_once = checkpoints.batch_size if checkpoints else max_workers * _AHEAD // 2
+        self._most_ahead = checkpoints.batch_size + max_workers if checkpoints else max_workers * _AHEAD
         self._exhausted = 0
         self._give_up_at: float | None = None
         self._interruption: BaseException | None = None
@@ -115,11 +122,10 @@ class Engine:
             raise self._interruption
 
     def _results(self, updates: UpdateReader) -> Iterator[RowResult]:
-        size = self._max_workers * _AHEAD
         for update in updates.from_row(self._taken):
             self._take(update)
-            if len(self._waiting) >= size:
-                yield from self._first(size // 2)
+            if len(self._waiting) >= self._most_ahead:
+                yield from self._first(self._at_once)
         yield from self._first(len(self._waiting))
 
     def _take(self, update: CustomerUpdate | RejectedRow) -> None:
@@ -141,15 +147,17 @@ class Engine:
         return SeenSoFar()
 
     def _first(self, count: int) -> Iterator[RowResult]:
-        """Take the outcomes of the first rows, or of more if they are known."""
+        """Take the outcomes of the first rows."""
         keep = len(self._waiting) - count
         while len(self._waiting) > keep:
-            first = islice(self._waiting, count)
+            first = islice(self._waiting, len(self._waiting) - keep)
             unknown = [entry.future for entry in first if isinstance(entry, Sent) and not self._over(entry)]
             if unknown:
                 self._wait(unknown)
-            while self._waiting and self._over(self._waiting[0]):
+            while len(self._waiting) > keep and self._over(self._waiting[0]):
                 outcome = self._outcome(self._waiting[0])
+                if self._checkpoints:
+                    self._checkpoints.take(outcome)
                 self._waiting.popleft()
                 yield outcome
 
@@ -195,6 +203,8 @@ class Engine:
             return RowResult(row, key, Outcome.UNCHANGED)
         if self._dry_run:
             return RowResult(row, key, Outcome.WOULD_UPDATE, fields=tuple(fields))
+        if self._checkpoints and (settled := self._checkpoints.settled(update)):
+            return settled
         if self._stopped.is_set():
             return _not_attempted(update)
         return None

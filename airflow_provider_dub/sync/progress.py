@@ -26,18 +26,19 @@ class Progress:
         self._clock = clock
         self._started = self._told = clock()
 
-    def line(self, done: int, traffic: Traffic) -> str | None:
+    def line(self, done: int, traffic: Traffic, resumed: int = 0) -> str | None:
         """Return the line if one is due: rows done, rate, time left, share of the time waited for the rate limit.
 
         :param done: Rows with an outcome.
         :param traffic: What was sent and waited for.
+        :param resumed: How many of the rows an earlier try did.
         """
         now = self._clock()
         if now - self._told < INTERVAL:
             return None
         self._told = now
         elapsed = now - self._started
-        rate = done / elapsed
+        rate = (done - resumed) / elapsed
         waiting = min(1.0, traffic.seconds_waited / (elapsed * self._max_workers))
         of_total = left = ""
         if self._total:

@@ -56,6 +56,7 @@ class RowResult:
     :param code: A short name of what is wrong.
     :param field: The column or Dub field that is wrong, if one is.
     :param reason: What is wrong and what to do, without any value.
+    :param resumed: Whether an earlier try of the task did it.
     """
 
     row: int
@@ -68,6 +69,7 @@ class RowResult:
     code: str | None = None
     field: str | None = None
     reason: str | None = None
+    resumed: bool = False
 
     def told(self) -> dict[str, Any]:
         """Return what is wrong with the row, as JSON: row, key, code, field and message."""
@@ -82,6 +84,8 @@ class Report:
     failures: list[dict[str, Any]] = dataclass_field(default_factory=list)
     ignored_fields: Counter[str] = dataclass_field(default_factory=Counter)
     sent_fields: Counter[str] = dataclass_field(default_factory=Counter)
+    #: Of the counts, what earlier tries of the task did.
+    resumed: Counter[Outcome] = dataclass_field(default_factory=Counter)
     #: The error that ended the run, because every row would have met it.
     fatal: DubError | None = None
     #: The codes of failures that a retry of the whole may not meet again.
@@ -90,6 +94,7 @@ class Report:
     def add(self, result: RowResult) -> None:
         """Count one row."""
         self.counts[result.outcome] += 1
+        self.resumed[result.outcome] += result.resumed
         self.sent_fields.update(result.fields)
         self.ignored_fields.update(result.ignored_fields)
         if result.outcome in FAILURES and len(self.failures) < FAILURES_TOLD:
@@ -123,6 +128,7 @@ class Report:
         """Return the counts by outcome and what is worth telling, as JSON, without any field value."""
         return {
             **self.numbers(),
+            "resumed": self.resumed.total(),
             "failures": self.failures,
             "fields": dict(self.sent_fields),
             "accepted_but_not_applied": dict(self.ignored_fields),
@@ -131,4 +137,5 @@ class Report:
     def in_words(self) -> str:
         """Return the counts as one line."""
         told = [f"{self.counts[outcome]} {outcome.replace('_', ' ')}" for outcome in Outcome if self.counts[outcome]]
-        return f"{self.total} rows: {', '.join(told) or 'nothing to do'}"
+        resumed = f" ({self.resumed.total()} of them by an earlier try)" if self.resumed.total() else ""
+        return f"{self.total} rows: {', '.join(told) or 'nothing to do'}{resumed}"

@@ -136,3 +136,20 @@ def test_accents_make_no_difference_to_dub(connected) -> None:
     *_, right, wrong = DubHook().update_customers([*filler, *twins])
     assert right.outcome is Outcome.UPDATED
     assert (wrong.code, "nothing was changed" in wrong.reason) == ("wrong_customer", True)
+
+
+def test_digests_depend_on_where_updates_go_and_by_whose_key(connect) -> None:
+    def digest_key(host: str, key: str, *settings: object, **extra: object) -> bytes:
+        connect(host, key, **extra)
+        return DubHook().digest_key(*settings)
+
+    keys = {
+        digest_key("https://api.dub.co", "dub_1"),
+        digest_key("https://dub.example", "dub_1"),
+        digest_key("https://api.dub.co", "dub_2"),
+        digest_key("https://api.dub.co", "dub_1", workspace_slug="acme"),
+        digest_key("https://api.dub.co", "dub_1", True),
+        digest_key("https://api.dub.co", "dub_1", False),
+    }
+    assert len(keys) == 6
+    assert digest_key("", "dub_1", timeout=5) in keys

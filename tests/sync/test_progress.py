@@ -32,3 +32,11 @@ def test_before_the_first_row_there_is_no_rate_to_reckon_with() -> None:
     progress = Progress(10, 8, clock=lambda: now)
     now = 20.0
     assert progress.line(0, Traffic()) == "0 of 10 (0%) rows, 0.0 rows/s, 0% of the time waiting for the rate limit"
+
+
+def test_what_an_earlier_try_did_makes_this_one_no_faster() -> None:
+    now = 0.0
+    progress = Progress(1_000, 8, clock=lambda: now)
+    now = 10.0
+    told = "600 of 1,000 (60%) rows, 10.0 rows/s, about 40 s left, 0% of the time waiting for the rate limit"
+    assert progress.line(600, Traffic(), resumed=500) == told

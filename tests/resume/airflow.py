@@ -1,0 +1,138 @@
+"""A whole Airflow on SQLite, each component in a process of its own: API server, scheduler, DAG processor."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class RunningAirflow:
+    """Airflow with LocalExecutor; a context manager, after which nothing of it runs.
+
+    :param home: An empty folder.
+    :param dags: The DAGs folder.
+    :param environment: Variables beside Airflow's settings, such as connections.
+    """
+
+    def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
+        self._home = home
+        port = _free_port()
+        self._url = f"http://127.0.0.1:{port}"
+        settings = {
+            "CORE__EXECUTOR": "LocalExecutor",
+            "CORE__PARALLELISM": 5,
+            "CORE__DAGS_FOLDER": dags,
+            "CORE__LOAD_EXAMPLES": False,
+            "CORE__EXECUTION_API_SERVER_URL": f"{self._url}/execution/",
+            "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
+            "API__HOST": "127.0.0.1",
+            "API__PORT": port,
+            "API__WORKERS": 1,
+            "WORKERS__EXECUTION_API_TIMEOUT": 60,
+            "API_AUTH__JWT_SECRET": os.urandom(32).hex(),
+            # A task whose supervisor died is missed after 15 seconds instead of five minutes.
+            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 15,
+            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 1,
+        }
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")},
+            **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
+            "AIRFLOW_HOME": str(home),
+            "PYTHONPATH": str(ROOT),
+            **environment,
+        }
+        self._running = ExitStack()
+
+    def __enter__(self) -> RunningAirflow:
+        with self._running:
+            assert self._start("db", "migrate").wait(120) == 0, (self._home / "db.log").read_text()
+            self._start("dag-processor")
+            api_server = self._start("api-server")
+            while not self._answers():
+                assert api_server.poll() is None, (self._home / "api-server.log").read_text()
+                time.sleep(0.2)
+            self._start("scheduler")  # a task that finds no API server fails
+            self._running = self._running.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def _answers(self) -> bool:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"{self._url}/api/v2/monitor/health", timeout=60).ok
+        return False
+
+    def clear(self, dag_id: str) -> None:
+        """Clear all tasks of a DAG."""
+        token = requests.get(f"{self._url}/auth/token", timeout=60).json()["access_token"]
+        requests.post(
+            f"{self._url}/api/v2/dags/{dag_id}/clearTaskInstances",
+            json={"dry_run": False, "only_failed": False},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        ).raise_for_status()
+
+    def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Ask the metadata database."""
+        with closing(sqlite3.connect(self._home / "airflow.db", timeout=30)) as database:
+            return database.execute(sql, arguments).fetchall()
+
+    def xcom(self, dag_id: str, key: str) -> Any:
+        """Return the one XCom of a DAG with this key."""
+        ((value,),) = self.query("SELECT value FROM xcom WHERE dag_id = ? AND key = ?", dag_id, key)
+        value = json.loads(value)
+        return json.loads(value) if isinstance(value, str) else value
+
+    def _start(self, *command: str) -> subprocess.Popen[bytes]:
+        with (self._home / f"{command[0]}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *command],
+                env=self._environment,
+                cwd=self._home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._running.callback(_kill_session, process)
+        return process
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it started: children stay in its session when their parent dies."""
+    while members := [pid for pid in _all_pids() if _session_of(pid) == process.pid]:
+        for pid in members:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.poll()
+        time.sleep(0.02)
+
+
+def _all_pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _session_of(pid: int) -> int | None:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return None

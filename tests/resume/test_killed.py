@@ -1,0 +1,155 @@
+"""A task is killed with SIGKILL in the middle of its rows, on a whole Airflow; the retry does the rest.
+
+All DAGs run side by side. ``RESUME_SEED=7 pytest tests/resume -rP`` kills them elsewhere and tells what was sent twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from airflow_provider_dub.emulator import DubEmulator
+from tests.resume.airflow import RunningAirflow
+from tests.resume.dags.killed import BATCH_SIZE, MAX_WORKERS, ROWS, rows_of
+
+pytestmark = pytest.mark.skipif(not find_spec("airflow.models.task_state_store"), reason="needs a task state store")
+
+#: The share of its rows after which a task is killed.
+SHARES = {
+    "killed_at_10_percent": 0.1,
+    "killed_at_50_percent": 0.5,
+    "killed_at_90_percent": 0.9,
+    "supervisor_killed": 0.3,
+    "killed_and_cleared": 0.5,
+}
+SEED = int(os.environ.get("RESUME_SEED", "1"))
+SECONDS = 180
+
+
+class Run(NamedTuple):
+    """What a DAG's run came to."""
+
+    state: str
+    tries: int
+    sent: int
+    sent_when_killed: int
+    summary: dict[str, Any]
+    returned: list[dict[str, Any]]
+    stored: dict[str, str]
+    left: int
+
+
+class Runs:
+    """The runs of all DAGs."""
+
+    def __init__(self, airflow: RunningAirflow, dub: DubEmulator) -> None:
+        self._airflow = airflow
+        self._dub = dub
+        self._killed: dict[str, int] = {}
+
+    def play(self) -> None:
+        """Kill each task when its time has come, clear the one that is to be cleared, and wait for the end."""
+        chance = random.Random(SEED)
+        waiting = {dag_id: SHARES[dag_id] * ROWS[dag_id] + chance.randrange(BATCH_SIZE) for dag_id in ROWS}
+        to_clear, until = ["killed_and_cleared"], time.monotonic() + SECONDS
+        while waiting or to_clear or self._unfinished():
+            assert time.monotonic() < until, (waiting, to_clear, self._unfinished())
+            sent = self._sent()
+            for dag_id in [dag_id for dag_id, after in waiting.items() if sent[dag_id] >= after]:
+                self._kill(dag_id)
+                self._killed[dag_id] = self._sent()[dag_id]
+                del waiting[dag_id]
+            for dag_id in [dag_id for dag_id in to_clear if self._state(dag_id) == ["failed"]]:
+                assert self._left(dag_id) > 0
+                self._airflow.clear(dag_id)
+                to_clear.remove(dag_id)
+            time.sleep(0.05)
+
+    def _kill(self, dag_id: str) -> None:
+        ((pid,),) = self._airflow.query("SELECT pid FROM task_instance WHERE dag_id = ?", dag_id)
+        if dag_id == "supervisor_killed":
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(pid, signal.SIGKILL)
+
+    def _sent(self) -> Counter[str]:
+        names = (request["path"].removeprefix("/customers/cus_") for request in self._dub.requests)
+        return Counter(name.rpartition("_")[0] for name in names)
+
+    def _state(self, dag_id: str) -> list[str]:
+        return [state for (state,) in self._airflow.query("SELECT state FROM dag_run WHERE dag_id = ?", dag_id)]
+
+    def _unfinished(self) -> list[str]:
+        return [dag_id for dag_id in ROWS if self._state(dag_id) not in (["success"], ["failed"])]
+
+    def _left(self, dag_id: str) -> int:
+        ((count,),) = self._airflow.query("SELECT count(*) FROM task_state_store WHERE dag_id = ?", dag_id)
+        return count
+
+    def __getitem__(self, dag_id: str) -> Run:
+        (state,) = self._state(dag_id)
+        ((tries,),) = self._airflow.query("SELECT try_number FROM task_instance WHERE dag_id = ?", dag_id)
+        run = Run(
+            state,
+            tries,
+            self._sent()[dag_id],
+            self._killed[dag_id],
+            self._airflow.xcom(dag_id, "summary"),
+            self._airflow.xcom(dag_id, "return_value"),
+            {customer["id"]: customer["name"] for customer in self._dub.customers},
+            self._left(dag_id),
+        )
+        total, resumed = run.summary["total"], run.summary["resumed"]
+        print(f"{dag_id}: killed after {run.sent_when_killed} of {total} rows; {resumed} resumed, {run.sent} sent")
+        return run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    with DubEmulator(requests_per_minute=10**9) as dub:
+        customers = [{**row, "name": "old", "externalId": row["name"]} for dag_id in ROWS for row in rows_of(dag_id)]
+        dub.reset(setup_customers=customers)
+        connection = {"conn_type": "dub", "host": dub.url, "password": dub.api_key}
+        environment = {"AIRFLOW_CONN_DUB_DEFAULT": json.dumps(connection)}
+        dags = Path(__file__).parent / "dags"
+        with RunningAirflow(tmp_path_factory.mktemp("airflow"), dags, environment) as airflow:
+            runs = Runs(airflow, dub)
+            runs.play()
+            yield runs
+
+
+def check_outcome(run: Run, dag_id: str) -> None:
+    """Every row is applied, counted once and returned in its place, and nothing of it is left in the state store."""
+    rows = rows_of(dag_id)
+    assert run.state == "success"
+    assert run.tries > 1
+    assert [(record["id"], record["name"]) for record in run.returned] == [(row["id"], row["name"]) for row in rows]
+    assert {row["id"]: row["name"] for row in rows}.items() <= run.stored.items()
+    assert run.summary["total"] == run.summary["updated"] == len(rows)
+    assert run.left == 0
+
+
+@pytest.mark.parametrize(
+    "dag_id", ["killed_at_10_percent", "killed_at_50_percent", "killed_at_90_percent", "supervisor_killed"]
+)
+def test_the_retry_of_a_killed_task_does_the_rest(runs, dag_id) -> None:
+    run = runs[dag_id]
+    check_outcome(run, dag_id)
+    assert run.summary["requests_sent"] == len(run.returned) - run.summary["resumed"]
+    assert run.sent <= len(run.returned) + BATCH_SIZE + MAX_WORKERS
+    assert run.summary["resumed"] >= run.sent_when_killed - BATCH_SIZE - MAX_WORKERS
+
+
+def test_a_killed_task_that_is_cleared_starts_anew(runs) -> None:
+    run = runs["killed_and_cleared"]
+    check_outcome(run, "killed_and_cleared")
+    assert run.summary["requests_sent"] == len(run.returned)
+    assert run.summary["resumed"] == 0
