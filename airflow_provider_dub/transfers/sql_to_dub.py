@@ -134,9 +134,11 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
     def _transfer(self, changes: Changes, columns: Columns, table: StateTable | None, context: Context) -> str | None:
         if table and self.baseline:
             self._record_baseline(changes, columns, table, _task_of(context))
-        self._tell_plan(changes.counts())
-        statuses = (Status.NO_KEY,) if self.baseline == "source" else TO_SEND
-        with changes.spool(self._key_name, columns, statuses) as rows:
+        counts = changes.counts()
+        self._tell_plan(counts)
+        to_send = (Status.NO_KEY,) if self.baseline == "source" else TO_SEND
+        found = [status for status in (*to_send, Status.DUPLICATE) if counts[status]]
+        with changes.spool(self._key_name, columns, found) as rows:
             journal = None
             if table:
                 table.mark_pending(rows.remembered_keys())

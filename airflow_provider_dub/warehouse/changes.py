@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -102,25 +102,19 @@ class Changes:
         return {status: by_status.get(status, 0) for status in Status}
 
     @contextmanager
-    def spool(self, key_name: str, columns: Columns, statuses: Sequence[Status]) -> Iterator[WarehouseRows]:
-        """Read the rows that are to be sent, and the duplicates, out of the warehouse.
+    def spool(self, key_name: str, columns: Columns, statuses: Collection[Status]) -> Iterator[WarehouseRows]:
+        """Read rows out of the warehouse: those that are to be sent, and duplicates.
 
         :param key_name: What the user calls the column of the ids.
         :param columns: The columns of the query.
-        :param statuses: Of the rows that are to be sent.
+        :param statuses: Of the rows to read; without any, the warehouse is not asked.
         """
-        to_send = 0
-
-        def batches() -> Iterator[Sequence[tuple[Any, ...]]]:
-            nonlocal to_send
-            for batch in self._batches(self.difference.rows(statuses)):
-                to_send += len(batch)
-                yield batch
-            yield from self._batches(self.difference.rows([Status.DUPLICATE]))
-
         fields = dict(zip(columns.names, columns.fields.values(), strict=True))
-        with Spool(batches()) as spool:
-            yield WarehouseRows(spool, key_name, fields, to_send)
+        with Spool() as to_send, Spool() as duplicates:
+            rows = WarehouseRows(to_send, duplicates, key_name, fields)
+            for batch in self._batches(self.difference.rows(statuses)) if statuses else ():
+                rows.add(batch)
+            yield rows
 
     def _batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         return self.warehouse.batches(sql, self.parameters)

@@ -69,6 +69,9 @@ class Warehouse:
     def _once(self, work: Callable[[Any], T]) -> T:
         if self._writing is None:
             self._writing = self._hook.get_conn()
+            if hasattr(self._writing, "prepare_threshold"):
+                # psycopg would have PostgreSQL plan once for any keys, which is to read the whole table for each.
+                self._writing.prepare_threshold = None
         with closing(self._writing.cursor()) as cursor:
             connection = cursor if hasattr(cursor, "commit") else self._writing  # DuckDB's cursors are connections
             if hasattr(connection, "begin"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
@@ -102,7 +102,7 @@ class Difference:
             exp.select("status", exp.Count(this=exp.Star())).from_("dub_classified").group_by("status")
         )
 
-    def rows(self, statuses: Iterable[Status]) -> str:
+    def rows(self, statuses: Collection[Status]) -> str:
         """Return the query for the rows with one of these statuses.
 
         Its columns: the key and the fields as they are, then status, copies, first_applied_at, last_applied_at, the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.sync.report import Outcome, RowResult
@@ -17,15 +16,15 @@ if TYPE_CHECKING:
 class WarehouseRows:
     """Rows as the query for the difference returns them: a :class:`~airflow_provider_dub.sync.rows.Rows`.
 
-    :param spool: The rows.
+    :param to_send: Holds the rows that are to be sent.
+    :param duplicates: Holds the rows that name the same customer as another; they count on from those to be sent.
     :param key_column: The name of the column that holds the customer's id.
     :param columns: The names of the other columns, in the order of the query, and the Dub field of each.
-    :param to_send: How many rows are to be sent; after these come the rows that name the same customer as another.
     """
 
-    def __init__(self, spool: Spool, key_column: str, columns: Mapping[str, str], to_send: int) -> None:
-        self._spool = spool
+    def __init__(self, to_send: Spool, duplicates: Spool, key_column: str, columns: Mapping[str, str]) -> None:
         self._to_send = to_send
+        self._duplicates = duplicates
         self.columns: list[Any] | None = [key_column, *columns]
         told = 1 + len(columns)
         self._status, self._copies, self._first_applied, self._last_applied, self._key = range(told, told + 5)
@@ -33,39 +32,44 @@ class WarehouseRows:
         value_places = dict(zip(VALUE_COLUMNS, range(self._key + 1, self._compared.stop), strict=False))
         self._text_places = {key_column: self._key} | {name: value_places[field] for name, field in columns.items()}
 
+    def add(self, batch: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows, as the cursor fetches them."""
+        twice = [row for row in batch if row[self._status] == Status.DUPLICATE]
+        self._duplicates.add(twice)
+        self._to_send.add([row for row in batch if row[self._status] != Status.DUPLICATE] if twice else batch)
+
     def __len__(self) -> int:
         """Return the number of rows that are to be sent."""
-        return self._to_send
+        return len(self._to_send)
 
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the cells of these columns, row by row."""
         places = self._places(columns)
-        for row in islice(self._spool, self._to_send):
+        for row in self._to_send:
             yield _cells(row, places)
 
     def whole(self, row: int) -> dict[str, Any]:
         """Return one row with all its columns."""
         names = self.columns or []
-        return dict(zip(names, _cells(self._spool[row], self._places(names)), strict=True))
+        return dict(zip(names, _cells(self._row(row), self._places(names)), strict=True))
 
     def key(self, row: int) -> str | None:
         """Return the customer's id as the warehouse writes it."""
-        key: str | None = self._spool[row][self._key]
+        key: str | None = self._row(row)[self._key]
         return key
 
     def compared(self, row: int) -> tuple[str | None, ...]:
         """Return what decides whether the row changed, in the order of the state table."""
-        return tuple(self._spool[row][self._compared])
+        return tuple(self._row(row)[self._compared])
 
     def applied_at(self, row: int) -> tuple[str | None, str | None]:
         """Return when the customer was first and when it was last applied, if it was."""
-        first, last = (self._spool[row][place] for place in (self._first_applied, self._last_applied))
+        first, last = (self._row(row)[place] for place in (self._first_applied, self._last_applied))
         return (None if first is None else str(first), None if last is None else str(last))
 
     def duplicates(self) -> Iterator[RowResult]:
         """Yield the rejection of each row that names the same customer as another."""
-        for number in range(self._to_send, len(self._spool)):
-            row = self._spool[number]
+        for number, row in enumerate(self._duplicates, len(self)):
             reason = (
                 f"{row[self._copies]} rows of the query name this customer, and none of them was sent: give the query "
                 'one row for each, or on_duplicate="last" with latest_by'
@@ -75,8 +79,11 @@ class WarehouseRows:
     def remembered_keys(self) -> Iterator[str]:
         """Yield the ids of the rows that the state table holds with an outcome that is about to change."""
         changing = (Status.CHANGED, Status.RETRIED)
-        sent = islice(self._spool, self._to_send)
-        return (row[self._key] for row in sent if row[self._status] in changing)
+        return (row[self._key] for row in self._to_send if row[self._status] in changing)
+
+    def _row(self, number: int) -> tuple[Any, ...]:
+        to_send = len(self)
+        return self._to_send[number] if number < to_send else self._duplicates[number - to_send]
 
     def _places(self, columns: Sequence[str]) -> list[tuple[int, int]]:
         names = self.columns or []

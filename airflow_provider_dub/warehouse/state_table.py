@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ class StateTable:
     def __init__(self, warehouse: Warehouse, statements: Statements, claimant: Claimant) -> None:
         self._warehouse = warehouse
         self._statements = statements
+        # To write a statement with a thousand parameters takes longer than to run it.
+        self._mark, self._forget, self._remember = map(cache, (statements.mark, statements.forget, statements.remember))
         #: The right to change it.
         self.claim = Claim(warehouse, statements, claimant)
 
@@ -54,7 +57,7 @@ class StateTable:
         """
         keys = iter(keys)
         while some := list(islice(keys, _KEYS_AT_ONCE * 20)):
-            self._warehouse.transaction(lambda cursor, some=some: self._mark(cursor, some))  # type: ignore[misc]
+            self._warehouse.transaction(lambda cursor, some=some: self._set_pending(cursor, some))  # type: ignore[misc]
 
     def record(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Replace rows, in one transaction.
@@ -66,9 +69,9 @@ class StateTable:
         def replace(cursor: Any) -> None:
             self.claim.verify(cursor)
             for some in _parts([row[0] for row in rows], _KEYS_AT_ONCE):
-                cursor.execute(self._statements.forget(len(some)), some)
+                cursor.execute(self._forget(len(some)), some)
             for few in _parts(rows, _ROWS_AT_ONCE):
-                cursor.execute(self._statements.remember(len(few)), [cell for row in few for cell in row])
+                cursor.execute(self._remember(len(few)), [cell for row in few for cell in row])
 
         self._warehouse.transaction(replace)
 
@@ -76,10 +79,10 @@ class StateTable:
         for statement in self._statements.create():
             cursor.execute(statement)
 
-    def _mark(self, cursor: Any, keys: list[str]) -> None:
+    def _set_pending(self, cursor: Any, keys: list[str]) -> None:
         self.claim.verify(cursor)
         for some in _parts(keys, _KEYS_AT_ONCE):
-            cursor.execute(self._statements.mark(len(some)), [str(Status.PENDING), *some])
+            cursor.execute(self._mark(len(some)), [str(Status.PENDING), *some])
 
 
 def now() -> str:

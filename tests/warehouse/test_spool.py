@@ -13,7 +13,9 @@ rows = st.tuples(st.none() | st.text(), st.integers() | st.binary() | st.datetim
 @given(st.lists(st.lists(rows, min_size=1)))
 def test_rows_come_back_as_they_were(batches) -> None:
     expected = [row for batch in batches for row in batch]
-    with Spool(batches) as spool:
+    with Spool() as spool:
+        for batch in batches:
+            spool.add(batch)
         assert len(spool) == len(expected)
         assert list(spool) == expected
         assert [spool[number] for number in reversed(range(len(expected)))] == expected[::-1]
@@ -21,5 +23,6 @@ def test_rows_come_back_as_they_were(batches) -> None:
 
 
 def test_memory_of_the_driver_is_copied() -> None:
-    with Spool([[(memoryview(b"x"),)]]) as spool:
+    with Spool() as spool:
+        spool.add([(memoryview(b"x"),)])
         assert spool[0] == (b"x",)
