@@ -137,6 +137,7 @@ def test_a_bad_reset_changes_nothing(dub: DubEmulator, call: Call, body: str) ->
 
 @contextmanager
 def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would the command
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
