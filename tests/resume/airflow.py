@@ -29,7 +29,7 @@ class RunningAirflow:
     """
 
     def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
-        self._home = home
+        self.home = home
         port = _free_port()
         self._url = f"http://127.0.0.1:{port}"
         settings = {
@@ -59,11 +59,11 @@ class RunningAirflow:
 
     def __enter__(self) -> RunningAirflow:
         with self._running:
-            assert self._start("db", "migrate").wait(120) == 0, (self._home / "db.log").read_text()
+            assert self._start("db", "migrate").wait(120) == 0, (self.home / "db.log").read_text()
             self._start("dag-processor")
             api_server = self._start("api-server")
             while not self._answers():
-                assert api_server.poll() is None, (self._home / "api-server.log").read_text()
+                assert api_server.poll() is None, (self.home / "api-server.log").read_text()
                 time.sleep(0.2)
             self._start("scheduler")  # a task that finds no API server fails
             self._running = self._running.pop_all()
@@ -89,7 +89,7 @@ class RunningAirflow:
 
     def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Ask the metadata database."""
-        with closing(sqlite3.connect(self._home / "airflow.db", timeout=30)) as database:
+        with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as database:
             return database.execute(sql, arguments).fetchall()
 
     def xcom(self, dag_id: str, key: str) -> Any:
@@ -99,11 +99,11 @@ class RunningAirflow:
         return json.loads(value) if isinstance(value, str) else value
 
     def _start(self, *command: str) -> subprocess.Popen[bytes]:
-        with (self._home / f"{command[0]}.log").open("wb") as log:
+        with (self.home / f"{command[0]}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "airflow", *command],
                 env=self._environment,
-                cwd=self._home,
+                cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""A task is killed with SIGKILL in the middle of its rows, on a whole Airflow; the retry does the rest.
+"""A task is killed in the middle of its rows, on a whole Airflow: after SIGKILL a retry does the rest; SIGTERM is heard.
 
 All DAGs run side by side. ``RESUME_SEED=7 pytest tests/resume -rP`` kills them elsewhere and tells what was sent twice.
 """
@@ -11,6 +11,7 @@ import random
 import signal
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ SHARES = {
     "killed_at_90_percent": 0.9,
     "supervisor_killed": 0.3,
     "killed_and_cleared": 0.5,
+    "terminated": 0.3,
 }
 SEED = int(os.environ.get("RESUME_SEED", "1"))
 SECONDS = 180
@@ -52,9 +54,10 @@ class Runs:
     """The runs of all DAGs."""
 
     def __init__(self, airflow: RunningAirflow, dub: DubEmulator) -> None:
-        self._airflow = airflow
+        self.airflow = airflow
         self._dub = dub
         self._killed: dict[str, int] = {}
+        self.killed_at: dict[str, datetime] = {}
 
     def play(self) -> None:
         """Kill each task when its time has come, clear the one that is to be cleared, and wait for the end."""
@@ -70,40 +73,46 @@ class Runs:
                 del waiting[dag_id]
             for dag_id in [dag_id for dag_id in to_clear if self._state(dag_id) == ["failed"]]:
                 assert self._left(dag_id) > 0
-                self._airflow.clear(dag_id)
+                self.airflow.clear(dag_id)
                 to_clear.remove(dag_id)
             time.sleep(0.05)
 
     def _kill(self, dag_id: str) -> None:
-        ((pid,),) = self._airflow.query("SELECT pid FROM task_instance WHERE dag_id = ?", dag_id)
+        ((pid,),) = self.airflow.query("SELECT pid FROM task_instance WHERE dag_id = ?", dag_id)
         if dag_id == "supervisor_killed":
             pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(pid, signal.SIGKILL)
+        self.killed_at[dag_id] = datetime.now(UTC)
+        os.kill(pid, signal.SIGTERM if dag_id == "terminated" else signal.SIGKILL)
+
+    def seconds_until_the_end(self, dag_id: str) -> float:
+        """Return how long the task went on after it was killed."""
+        ((end,),) = self.airflow.query("SELECT end_date FROM task_instance WHERE dag_id = ?", dag_id)
+        return (datetime.fromisoformat(end).replace(tzinfo=UTC) - self.killed_at[dag_id]).total_seconds()
 
     def _sent(self) -> Counter[str]:
         names = (request["path"].removeprefix("/customers/cus_") for request in self._dub.requests)
         return Counter(name.rpartition("_")[0] for name in names)
 
     def _state(self, dag_id: str) -> list[str]:
-        return [state for (state,) in self._airflow.query("SELECT state FROM dag_run WHERE dag_id = ?", dag_id)]
+        return [state for (state,) in self.airflow.query("SELECT state FROM dag_run WHERE dag_id = ?", dag_id)]
 
     def _unfinished(self) -> list[str]:
         return [dag_id for dag_id in ROWS if self._state(dag_id) not in (["success"], ["failed"])]
 
     def _left(self, dag_id: str) -> int:
-        ((count,),) = self._airflow.query("SELECT count(*) FROM task_state_store WHERE dag_id = ?", dag_id)
+        ((count,),) = self.airflow.query("SELECT count(*) FROM task_state_store WHERE dag_id = ?", dag_id)
         return count
 
     def __getitem__(self, dag_id: str) -> Run:
         (state,) = self._state(dag_id)
-        ((tries,),) = self._airflow.query("SELECT try_number FROM task_instance WHERE dag_id = ?", dag_id)
+        ((tries,),) = self.airflow.query("SELECT try_number FROM task_instance WHERE dag_id = ?", dag_id)
         run = Run(
             state,
             tries,
             self._sent()[dag_id],
             self._killed[dag_id],
-            self._airflow.xcom(dag_id, "summary"),
-            self._airflow.xcom(dag_id, "return_value"),
+            self.airflow.xcom(dag_id, "summary"),
+            self.airflow.xcom(dag_id, "return_value"),
             {customer["id"]: customer["name"] for customer in self._dub.customers},
             self._left(dag_id),
         )
@@ -153,3 +162,12 @@ def test_a_killed_task_that_is_cleared_starts_anew(runs) -> None:
     check_outcome(run, "killed_and_cleared")
     assert run.summary["requests_sent"] == len(run.returned)
     assert run.summary["resumed"] == 0
+
+
+def test_a_terminated_task_accounts_for_every_row_within_four_seconds(runs) -> None:
+    summary = runs.airflow.xcom("terminated", "summary")
+    rejected = (runs.airflow.home / "terminated.jsonl").read_text().splitlines()
+    assert summary["total"] == ROWS["terminated"]
+    assert summary["not_attempted"] > 0
+    assert summary["updated"] + len(rejected) == ROWS["terminated"]
+    assert runs.seconds_until_the_end("terminated") < 4

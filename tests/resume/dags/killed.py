@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG
@@ -17,7 +18,10 @@ ROWS = {
     "killed_at_90_percent": 5_000,
     "supervisor_killed": 5_000,
     "killed_and_cleared": 1_000,
+    "terminated": 5_000,
 }
+#: DAGs whose task is not tried again.
+ONE_TRY = ("killed_and_cleared", "terminated")
 
 
 def rows_of(dag_id: str) -> list[dict[str, str]]:
@@ -31,9 +35,13 @@ for dag_id in ROWS:
         start_date=datetime(2026, 1, 1),
         catchup=False,
         is_paused_upon_creation=False,
-        default_args={"retries": 0 if dag_id == "killed_and_cleared" else 2, "retry_delay": timedelta(0)},
+        default_args={"retries": 0 if dag_id in ONE_TRY else 2, "retry_delay": timedelta(0)},
     ) as dag:
         DubUpdateCustomersOperator(
-            task_id="update", customers=rows_of(dag_id), batch_size=BATCH_SIZE, max_workers=MAX_WORKERS
+            task_id="update",
+            customers=rows_of(dag_id),
+            batch_size=BATCH_SIZE,
+            max_workers=MAX_WORKERS,
+            rejected_path=f"{os.environ['AIRFLOW_HOME']}/{dag_id}.jsonl" if dag_id == "terminated" else None,
         )
     globals()[dag_id] = dag
