@@ -1,4 +1,4 @@
-"""A task is killed in the middle of its rows, on a whole Airflow: after SIGKILL a retry does the rest; SIGTERM is heard.
+"""A task is killed amid its rows, on a whole Airflow: after SIGKILL a retry does the rest, and SIGTERM is heard.
 
 All DAGs run side by side. ``RESUME_SEED=7 pytest tests/resume -rP`` kills them elsewhere and tells what was sent twice.
 """
