@@ -216,7 +216,9 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
         :param task_instance: Of the task.
         """
         lineage = super().get_openlineage_facets_on_complete(task_instance)
-        return lineage.merge(self._read_from) if self._read_from else lineage
+        if read := self._read_from:
+            lineage.inputs, lineage.run_facets, lineage.job_facets = read.inputs, read.run_facets, read.job_facets
+        return lineage
 
     def _columns(self, warehouse: Warehouse, dialect: Dialect) -> Columns:
         found = columns_of(warehouse, dialect, self.sql, self.parameters)

@@ -25,11 +25,11 @@ def hanging_dub():
 
 
 def interrupted(hanging_dub, tmp_path, interrupt, expected):
-    """Execute the operator, interrupt it after half a second; return its summary, rejected rows and duration."""
+    """Execute the operator, interrupt it; return its summary, rejected rows and duration."""
     path = tmp_path / "rejected.jsonl"
     operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, rejected_path=str(path))
     task_instance = TaskInstance()
-    interrupt(operator)
+    interrupt(operator, hanging_dub)
     started = time.monotonic()
     with pytest.raises(expected):
         operator.execute({"ti": task_instance})
@@ -37,21 +37,36 @@ def interrupted(hanging_dub, tmp_path, interrupt, expected):
     return task_instance.xcoms["summary"], [json.loads(line) for line in path.read_text().splitlines()], took
 
 
-def on_kill(operator) -> None:
-    threading.Timer(0.5, operator.on_kill).start()
+def as_soon_as_rows_are_under_way(dub, act) -> None:
+    before = len(dub.requests)
+
+    def watch() -> None:
+        while len(dub.requests) == before:
+            time.sleep(0.01)
+        act()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def time_out(operator) -> None:
-    def raise_it(signum, frame):
-        raise AirflowTaskTimeout("Timeout")
-
-    signal.signal(signal.SIGALRM, raise_it)
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
+def on_kill(operator, dub) -> None:
+    as_soon_as_rows_are_under_way(dub, operator.on_kill)
 
 
-def ctrl_c(operator) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
-    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+def signalled(number: int, handler):
+    def interrupt(operator, dub) -> None:
+        signal.signal(number, handler)
+        main_thread = threading.main_thread().ident
+        as_soon_as_rows_are_under_way(dub, lambda: signal.pthread_kill(main_thread, number))
+
+    return interrupt
+
+
+def raise_time_out(signum, frame):
+    raise AirflowTaskTimeout("Timeout")
+
+
+time_out = signalled(signal.SIGALRM, raise_time_out)
+ctrl_c = signalled(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 
 
 @pytest.mark.parametrize(
@@ -96,7 +111,7 @@ def test_a_task_that_was_stopped_is_not_a_success(connect) -> None:
     with DubEmulator(latency_ms=20) as dub:
         connect(dub.url)
         operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, on_missing="skip", max_failures=1.0)
-        on_kill(operator)
+        on_kill(operator, dub)
         with pytest.raises(DubCustomersNotUpdatedError, match="not attempted"):
             operator.execute({"ti": TaskInstance()})
 
@@ -104,7 +119,7 @@ def test_a_task_that_was_stopped_is_not_a_success(connect) -> None:
 def test_a_stop_while_the_last_row_is_under_way_leaves_it_to_airflows_retries(hanging_dub, connect) -> None:
     connect(hanging_dub.url)
     operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:1])
-    on_kill(operator)
+    on_kill(operator, hanging_dub)
     with pytest.raises(DubCustomersNotUpdatedError, match="may have been applied"):
         operator.execute({"ti": TaskInstance()})
 

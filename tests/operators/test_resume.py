@@ -254,14 +254,15 @@ def test_an_impossible_batch_size_is_a_value_error(connected, batch_size) -> Non
 
 
 @pytest.mark.parametrize("broken", [{"get"}, {"set"}, {"clear"}, {"get", "set", "clear"}], ids=str)
-def test_a_store_that_fails_costs_only_what_it_is_for_and_is_told_once(task, logged, broken) -> None:
+def test_a_store_that_fails_costs_only_what_it_is_for_and_is_told_once(task, logged, caplog, broken) -> None:
     task = task()
     task.store.broken = broken
     task.run(1)
     assert sorted(task.sent) == IDS
     assert [record["id"] for record in task.returned] == IDS
+    caught = caplog.text.count("task state store")  # up to Airflow 3.0 what is caught is printed as well
     told = logged()
-    assert told.count("task state store") == (2 if len(broken) == 3 else 1)
+    assert (caught or told.count("task state store")) == (2 if len(broken) == 3 else 1)
     assert "PLANTED" not in told
 
 
