@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ class Emulator:
         body = await request.body()
         dub = self.dub
         log: dict[str, Any] = {
+            "at": time.time(),
             "method": request.method,
             "path": scope["raw_path"].decode("latin-1"),
             "query": scope["query_string"].decode("latin-1"),

@@ -83,7 +83,7 @@ class DubEmulator:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """What was received since the start or the last reset: method, path, query, status and perhaps a fault."""
+        """What was received since the start or a reset: at (epoch), method, path, query, status and perhaps a fault."""
         return [dict(entry) for entry in list(self._emulator.dub.requests)]
 
     @property

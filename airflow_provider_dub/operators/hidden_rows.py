@@ -14,7 +14,7 @@ from typing import Any
 class HiddenRows:
     """An input, out of sight.
 
-    :param rows: The input as it was given.
+    :param rows: The input as it was given; a ``map_index_template`` reaches it as ``task.customers.rows``.
     """
 
     def __init__(self, rows: Any) -> None:

@@ -27,6 +27,8 @@ EPOCH = 1_800_000_000.0  # a full minute
 WINDOW = 60.0
 LATENCY = (0.07, 0.13)
 MEAN_LATENCY = sum(LATENCY) / 2
+#: Seconds from the end of a mapped task to the first request of the next one.
+TASK_START = (1.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Case:
     :param rows: Requests that must be admitted, of all clients together.
     :param clients: Clients that share the key without talking.
     :param stagger: The other clients start within so many seconds.
+    :param at_a_time: Only so many of the clients at a time, as with mapped tasks: when one ends, another one starts.
     :param given: Whether the limiters are told the limit.
     :param clock_error: The clients' clocks show the server's time, so many seconds off. None: any time.
     :param date: ``exact``, ``cached`` for up to a second, or ``missing``.
@@ -53,6 +56,7 @@ class Case:
     workers: int = 8
     clients: int = 1
     stagger: float = 0.0
+    at_a_time: int | None = None
     given: bool = False
     clock_error: float | None = None
     date: str = "exact"
@@ -120,8 +124,10 @@ class Simulation:
         self.server = Server(case, self.start)
         self.limiters = [self._limiter() for _ in range(case.clients)]
         self.rows = [case.rows // case.clients] * case.clients
+        self.workers = [case.workers] * case.clients
+        self.waiting = list(range(case.clients))
         self.log: list[tuple[float, int, int]] = []  # when after the start the server answered, whom, which status
-        self._working = case.clients * case.workers
+        self.at_a_time = case.at_a_time or case.clients
         self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
         self._serial = itertools.count()
 
@@ -131,15 +137,15 @@ class Simulation:
         return RateLimiter(self.case.limit if self.case.given else None, monotonic=lambda: self.now + ahead)
 
     def run(self) -> Simulation:
-        for client, worker in itertools.product(range(self.case.clients), range(self.case.workers)):
-            self._at(self.starts[client] + worker / 1000, self._next_row, client)
+        while len(self.waiting) > self.case.clients - self.at_a_time:
+            self._start_next(self.starts[self.waiting[0]])
         if self.case.others:
             minute, elapsed = divmod(self.start, WINDOW)
             self.server.minutes.update(
                 {minute - 1: int(self.case.others * WINDOW), minute: int(self.case.others * elapsed)}
             )
             self._at(self.start, self._others)
-        while self._working:
+        while any(self.workers):
             self.now, _, function, arguments = heapq.heappop(self._events)
             function(*arguments)
         return self
@@ -151,12 +157,19 @@ class Simulation:
         self.server.admits(self.now)
         self._at(self.now + 1 / self.case.others, self._others)
 
+    def _start_next(self, when: float) -> None:
+        client = self.waiting.pop(0)
+        for worker in range(self.case.workers):
+            self._at(when + worker / 1000, self._next_row, client)
+
     def _next_row(self, client: int) -> None:
         if self.rows[client]:
             self.rows[client] -= 1
             self._ask(client)
-        else:
-            self._working -= 1
+            return
+        self.workers[client] -= 1
+        if self.waiting and not self.workers[client]:
+            self._start_next(self.now + self.rng.uniform(*TASK_START))
 
     def _ask(self, client: int) -> None:
         if pause := self.limiters[client].delay():
@@ -194,7 +207,8 @@ class Simulation:
         server = Server(replace(self.case, limit=left), self.start)
         now = self.start
         for _ in range(self.case.rows):
-            now += MEAN_LATENCY / self.case.workers / sum(start <= now for start in self.starts)
+            clients = min(sum(start <= now for start in self.starts), self.at_a_time)
+            now += MEAN_LATENCY / self.case.workers / clients
             while not server.admits(now):
                 now += 0.02
         return now - self.start
@@ -233,6 +247,9 @@ def _rows() -> list[Row]:
     for clients, stagger, workers in itertools.product((2, 4), (0.0, 5.0, 30.0), (8, 16)):
         name = f"{clients} clients x {workers} workers, N = 6 L, start within {stagger:.0f} s"
         table.append(Row(Case(name, 7_200, workers=workers, clients=clients, stagger=stagger), *several))
+    for rows, at_a_time in itertools.product((3_000, 500), (4, 8)):
+        name = f"20 mapped tasks of {rows} rows, {at_a_time} at a time, L = 3000"
+        table.append(Row(Case(name, 20 * rows, 3_000, clients=20, at_a_time=at_a_time), *changes))
     others = Case("half used by others, N = 3 L", 3_600, others=10.0)
     lowered = Case("limit lowered by half", 6_600, change=(120.0, 600))
     raised = Case("limit raised by half", 10_200, change=(120.0, 1_800))

@@ -63,6 +63,16 @@ def test_a_row_is_not_rendered_as_a_template(airflow) -> None:
     assert (summary["updated"], summary["rejected"], summary["failed"]) == (1, 2, 2)
 
 
+def test_mapped_tasks_are_named_by_their_rows(airflow) -> None:
+    sql = "SELECT rendered_map_index FROM task_instance WHERE task_id = 'update_customers' AND map_index >= 0"
+    with sqlite3.connect(airflow["database"]) as database:
+        names = {name for (name,) in database.execute(sql)}
+    assert names == {
+        "airflow-example-ada to airflow-example-grace",
+        "airflow-example-日本 to airflow-example-日本",
+    }
+
+
 def _tables(path: Path) -> dict[str, str]:
     with sqlite3.connect(path) as database:
         database.text_factory = lambda raw: raw.decode("utf-8", "replace")

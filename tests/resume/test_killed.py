@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
-from tests.resume.airflow import RunningAirflow
 from tests.resume.dags.killed import BATCH_SIZE, MAX_WORKERS, ROWS, rows_of
+from tests.running_airflow import RunningAirflow
 
 pytestmark = pytest.mark.skipif(not find_spec("airflow.models.task_state_store"), reason="needs a task state store")
 

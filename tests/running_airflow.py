@@ -1,4 +1,4 @@
-"""A whole Airflow on SQLite, each component in a process of its own: API server, scheduler, DAG processor."""
+"""A whole Airflow, each component in a process of its own: API server, scheduler, DAG processor."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 
 
 class RunningAirflow:
-    """Airflow with LocalExecutor; a context manager, after which nothing of it runs.
+    """Airflow with LocalExecutor on SQLite; a context manager, after which nothing of it runs.
 
     :param home: An empty folder.
     :param dags: The DAGs folder.
     :param environment: Variables beside Airflow's settings, such as connections.
+    :param settings: Settings beside ours, or in their place.
     """
 
-    def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, dags: Path, environment: Mapping[str, str], settings: Mapping[str, object] | None = None
+    ) -> None:
         self.home = home
         port = _free_port()
         self._url = f"http://127.0.0.1:{port}"
@@ -47,6 +51,7 @@ class RunningAirflow:
             # A task whose supervisor died is missed after 15 seconds instead of five minutes.
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 15,
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 1,
+            **(settings or {}),
         }
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")},
@@ -59,33 +64,56 @@ class RunningAirflow:
 
     def __enter__(self) -> RunningAirflow:
         with self._running:
-            assert self._start("db", "migrate").wait(120) == 0, (self.home / "db.log").read_text()
-            self._start("dag-processor")
-            api_server = self._start("api-server")
+            assert self.start("db", "migrate").wait(120) == 0, (self.home / "db.log").read_text()
+            self.start("dag-processor")
+            api_server = self.start("api-server")
             while not self._answers():
                 assert api_server.poll() is None, (self.home / "api-server.log").read_text()
                 time.sleep(0.2)
-            self._start("scheduler")  # a task that finds no API server fails
+            self.start("scheduler")  # a task that finds no API server fails
             self._running = self._running.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
+    def start(self, *command: str, name: str | None = None) -> subprocess.Popen[bytes]:
+        """Start one more component, which ends with the others.
+
+        :param command: What follows ``airflow`` on the command line.
+        :param name: What its log and, in its environment, ``COMPONENT`` are called.
+        """
+        name = name or command[0]
+        with (self.home / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *command],
+                env={**self._environment, "COMPONENT": name},
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._running.callback(kill_session, process)
+        return process
+
     def _answers(self) -> bool:
         with suppress(requests.ConnectionError):
             return requests.get(f"{self._url}/api/v2/monitor/health", timeout=60).ok
         return False
 
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, object]) -> None:
+        """Begin a run of a DAG."""
+        self._post(f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": conf})
+
     def clear(self, dag_id: str) -> None:
         """Clear all tasks of a DAG."""
+        self._post(f"dags/{dag_id}/clearTaskInstances", {"dry_run": False, "only_failed": False})
+
+    def _post(self, path: str, body: Mapping[str, object]) -> None:
         token = requests.get(f"{self._url}/auth/token", timeout=60).json()["access_token"]
-        requests.post(
-            f"{self._url}/api/v2/dags/{dag_id}/clearTaskInstances",
-            json={"dry_run": False, "only_failed": False},
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=60,
-        ).raise_for_status()
+        headers = {"Authorization": f"Bearer {token}"}
+        requests.post(f"{self._url}/api/v2/{path}", json=body, headers=headers, timeout=60).raise_for_status()
 
     def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Ask the metadata database."""
@@ -98,29 +126,10 @@ class RunningAirflow:
         value = json.loads(value)
         return json.loads(value) if isinstance(value, str) else value
 
-    def _start(self, *command: str) -> subprocess.Popen[bytes]:
-        with (self.home / f"{command[0]}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *command],
-                env=self._environment,
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._running.callback(_kill_session, process)
-        return process
 
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
+def kill_session(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and all that it started: children stay in its session when their parent dies."""
-    while members := [pid for pid in _all_pids() if _session_of(pid) == process.pid]:
+    while members := [pid for pid in _living_pids() if _session_of(pid) == process.pid]:
         for pid in members:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -128,11 +137,16 @@ def _kill_session(process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-def _all_pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+def _living_pids() -> list[int]:
+    return [one.pid for one in psutil.process_iter(["status"]) if one.info["status"] != psutil.STATUS_ZOMBIE]
 
 
 def _session_of(pid: int) -> int | None:
     with suppress(ProcessLookupError):
         return os.getsid(pid)
     return None
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
