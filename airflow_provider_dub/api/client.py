@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlencode
@@ -139,16 +139,17 @@ class DubClient:
             raise DubWrongCustomerError(changed=True)
         return customer
 
-    def for_run(self, stopped: threading.Event, rows: int) -> DubClient:
+    def for_run(self, stopped: threading.Event, rows: int, confirmed_ids: Iterable[str] = ()) -> DubClient:
         """Return a client that shares connections, rate limit and counts with this one, for one run of many updates.
 
         :param stopped: When set, the run's waits end and no further request of it is sent.
         :param rows: How many updates there will be; 0 if that is not known.
+        :param confirmed_ids: External ids that Dub has shown in this spelling before, so that they need no look-up.
         """
         client = copy(self)
         client._transport = copy(self._transport)
         client._transport.stopped = stopped
-        client._known_ids = KnownIds(client, rows)
+        client._known_ids = KnownIds(client, rows, confirmed_ids)
         return client
 
     def check(self) -> None:

@@ -218,6 +218,7 @@ class DubHook(BaseHook):
         max_workers: int = 8,
         while_waiting: Callable[[], object] = lambda: None,
         checkpoints: Checkpoints | None = None,
+        confirmed_ids: Iterable[str] = (),
     ) -> Iterator[RowResult]:
         """Update many customers and yield what became of each row, in input order, as the results are consumed.
 
@@ -238,6 +239,7 @@ class DubHook(BaseHook):
         :param max_workers: Threads that send, at most 64.
         :param while_waiting: Called now and then, in the thread that consumes the results, while it waits for one.
         :param checkpoints: Rows that it knows as settled are not sent; it keeps what becomes of the others.
+        :param confirmed_ids: External ids that Dub has shown in this spelling before: they are not looked up again.
         :raises TypeError: ``customers`` is of another kind.
         :raises ValueError: A column is missing, or a policy is impossible.
         :raises DubConfigurationError: The connection cannot work.
@@ -279,7 +281,8 @@ class DubHook(BaseHook):
         )
         if rows and not dry_run:  # in this thread: Airflow looks connections up in the main thread only
             settled = checkpoints.settled_rows if checkpoints else 0
-            client = self.client.for_run(stopped, len(rows) - settled if isinstance(rows, Sized) else 0)
+            to_send = len(rows) - settled if isinstance(rows, Sized) else 0
+            client = self.client.for_run(stopped, to_send, confirmed_ids)
             self._report_lineage()
         return engine.run(reader)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,8 @@ class CustomersSyncOperator(BaseOperator):
     _returns_records = True
     #: What earlier tries of the task settled, where tries know of each other.
     _checkpoints: Checkpoints | None = None
+    #: External ids that Dub has shown in this spelling before.
+    _confirmed_ids: Iterable[str] = ()
 
     def __init__(
         self,
@@ -212,6 +214,7 @@ class CustomersSyncOperator(BaseOperator):
             max_workers=self.max_workers,
             while_waiting=while_waiting,
             checkpoints=self._checkpoints,
+            confirmed_ids=self._confirmed_ids,
         )
 
     def _deliver(

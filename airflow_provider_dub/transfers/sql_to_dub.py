@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_dub.api.customers import external_id_of
 from airflow_provider_dub.api.errors import DubConfigurationError
 from airflow_provider_dub.exceptions import DubStateTableClaimedError, DubSyncImpossibleError
 from airflow_provider_dub.openlineage import query_lineage
@@ -150,7 +151,10 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
         return uri if isinstance(uri, str) else None
 
     def _results(self, rows: CountedRows, while_waiting: Callable[[], None]) -> Iterator[RowResult]:
-        return chain(super()._results(rows, while_waiting), cast("WarehouseRows", rows).duplicates())
+        of_warehouse = cast("WarehouseRows", rows)
+        keys = of_warehouse.confirmed_keys()
+        self._confirmed_ids = keys if self.external_id_column else filter(None, map(external_id_of, keys))
+        return chain(super()._results(rows, while_waiting), of_warehouse.duplicates())
 
     def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, run: str) -> None:
         with (

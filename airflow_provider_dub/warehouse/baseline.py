@@ -26,8 +26,16 @@ class KnownRows:
     """
 
     def __init__(self, updates: Iterable[CustomerUpdate | RejectedRow]) -> None:
-        by_id = sorted(map(_hashed, filter(_can_be_told, updates)))
-        self._ids, self._rows, self._fields, self._values = (array("q", (row[n] for row in by_id)) for n in range(4))
+        self._rows, self._fields, self._values, ids = (array("q") for _ in range(4))
+        for update in filter(_can_be_told, updates):
+            row, fields, values, customer_id = _hashed(update)
+            self._rows.append(row)
+            self._fields.append(fields)
+            self._values.append(values)
+            ids.append(customer_id)
+        by_id = sorted(one << 32 | place for place, one in enumerate(ids))  # a number each is the least to sort
+        self._ids = array("q", (both >> 32 for both in by_id))
+        self._places = array("q", (both & 0xFFFFFFFF for both in by_id))
 
     def matching(self, customers: Iterable[Customer]) -> Iterator[tuple[int, str]]:
         """Yield the position of each row that Dub shows as it would be sent, and Dub's id of the customer.
@@ -36,14 +44,13 @@ class KnownRows:
         """
         for customer in customers:
             for customer_id in (customer["id"], EXTERNAL_PREFIX + str(customer.get("externalId"))):
-                place = bisect_left(self._ids, hash(customer_id))
-                if self._is_at(place, customer_id, customer):
+                place = self._place(hash(customer_id))
+                if place is not None and self._values[place] == hash(_shown(self._fields[place], customer)):
                     yield self._rows[place], customer["id"]
 
-    def _is_at(self, place: int, customer_id: str, customer: Customer) -> bool:
-        if place == len(self._ids) or self._ids[place] != hash(customer_id):
-            return False
-        return self._values[place] == hash(_shown(self._fields[place], customer))
+    def _place(self, wanted: int) -> int | None:
+        found = bisect_left(self._ids, wanted)
+        return self._places[found] if found < len(self._ids) and self._ids[found] == wanted else None
 
 
 def _can_be_told(update: CustomerUpdate | RejectedRow) -> bool:
@@ -54,7 +61,7 @@ def _can_be_told(update: CustomerUpdate | RejectedRow) -> bool:
 
 def _hashed(update: Any) -> tuple[int, int, int, int]:
     fields = sum(_BITS[name] for name in update.fields)
-    return hash(update.customer_id), update.row, fields, hash(_shown(fields, update.fields))
+    return update.row, fields, hash(_shown(fields, update.fields)), hash(update.customer_id)
 
 
 def _shown(fields: int, values: Any) -> tuple[Any, ...]:

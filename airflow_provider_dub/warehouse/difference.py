@@ -47,7 +47,7 @@ TO_SEND = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED, Status.NO
 #: Outcomes of the state table that stand for rows that Dub has as they are.
 APPLIED = ("updated", "unchanged", "baseline")
 REFUSED = ("failed", "rejected")
-_APPLIED_AT = ("first_applied_at", "last_applied_at")
+_REMEMBERED = ("first_applied_at", "last_applied_at", "dub_id")
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,11 @@ class Difference:
     def rows(self, statuses: Collection[Status]) -> str:
         """Return the query for the rows with one of these statuses.
 
-        Its columns: the key and the fields as they are, then status, copies, first_applied_at, last_applied_at, the
-        key as text, and what is compared, as text.
+        Its columns: the key and the fields as they are, then status, copies, first_applied_at, last_applied_at,
+        dub_id, the key as text, and what is compared, as text.
         """
         raw = [f"raw_{n}" for n in range(1 + len(self.source.columns))]
-        told = ("status", "copies", *_APPLIED_AT, KEY, *COMPARED)
+        told = ("status", "copies", *_REMEMBERED, KEY, *COMPARED)
         return self._written(
             exp.select(*raw, *told).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
         )
@@ -161,12 +161,12 @@ class Difference:
     def _classified(self) -> exp.Select:
         query = exp.select("dub_keyed.*").from_("dub_keyed")
         if self.memory is None:
-            never = [self.dialect.as_text(exp.Null()).as_(name) for name in _APPLIED_AT]
+            never = [self.dialect.as_text(exp.Null()).as_(name) for name in _REMEMBERED]
             return query.select(self._status([], exp.Literal.string(Status.NEW)).as_("status"), *never)
         state = table_named(self.memory.table, self.dialect).as_("dub_state")
         query = query.join(state, on=self._same_key(), join_type="left")
         status = self._status(*self._remembered(self.memory)).as_("status")
-        return query.select(status, *map(_state_column, _APPLIED_AT))
+        return query.select(status, *map(_state_column, _REMEMBERED))
 
     def _status(self, remembered: list[tuple[Part, Status]], otherwise: Part) -> Part:
         several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))

@@ -27,7 +27,9 @@ class WarehouseRows:
         self._duplicates = duplicates
         self.columns: list[Any] | None = [key_column, *columns]
         told = 1 + len(columns)
-        self._status, self._copies, self._first_applied, self._last_applied, self._key = range(told, told + 5)
+        self._status, self._copies, self._first_applied, self._last_applied, self._dub_id, self._key = range(
+            told, told + 6
+        )
         self._compared = slice(self._key + 1, self._key + 1 + len(COMPARED))
         value_places = dict(zip(VALUE_COLUMNS, range(self._key + 1, self._compared.stop), strict=False))
         self._text_places = {key_column: self._key} | {name: value_places[field] for name, field in columns.items()}
@@ -80,6 +82,10 @@ class WarehouseRows:
         """Yield the ids of the rows that the state table holds with an outcome that is about to change."""
         changing = (Status.CHANGED, Status.RETRIED)
         return (row[self._key] for row in self._to_send if row[self._status] in changing)
+
+    def confirmed_keys(self) -> Iterator[str]:
+        """Yield the ids that Dub showed in exactly this spelling when it last answered for them."""
+        return (row[self._key] for row in self._to_send if row[self._dub_id] is not None)
 
     def _row(self, number: int) -> tuple[Any, ...]:
         to_send = len(self)

@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks``: every table that README quotes, and where it was measured. Takes ten minutes."""
+"""``python -m tests.benchmarks``: every table that README quotes, and where it was measured. Takes half an hour."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from datetime import date
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-dub-benchmarks-"))
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
-from tests.benchmarks import conversion, cost, faults, pacing
+from tests.benchmarks import conversion, cost, faults, pacing, warehouse
 
 if __name__ == "__main__":
     print(f"{date.today()}, {platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores\n")
     pacing.main()
     cost.main()
     conversion.main()
+    warehouse.main()
     faults.main()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tests.benchmarks.memory import megabytes, peak_megabytes
+
 ROWS = 1_000_000
 ROUNDS = 3
 
@@ -45,17 +47,11 @@ def _convert(file: Path) -> tuple[float, float]:
 
     frame = pd.read_feather(file)
     list(UpdateReader(rows_of(frame.head(10))))  # imports are not what a row costs
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before, began = _megabytes("VmRSS"), time.perf_counter()
+    before, began = megabytes(), time.perf_counter()
     reader = UpdateReader(rows_of(frame))
     Duplicates(reader.customer_ids)
     assert sum(isinstance(update, CustomerUpdate) for update in reader) == ROWS
-    return time.perf_counter() - began, _megabytes("VmHWM") - before
-
-
-def _megabytes(name: str) -> float:
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)]
-    return int(line.split()[1]) / 1024
+    return time.perf_counter() - began, peak_megabytes() - before
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -60,6 +61,27 @@ def test_a_refused_row_is_not_sent_again_until_it_changes(warehouse, connected, 
     warehouse.run("UPDATE customers SET email = 'ada@b.co' WHERE user_id = 'user_1'")
     assert sync()["updated"] == 1
     assert warehouse.state("outcome")["user_1"] == "updated"
+
+
+@pytest.mark.parametrize("ids", [{"external_id_column": "user_id"}, {"external_id_column": None, "id_column": "ext"}])
+def test_a_customer_that_dub_has_shown_before_costs_one_request(warehouse, connected, sync, ids) -> None:
+    sql = "SELECT *, 'ext_' || user_id AS ext FROM customers"
+    sync(sql, **ids)
+    warehouse.run("UPDATE customers SET name = 'Countess'")
+    sent = requests(connected)
+    assert sync(sql, **ids)["updated"] == 2
+    assert [request["method"] for request in connected.requests[sent:]] == ["PATCH", "PATCH"]
+
+
+@pytest.mark.parametrize("baseline", ["source", "dub", None])
+def test_a_customer_that_dub_has_not_shown_is_looked_up(warehouse, connected, sync, baseline) -> None:
+    warehouse.run("UPDATE customers SET user_id = 'USER_1' WHERE user_id = 'user_1'")
+    with suppress(DubCustomersRefusedError):
+        sync(baseline=baseline)
+    warehouse.run("UPDATE customers SET name = 'Countess'")
+    with pytest.raises(DubCustomersRefusedError, match="1 updated, 1 failed"):
+        sync()
+    assert stored(connected, id="cus_1LABA")["name"] != "Countess"
 
 
 def test_a_refusal_does_not_forget_when_the_customer_was_last_applied(warehouse, connected, sync) -> None:

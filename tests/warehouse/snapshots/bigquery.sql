@@ -128,7 +128,8 @@ WITH `dub_source` AS (
       ELSE 'pending'
     END AS `status`,
     `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`
+    `dub_state`.`last_applied_at`,
+    `dub_state`.`dub_id`
   FROM `dub_keyed`
   LEFT JOIN `analytics`.`dub_state` AS `dub_state`
     ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
@@ -251,7 +252,8 @@ WITH `dub_source` AS (
       ELSE 'pending'
     END AS `status`,
     `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`
+    `dub_state`.`last_applied_at`,
+    `dub_state`.`dub_id`
   FROM `dub_keyed`
   LEFT JOIN `analytics`.`dub_state` AS `dub_state`
     ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
@@ -264,6 +266,7 @@ SELECT
   `copies`,
   `first_applied_at`,
   `last_applied_at`,
+  `dub_id`,
   `customer_key`,
   `email`,
   `name`,
@@ -320,7 +323,8 @@ WITH `dub_source` AS (
       ELSE 'new'
     END AS `status`,
     CAST(NULL AS STRING) AS `first_applied_at`,
-    CAST(NULL AS STRING) AS `last_applied_at`
+    CAST(NULL AS STRING) AS `last_applied_at`,
+    CAST(NULL AS STRING) AS `dub_id`
   FROM `dub_keyed`
 )
 SELECT
@@ -331,6 +335,7 @@ SELECT
   `copies`,
   `first_applied_at`,
   `last_applied_at`,
+  `dub_id`,
   `customer_key`,
   `email`,
   `name`,

@@ -128,7 +128,8 @@ WITH "dub_source" AS (
       ELSE 'pending'
     END AS "status",
     "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at"
+    "dub_state"."last_applied_at",
+    "dub_state"."dub_id"
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
@@ -252,7 +253,8 @@ WITH "dub_source" AS (
       ELSE 'pending'
     END AS "status",
     "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at"
+    "dub_state"."last_applied_at",
+    "dub_state"."dub_id"
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
@@ -266,6 +268,7 @@ SELECT
   "copies",
   "first_applied_at",
   "last_applied_at",
+  "dub_id",
   "customer_key",
   "email",
   "name",
@@ -322,7 +325,8 @@ WITH "dub_source" AS (
       ELSE 'new'
     END AS "status",
     CAST(NULL AS TEXT) AS "first_applied_at",
-    CAST(NULL AS TEXT) AS "last_applied_at"
+    CAST(NULL AS TEXT) AS "last_applied_at",
+    CAST(NULL AS TEXT) AS "dub_id"
   FROM "dub_keyed"
 )
 SELECT
@@ -333,6 +337,7 @@ SELECT
   "copies",
   "first_applied_at",
   "last_applied_at",
+  "dub_id",
   "customer_key",
   "email",
   "name",

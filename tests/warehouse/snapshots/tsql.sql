@@ -130,7 +130,8 @@ WITH [dub_source] AS (
       ELSE 'pending'
     END AS [status],
     [dub_state].[first_applied_at] AS [first_applied_at],
-    [dub_state].[last_applied_at] AS [last_applied_at]
+    [dub_state].[last_applied_at] AS [last_applied_at],
+    [dub_state].[dub_id] AS [dub_id]
   FROM [dub_keyed]
   LEFT JOIN [analytics].[dub_state] AS [dub_state]
     ON [dub_state].[customer_key] = [dub_keyed].[customer_key]
@@ -256,7 +257,8 @@ WITH [dub_source] AS (
       ELSE 'pending'
     END AS [status],
     [dub_state].[first_applied_at] AS [first_applied_at],
-    [dub_state].[last_applied_at] AS [last_applied_at]
+    [dub_state].[last_applied_at] AS [last_applied_at],
+    [dub_state].[dub_id] AS [dub_id]
   FROM [dub_keyed]
   LEFT JOIN [analytics].[dub_state] AS [dub_state]
     ON [dub_state].[customer_key] = [dub_keyed].[customer_key]
@@ -270,6 +272,7 @@ SELECT
   [copies],
   [first_applied_at],
   [last_applied_at],
+  [dub_id],
   [customer_key],
   [email],
   [name],
@@ -328,7 +331,8 @@ WITH [dub_source] AS (
       ELSE 'new'
     END AS [status],
     CAST(NULL AS NVARCHAR(MAX)) AS [first_applied_at],
-    CAST(NULL AS NVARCHAR(MAX)) AS [last_applied_at]
+    CAST(NULL AS NVARCHAR(MAX)) AS [last_applied_at],
+    CAST(NULL AS NVARCHAR(MAX)) AS [dub_id]
   FROM [dub_keyed]
 )
 SELECT
@@ -339,6 +343,7 @@ SELECT
   [copies],
   [first_applied_at],
   [last_applied_at],
+  [dub_id],
   [customer_key],
   [email],
   [name],
