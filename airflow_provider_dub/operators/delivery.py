@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Journal(Protocol):
-    """Keeps outcomes as they become known, for a later try; a context manager that is left when the run is over."""
+    """Keeps outcomes as they become known, for later runs; a context manager that is left when the run is over."""
 
     def __enter__(self) -> Journal: ...
 
