@@ -253,7 +253,9 @@ def test_an_impossible_batch_size_is_a_value_error(connected, batch_size) -> Non
         operator.execute({"ti": TaskInstance(1, 2)})
 
 
-@pytest.mark.parametrize("broken", [{"get"}, {"set"}, {"clear"}, {"get", "set", "clear"}], ids=str)
+@pytest.mark.parametrize(
+    "broken", [{"get"}, {"set"}, {"clear"}, {"get", "set", "clear"}], ids=lambda broken: " and ".join(sorted(broken))
+)
 def test_a_store_that_fails_costs_only_what_it_is_for_and_is_told_once(task, logged, caplog, broken) -> None:
     task = task()
     task.store.broken = broken

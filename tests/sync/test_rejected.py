@@ -48,7 +48,7 @@ def test_any_cell_can_be_written(cell) -> None:
         "\ud800",
         object(),
     ],
-    ids=repr,
+    ids=lambda cell: "an object" if type(cell) is object else repr(cell),
 )
 def test_a_name_is_sent_again_as_it_was_or_refused_again(cell) -> None:
     first, second = again(cell)
