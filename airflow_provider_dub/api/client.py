@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import requests
 
 DEFAULT_BASE_URL = "https://api.dub.co"
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class DubClient:
@@ -133,7 +134,7 @@ class DubClient:
         """
         if self._must_be_looked_up(customer_id, fields, check_external_id):
             customer_id = str(self.get_customer(customer_id)["id"])
-        body = json.dumps(dict(fields), separators=(",", ":")).encode()
+        body = _to_json(dict(fields)).encode()
         customer = self._customer("PATCH", path_of(customer_id), _expanded(include_expanded_fields), body)
         if not names(customer_id, customer):
             raise DubWrongCustomerError(changed=True)

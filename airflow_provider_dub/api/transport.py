@@ -26,6 +26,7 @@ from airflow_provider_dub.api.errors import (
     DubUnreadableAnswerError,
     error_from_answer,
 )
+from airflow_provider_dub.api.http_connection import spare_work
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
@@ -37,6 +38,11 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 10.0
 #: A request that Dub keeps refusing for its rate is given up after this many seconds.
 RATE_LIMIT_PATIENCE = 600.0
+
+#: Repeats and redirects are our own affair; built once, since urllib3 would build it for every request.
+_NO_RETRIES = urllib3.Retry(False, redirect=False)
+
+_JSON = {"Content-Type": "application/json"}
 
 _BEFORE_SENDING = (
     urllib3.exceptions.ConnectTimeoutError,
@@ -126,14 +132,13 @@ class Transport:
         request = session.prepare_request(requests.Request("GET", self.base_url))
         # The session's own `verify` goes before REQUESTS_CA_BUNDLE only if it is handed over.
         settings = session.merge_environment_settings(self.base_url, {}, False, session.verify, None)
-        adapter = cast("HTTPAdapter", session.get_adapter(self.base_url))
+        adapter = _twin(cast("HTTPAdapter", session.get_adapter(self.base_url)))
         verify, cert, proxies = settings["verify"], settings["cert"], settings["proxies"]
         pool = adapter.get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
         adapter.cert_verify(pool, self.base_url, verify, cert)  # type: ignore[no-untyped-call]
         self._pool = cast("urllib3.HTTPConnectionPool", pool)
+        spare_work(self._pool, request)
         self._target = adapter.request_url(request, proxies).rstrip("/")  # a proxy wants the whole URL
-        self._headers = dict(request.headers)
-        self._headers_with_body = {**self._headers, "Content-Type": "application/json"}
 
     def send(self, method: str, path: str, expected: Callable[[Any], TypeGuard[T]], body: bytes | None = None) -> T:
         """Send a request until it is answered for good and return the JSON of the 200.
@@ -187,8 +192,8 @@ class Transport:
                 method,
                 self._target + path,
                 body=body,
-                headers=self._headers if body is None else self._headers_with_body,
-                retries=False,
+                headers={} if body is None else _JSON,
+                retries=_NO_RETRIES,
                 redirect=False,
                 assert_same_host=False,
                 timeout=self._timeout,
@@ -213,6 +218,15 @@ class Transport:
             raise
         self._heard_from_dub = True
         return answer
+
+
+def _twin(adapter: HTTPAdapter) -> HTTPAdapter:
+    """Return an adapter with connections of its own: the session's may be used by others, too."""
+    twin = object.__new__(type(adapter))  # a copy would lose what a subclass adds, such as an SSL context
+    twin.__dict__ |= adapter.__dict__ | {"proxy_manager": {}}
+    settings = twin.__dict__
+    twin.init_poolmanager(settings["_pool_connections"], settings["_pool_maxsize"], block=settings["_pool_block"])
+    return twin
 
 
 def back_off(attempt: int) -> float:

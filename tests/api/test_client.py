@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.api.customers import path_of
@@ -198,6 +201,28 @@ def test_a_netrc_file_does_not_replace_the_key(dub, tmp_path, monkeypatch) -> No
     session = dub_session("dub_TESTKEY", verify=True, pool_size=1)
     assert session.get(f"{dub.url}/customers/cus_1LABA", timeout=5).status_code == 200
     assert client_of(dub).get_customer("cus_1LABA")["id"] == "cus_1LABA"
+
+
+def test_clients_and_their_session_do_not_get_in_each_others_way(dub) -> None:
+    with dub_session("dub_TESTKEY", verify=True, pool_size=1) as session:
+        for _ in range(2):
+            client = DubClient(session, dub.url)
+            assert client.get_customer("cus_1LABA")["name"] == "Alice"
+            assert session.get(f"{dub.url}/customers/cus_1LABA", timeout=5).json()["name"] == "Alice"
+
+
+def test_an_adapter_of_ones_own_keeps_what_it_adds(dub) -> None:
+    class Adapter(HTTPAdapter):
+        def __init__(self) -> None:
+            self.context = ssl.create_default_context()
+            super().__init__()
+
+        def init_poolmanager(self, *args, **kwargs) -> None:
+            super().init_poolmanager(*args, **kwargs, ssl_context=self.context)
+
+    with dub_session("dub_TESTKEY", verify=True, pool_size=1) as session:
+        session.mount("http://", Adapter())
+        assert DubClient(session, dub.url).get_customer("cus_1LABA")["name"] == "Alice"
 
 
 def test_the_session_alone_can_call_dub(dub) -> None:

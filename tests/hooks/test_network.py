@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import socket
+import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -47,9 +50,11 @@ class Proxy(BaseHTTPRequestHandler):
     """Answers every request itself and remembers what it was asked for."""
 
     asked: list[str]
+    passwords: list[str]
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
+        self.passwords.append(self.headers["Proxy-Authorization"])
         body = json.dumps({"id": "cus_1LABA", "externalId": "user_1"}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -62,7 +67,7 @@ class Proxy(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def proxy():
-    Proxy.asked = []
+    Proxy.asked, Proxy.passwords = [], []
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -74,6 +79,72 @@ def test_a_proxy_of_the_environment_is_used(proxy, connect, monkeypatch) -> None
     connect("http://dub.example.com/base")
     DubHook().get_customer("cus_1LABA")
     assert Proxy.asked == ["http://dub.example.com/base/customers/cus_1LABA"]
+
+
+class Tunnel(socketserver.BaseRequestHandler):
+    """A proxy for https: joins the client with the host it names, if its password is right."""
+
+    asked: list[bytes]
+
+    def handle(self) -> None:
+        head = self.request.recv(65536)
+        self.asked.append(head)
+        if b"Proxy-Authorization: Basic " + base64.b64encode(b"ada:secret") not in head:
+            self.request.sendall(b"HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n")
+            return
+        host, _, port = head.split()[1].decode().partition(":")
+        with socket.create_connection((host, int(port))) as there:
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            thread = threading.Thread(target=self._pass_on, args=(there, self.request), daemon=True)
+            thread.start()
+            self._pass_on(self.request, there)
+            thread.join()
+
+    @staticmethod
+    def _pass_on(source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def tunnel():
+    Tunnel.asked = []
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_https_goes_through_a_proxy_that_sees_nothing_of_it(tls, tunnel, connect, monkeypatch) -> None:
+    dub, bundle = tls
+    monkeypatch.setenv("HTTPS_PROXY", f"http://ada:secret@127.0.0.1:{tunnel}")
+    connect(dub.url, verify=bundle)
+    hook = DubHook()
+    assert hook.get_customer("cus_1LABA")["name"] == "Alice"
+    assert hook.update_customer("cus_1LABA", {"name": "Alice"})["name"] == "Alice"
+    (head,) = Tunnel.asked
+    assert head.startswith(b"CONNECT 127.0.0.1:")
+    assert b"dub_TESTKEY" not in head
+
+
+def test_a_proxy_that_refuses_is_named(tls, tunnel, connect, monkeypatch) -> None:
+    dub, bundle = tls
+    monkeypatch.setenv("HTTPS_PROXY", f"http://ada:wrong@127.0.0.1:{tunnel}")
+    connect(dub.url, verify=bundle, max_retries=0)
+    works, message = DubHook().test_connection()
+    assert not works
+    assert "ProxyError" in message
+    assert "wrong" not in message
+
+
+def test_a_proxy_with_a_password_is_told_it_with_every_request(proxy, connect, monkeypatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy.replace("//", "//ada:secret@"))
+    connect("http://dub.example.com")
+    DubHook().get_customer("cus_1LABA")
+    DubHook().get_customer("cus_1LABA")
+    assert Proxy.passwords == ["Basic " + base64.b64encode(b"ada:secret").decode()] * 2
 
 
 def test_a_host_without_proxy_is_reached_directly(proxy, connected, monkeypatch) -> None:
