@@ -262,8 +262,8 @@ def _not_found(status: int, message: str) -> DubError:
             answer=message,
         )
     return DubCustomerNotFoundError(
-        "Dub knows no such customer. A Dub id starts with cus_; ids of your own go into external_id_column, "
-        "or start with ext_.",
+        "Dub knows no such customer. A Dub id starts with cus_; an id of your own, as the customer's externalId in Dub "
+        "spells it, goes into external_id_column or starts with ext_.",
         status=status,
         answer=message,
     )

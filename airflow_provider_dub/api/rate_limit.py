@@ -70,8 +70,6 @@ class RateLimiter:
     ) -> None:
         if requests_per_minute is not None and requests_per_minute < 1:
             raise ValueError(f"requests_per_minute must be at least 1, not {requests_per_minute}.")
-        #: How many requests were refused with 429.
-        self.limited = 0
         self._lock = threading.Lock()
         self._monotonic = monotonic
         self._window = window
@@ -142,7 +140,6 @@ class RateLimiter:
         self._ahead = min(max(self._ahead, least), most)
 
     def _refused(self, now: float, limit: int) -> None:
-        self.limited += 1
         if self._sent:
             self._sent.pop()
         before, self._limit = self._limit, limit or self._limit

@@ -181,6 +181,15 @@ def test_transient_failures_leave_the_task_to_airflows_retries(connect) -> None:
     assert summary["failures"][0]["code"] == "server_error"
 
 
+def test_429s_are_counted(connect) -> None:
+    with DubEmulator(faults=["storm=0:1"]) as dub:
+        connect(dub.url)
+        _, summary = run([{"id": "cus_1LABA", "name": "a"}, {"id": "cus_1LABB", "name": "b"}])
+        statuses = [request["status"] for request in dub.requests]
+    assert summary["rate_limited"] == statuses.count(429) > 0
+    assert summary["requests_sent"] == len(statuses)
+
+
 def test_a_field_that_dub_drops_is_counted_and_logged_once(connect, logged) -> None:
     with DubEmulator(ignore_fields=["country"]) as older:
         connect(older.url)
