@@ -151,11 +151,10 @@ class Engine:
         keep = len(self._waiting) - count
         while len(self._waiting) > keep:
             first = islice(self._waiting, len(self._waiting) - keep)
-            unknown = [entry.future for entry in first if isinstance(entry, Sent) and not self._over(entry)]
-            if unknown:
+            unknown = [entry.future for entry in first if isinstance(entry, Sent) and not entry.future.done()]
+            if unknown and not self._out_of_patience():
                 self._wait(unknown)
-            while len(self._waiting) > keep and self._over(self._waiting[0]):
-                outcome = self._outcome(self._waiting[0])
+            while len(self._waiting) > keep and (outcome := self._outcome(self._waiting[0])):
                 if self._checkpoints:
                     self._checkpoints.take(outcome)
                 self._waiting.popleft()
@@ -170,14 +169,14 @@ class Engine:
         except BaseException as interruption:
             self._interrupt(interruption)
 
-    def _over(self, entry: RowResult | Sent) -> bool:
-        return isinstance(entry, RowResult) or entry.future.done() or self._out_of_patience()
-
-    def _outcome(self, entry: RowResult | Sent) -> RowResult:
+    def _outcome(self, entry: RowResult | Sent) -> RowResult | None:
+        """Return what became of the row, or None as long as that may still be learnt."""
         if isinstance(entry, RowResult):
             return entry
         if entry.future.done():
             return entry.future.result()
+        if not self._out_of_patience():
+            return None
         return (
             _not_attempted(entry.update) if entry.future.cancel() else _failed(entry.update, DubStoppedError(sent=True))
         )

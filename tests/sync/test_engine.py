@@ -77,7 +77,7 @@ PLACES = [
     (Engine, "_settled", 700),
     (Engine, "_outcome", 300),
     (Engine, "_wait", 2),
-    (Engine, "_over", 1500),
+    (Engine, "_outcome", 1500),
 ]
 
 
