@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,15 @@ class DubEmulator:
         :param rate_limit_used: how many requests the main key has already made in this window.
         """
         self._emulator.reset(setup_customers, rate_limit_used)
+
+    def change_limit(self, requests_per_minute: int) -> None:
+        """
+        Change the limit per key and window, as when a plan changes, until the next reset.
+
+        :param requests_per_minute: the new limit.
+        """
+        dub = self._emulator.dub
+        dub.settings = replace(dub.settings, requests_per_minute=requests_per_minute)
 
     def __enter__(self) -> DubEmulator:
         config = uvicorn.Config(

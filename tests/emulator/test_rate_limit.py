@@ -92,6 +92,14 @@ def test_a_short_window_refills() -> None:
     assert 4 <= served <= 14
 
 
+def test_a_changed_limit_holds_until_a_reset() -> None:
+    with DubEmulator(requests_per_minute=4, window_seconds=3600) as dub:
+        dub.change_limit(2)
+        assert [send(dub, "GET", "/customers").status for _ in range(3)] == [200, 200, 429]
+        dub.reset()
+        assert [send(dub, "GET", "/customers").status for _ in range(3)] == [200, 200, 200]
+
+
 def test_the_budget_of_a_reset(dub: DubEmulator, call: Call) -> None:
     dub.reset(rate_limit_used=1200)
 
