@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import requests
+from psycopg.rows import dict_row
+
+from tests.postgres import postgres_socket
 
 ROOT = Path(__file__).parent.parent
 
 
 class RunningAirflow:
-    """Airflow with LocalExecutor on SQLite; a context manager, after which nothing of it runs.
+    """Airflow with LocalExecutor on PostgreSQL; a context manager, after which nothing of it runs.
+
+    On SQLite it now and then answers 500: whoever has read before writing is told that the database is locked.
 
     :param home: An empty folder.
     :param dags: The DAGs folder.
@@ -64,6 +68,11 @@ class RunningAirflow:
 
     def __enter__(self) -> RunningAirflow:
         with self._running:
+            database = f"//postgres@/postgres?host={self._running.enter_context(postgres_socket())}"
+            self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"postgresql+psycopg:{database}"
+            self._database = self._running.enter_context(
+                psycopg.connect(f"postgresql:{database}", autocommit=True, row_factory=dict_row)
+            )
             assert self.start("db", "migrate").wait(120) == 0, (self.home / "db.log").read_text()
             self.start("dag-processor")
             api_server = self.start("api-server")
@@ -115,16 +124,14 @@ class RunningAirflow:
         headers = {"Authorization": f"Bearer {token}"}
         requests.post(f"{self._url}/api/v2/{path}", json=body, headers=headers, timeout=60).raise_for_status()
 
-    def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    def query(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
         """Ask the metadata database."""
-        with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as database:
-            return database.execute(sql, arguments).fetchall()
+        return self._database.execute(sql, arguments).fetchall()
 
     def xcom(self, dag_id: str, key: str) -> Any:
         """Return the one XCom of a DAG with this key."""
-        ((value,),) = self.query("SELECT value FROM xcom WHERE dag_id = ? AND key = ?", dag_id, key)
-        value = json.loads(value)
-        return json.loads(value) if isinstance(value, str) else value
+        (xcom,) = self.query("SELECT value FROM xcom WHERE dag_id = %s AND key = %s", dag_id, key)
+        return xcom["value"]
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:

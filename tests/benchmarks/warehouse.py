@@ -25,7 +25,7 @@ os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 from tests.benchmarks.memory import megabytes, peak_megabytes
-from tests.embedded_warehouse import postgres_socket
+from tests.postgres import postgres_socket
 
 SIZES = (10_000, 100_000, 1_000_000)
 #: What is run, in this order, and which per cent of the rows changed before it.

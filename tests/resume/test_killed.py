@@ -78,7 +78,7 @@ class Runs:
             time.sleep(0.05)
 
     def _kill(self, dag_id: str) -> None:
-        ((pid,),) = self.airflow.query("SELECT pid FROM task_instance WHERE dag_id = ?", dag_id)
+        pid = self._task(dag_id)["pid"]
         if dag_id == "supervisor_killed":
             pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         self.killed_at[dag_id] = datetime.now(UTC)
@@ -86,29 +86,30 @@ class Runs:
 
     def seconds_until_the_end(self, dag_id: str) -> float:
         """Return how long the task went on after it was killed."""
-        ((end,),) = self.airflow.query("SELECT end_date FROM task_instance WHERE dag_id = ?", dag_id)
-        return (datetime.fromisoformat(end).replace(tzinfo=UTC) - self.killed_at[dag_id]).total_seconds()
+        return (self._task(dag_id)["end_date"] - self.killed_at[dag_id]).total_seconds()
 
     def _sent(self) -> Counter[str]:
         names = (request["path"].removeprefix("/customers/cus_") for request in self._dub.requests)
         return Counter(name.rpartition("_")[0] for name in names)
 
     def _state(self, dag_id: str) -> list[str]:
-        return [state for (state,) in self.airflow.query("SELECT state FROM dag_run WHERE dag_id = ?", dag_id)]
+        return [run["state"] for run in self.airflow.query("SELECT state FROM dag_run WHERE dag_id = %s", dag_id)]
+
+    def _task(self, dag_id: str) -> dict[str, Any]:
+        (task,) = self.airflow.query("SELECT * FROM task_instance WHERE dag_id = %s", dag_id)
+        return task
 
     def _unfinished(self) -> list[str]:
         return [dag_id for dag_id in ROWS if self._state(dag_id) not in (["success"], ["failed"])]
 
     def _left(self, dag_id: str) -> int:
-        ((count,),) = self.airflow.query("SELECT count(*) FROM task_state_store WHERE dag_id = ?", dag_id)
-        return count
+        return len(self.airflow.query("SELECT 1 FROM task_state_store WHERE dag_id = %s", dag_id))
 
     def __getitem__(self, dag_id: str) -> Run:
         (state,) = self._state(dag_id)
-        ((tries,),) = self.airflow.query("SELECT try_number FROM task_instance WHERE dag_id = ?", dag_id)
         run = Run(
             state,
-            tries,
+            self._task(dag_id)["try_number"],
             self._sent()[dag_id],
             self._killed[dag_id],
             self.airflow.xcom(dag_id, "summary"),

