@@ -170,9 +170,11 @@ class Transport:
             self._wait_for_turn()
             response = self._exchange(method, path, body)
             self._rate_limiter.answered(response.status, response.headers)
-            if response.status != 429 or time.monotonic() > give_up:
-                return self._read(response, expected)
-            self.traffic.refused()
+            if response.status == 429:
+                self.traffic.refused()
+                if time.monotonic() < give_up:
+                    continue
+            return self._read(response, expected)
 
     def _wait_for_turn(self) -> None:
         while pause := self._rate_limiter.delay():

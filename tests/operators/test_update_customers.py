@@ -190,6 +190,15 @@ def test_429s_are_counted(connect) -> None:
     assert summary["requests_sent"] == len(statuses)
 
 
+def test_the_429_on_which_a_row_is_given_up_is_counted(connect, monkeypatch) -> None:
+    monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_PATIENCE", 0.5)
+    with DubEmulator(faults=["storm=0:60"]) as dub:
+        connect(dub.url)
+        _, summary = run([{"id": "cus_1LABA", "name": "a"}], fails=DubCustomersNotUpdatedError)
+        assert summary["failures"][0]["code"] == "rate_limited"
+        assert summary["rate_limited"] == summary["requests_sent"] == len(dub.requests)
+
+
 def test_a_field_that_dub_drops_is_counted_and_logged_once(connect, logged) -> None:
     with DubEmulator(ignore_fields=["country"]) as older:
         connect(older.url)
