@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
 from functools import cached_property
@@ -17,6 +16,7 @@ from airflow_provider_dub.api.errors import DubError
 from airflow_provider_dub.assets.customers import customers_uri
 from airflow_provider_dub.hooks.connection import DubConnection
 from airflow_provider_dub.hooks.workspace import Workspace
+from airflow_provider_dub.sync.stop import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ class DubHook(BaseHook):
         super().__init__(**kwargs)
         self.dub_conn_id = dub_conn_id
         self._stopped = False
-        self._runs: list[threading.Event] = []
+        self._runs: list[Stop] = []
         self._arguments = {
             "timeout": timeout,
             "max_retries": max_retries,
@@ -219,6 +219,7 @@ class DubHook(BaseHook):
         while_waiting: Callable[[], object] = lambda: None,
         checkpoints: Checkpoints | None = None,
         confirmed_ids: Iterable[str] = (),
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> Iterator[RowResult]:
         """Update many customers and yield what became of each row, in input order, as the results are consumed.
 
@@ -232,7 +233,7 @@ class DubHook(BaseHook):
         :param columns: Column to Dub field; by default every column whose name is one.
         :param null_policy: ``"omit"`` or ``"clear"``, or a mapping from field to one of them.
         :param on_missing: ``"fail"`` or ``"skip"``.
-        :param on_duplicate: ``"fail"`` or ``"last"``.
+        :param on_duplicate: ``"fail"``, ``"last"`` or ``"none"``.
         :param include_expanded_fields: As in the API.
         :param check_external_ids: No row reaches a customer whose external id only looks alike.
         :param dry_run: Validate, but send nothing.
@@ -240,6 +241,7 @@ class DubHook(BaseHook):
         :param while_waiting: Called now and then, in the thread that consumes the results, while it waits for one.
         :param checkpoints: Rows that it knows as settled are not sent; it keeps what becomes of the others.
         :param confirmed_ids: External ids that Dub has shown in this spelling before: they are not looked up again.
+        :param may_go_on: Asked before every request, in several threads; as soon as it says no, the run is stopped.
         :raises TypeError: ``customers`` is of another kind.
         :raises ValueError: A column is missing, or a policy is impossible.
         :raises DubConfigurationError: The connection cannot work.
@@ -268,7 +270,7 @@ class DubHook(BaseHook):
             self.log.info("Columns that are no Dub fields and are not sent: %s", ", ".join(reader.ignored_columns))
         if reader.sends_nothing:
             self.log.warning("No column is a field of Dub, so no row has anything to send.")
-        stopped = self._new_run()
+        stopped = self._new_run(may_go_on)
         engine = Engine(
             send,
             max_workers=max_workers,
@@ -299,8 +301,8 @@ class DubHook(BaseHook):
         for run in self._runs:
             run.set()
 
-    def _new_run(self) -> threading.Event:
-        run = threading.Event()
+    def _new_run(self, may_go_on: Callable[[], bool]) -> Stop:
+        run = Stop(may_go_on)
         self._runs.append(run)
         if self._stopped:
             run.set()

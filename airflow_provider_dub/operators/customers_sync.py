@@ -62,8 +62,8 @@ class CustomersSyncOperator(BaseOperator):
     :param null_policy: What an empty cell (None, NaN, NaT, NA) does: ``"omit"`` the field or ``"clear"`` it; a
         mapping sets it per field. A mapping row that lacks the column never clears.
     :param on_missing: A customer that Dub does not know is a failure (``"fail"``) or counted apart (``"skip"``).
-    :param on_duplicate: Of several rows for one customer, reject all but the first (``"fail"``) or send only the
-        last (``"last"``).
+    :param on_duplicate: Of several rows for one customer, reject all but the first (``"fail"``), send only the last
+        (``"last"``), or reject them all (``"none"``).
     :param max_failures: The task fails if more rows failed than this number (int) or share of all rows (float).
     :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
     :param check_external_ids: Make sure before an update that its external id exists in exactly this spelling: Dub
@@ -91,6 +91,8 @@ class CustomersSyncOperator(BaseOperator):
     _checkpoints: Checkpoints | None = None
     #: External ids that Dub has shown in this spelling before.
     _confirmed_ids: Iterable[str] = ()
+    #: Whether requests may be sent; asked before each of them.
+    _may_go_on: Callable[[], bool] = staticmethod(lambda: True)
 
     def __init__(
         self,
@@ -151,14 +153,8 @@ class CustomersSyncOperator(BaseOperator):
         self._check_arguments()
         report = self._report = Report()
         progress = Progress(len(rows), self.max_workers)
-
-        def while_waiting() -> None:
-            self._tell_progress(progress, report)
-            if journal:
-                journal.show_life()
-
         try:
-            results = self._results(rows, while_waiting)
+            results = self._results(rows, lambda: self._tell_progress(progress, report))
         except DubConfigurationError as error:
             self._push_summary(report, context)
             raise DubSyncImpossibleError(str(error)) from error
@@ -173,6 +169,14 @@ class CustomersSyncOperator(BaseOperator):
         if self.do_xcom_push:
             warn_if_large(records, self.log.warning)
         return records
+
+    @property
+    def _sends_nothing(self) -> bool:
+        return self.only_validate
+
+    @property
+    def _on_duplicate(self) -> OnDuplicate:
+        return self.on_duplicate
 
     def _show_workspace(self, context: Context) -> None:
         """Keep what links and lineage need: they are asked for later, and elsewhere."""
@@ -207,14 +211,15 @@ class CustomersSyncOperator(BaseOperator):
             columns=self.columns,
             null_policy=self.null_policy,
             on_missing=self.on_missing,
-            on_duplicate=self.on_duplicate,
+            on_duplicate=self._on_duplicate,
             include_expanded_fields=self.include_expanded_fields,
             check_external_ids=self.check_external_ids,
-            dry_run=self.only_validate,
+            dry_run=self._sends_nothing,
             max_workers=self.max_workers,
             while_waiting=while_waiting,
             checkpoints=self._checkpoints,
             confirmed_ids=self._confirmed_ids,
+            may_go_on=self._may_go_on,
         )
 
     def _deliver(

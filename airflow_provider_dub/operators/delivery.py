@@ -31,9 +31,6 @@ class Journal(Protocol):
     def take(self, result: RowResult) -> None:
         """Keep one outcome."""
 
-    def show_life(self) -> None:
-        """Do what is due while no outcome arrives."""
-
 
 class Delivery:
     """Delivers results one by one; a context manager, since it may hold files open.

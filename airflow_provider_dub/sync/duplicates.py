@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-OnDuplicate: TypeAlias = Literal["fail", "last"]
+OnDuplicate: TypeAlias = Literal["fail", "last", "none"]
 
 
 class Duplicates:

@@ -51,7 +51,7 @@ class Engine:
     :param send: Sends an update and returns the customer.
     :param max_workers: Threads that send, from 1 to :data:`MAX_WORKERS`.
     :param on_missing: What a customer that Dub does not know is: a failure, or skipped.
-    :param on_duplicate: Of several rows for one customer, reject all but the first, or send the last.
+    :param on_duplicate: Of several rows for one customer, reject all but the first, send the last, or none.
     :param dry_run: Send nothing.
     :param stopped: When set, rows that were not sent yet are reported as not attempted. An error that would hit
         every row sets it.
@@ -74,7 +74,7 @@ class Engine:
         checkpoints: Checkpoints | None = None,
     ) -> None:
         _one_of("on_missing", on_missing, ("fail", "skip"))
-        _one_of("on_duplicate", on_duplicate, ("fail", "last"))
+        _one_of("on_duplicate", on_duplicate, ("fail", "last", "none"))
         if isinstance(max_workers, bool) or not isinstance(max_workers, int) or not 1 <= max_workers <= MAX_WORKERS:
             raise ValueError(f"max_workers must be a whole number from 1 to {MAX_WORKERS}.")
         self._send = send
@@ -142,8 +142,10 @@ class Engine:
     def _duplicates_of(self, updates: UpdateReader) -> Duplicates:
         if updates.rereadable:
             return Duplicates(updates.customer_ids)
-        if self._on_duplicate == "last":
-            raise ValueError('on_duplicate="last" needs rows that can be read twice: a DataFrame or a list.')
+        if self._on_duplicate != "fail":
+            raise ValueError(
+                f'on_duplicate="{self._on_duplicate}" needs rows that can be read twice: a DataFrame or a list.'
+            )
         return SeenSoFar()
 
     def _first(self, count: int) -> Iterator[RowResult]:
@@ -192,12 +194,14 @@ class Engine:
         if isinstance(update, RejectedRow):
             return _rejected(update)
         row, key, customer_id, fields = update
-        if self._on_duplicate == "last" and (last := self._duplicates.last_row(customer_id, row)) != row:
+        first, last = self._duplicates.first_row(customer_id, row), self._duplicates.last_row(customer_id, row)
+        if self._on_duplicate == "last" and last != row:
             return RowResult(
                 row, key, Outcome.SUPERSEDED, code="superseded", reason=f"row {last} names it too, and later"
             )
-        if self._on_duplicate == "fail" and (first := self._duplicates.first_row(customer_id, row)) != row:
-            return _rejected(RejectedRow(row, key, None, f"row {first} names the same customer", "duplicate"))
+        other = last if self._on_duplicate == "none" and first == row else first
+        if self._on_duplicate != "last" and other != row:
+            return _rejected(RejectedRow(row, key, None, f"row {other} names the same customer", "duplicate"))
         if not fields:
             return RowResult(row, key, Outcome.UNCHANGED)
         if self._dry_run:

@@ -17,13 +17,23 @@ from airflow_provider_dub.exceptions import DubStateTableClaimedError, DubSyncIm
 from airflow_provider_dub.openlineage import query_lineage
 from airflow_provider_dub.operators.customers_sync import CustomersSyncOperator
 from airflow_provider_dub.sync.fields import FIELDS
+from airflow_provider_dub.sync.report import Outcome
 from airflow_provider_dub.sync.updates import UpdateReader, fields_to_clear, presentable
 from airflow_provider_dub.warehouse.baseline import KnownRows
 from airflow_provider_dub.warehouse.changes import Changes, Columns, columns_of
 from airflow_provider_dub.warehouse.claim import Claimant, ClaimedError, ClaimLostError
 from airflow_provider_dub.warehouse.connection import Warehouse
 from airflow_provider_dub.warehouse.dialects import Dialect, dialect_named
-from airflow_provider_dub.warehouse.difference import TO_SEND, Difference, Memory, Source, Status
+from airflow_provider_dub.warehouse.difference import (
+    NOT_RECORDED,
+    TO_SEND,
+    UPDATES,
+    Difference,
+    Memory,
+    Source,
+    Status,
+)
+from airflow_provider_dub.warehouse.heartbeat import Heartbeat
 from airflow_provider_dub.warehouse.journal import StateJournal
 from airflow_provider_dub.warehouse.plan import Plan
 from airflow_provider_dub.warehouse.state_table import StateTable, moment
@@ -34,12 +44,16 @@ if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_dub.sync.duplicates import OnDuplicate
     from airflow_provider_dub.sync.report import RowResult
     from airflow_provider_dub.sync.rows import CountedRows
+    from airflow_provider_dub.warehouse.changes import Count
     from airflow_provider_dub.warehouse.rows import WarehouseRows
 
 Baseline: TypeAlias = Literal["source", "dub"]
 OnClaimed: TypeAlias = Literal["fail", "wait"]
+
+_LONG = timedelta(days=36500)
 
 
 class SqlToDubCustomersOperator(CustomersSyncOperator):
@@ -127,8 +141,8 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
             columns = self._columns(warehouse, dialect)
             table = self._table(warehouse, Statements(dialect, hook.placeholder, self.state_table or ""), context)
             if table and not self.only_validate:
-                stack.enter_context(self._claimed(table))
-            remembers = table is not None and (not self.only_validate or table.exists())
+                stack.enter_context(self._claimed(table, hook))
+            remembers = table is not None and (not self.only_validate or self._can_read(table))
             changes = Changes(warehouse, self._difference(dialect, columns, remembers), self.parameters)
             return self._transfer(changes, columns, None if self.only_validate else table, context)
 
@@ -137,28 +151,35 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
             self._record_baseline(changes, columns, table, _task_of(context))
         counts = changes.counts()
         self._tell_plan(counts)
-        to_send = (Status.NO_KEY,) if self.baseline == "source" else TO_SEND
-        found = [status for status in (*to_send, Status.DUPLICATE) if counts[status]]
-        with changes.spool(self._key_name, columns, found) as rows:
+        found = [status for status in (*TO_SEND, Status.DUPLICATE) if counts[status].rows]
+        failed_in = _task_of(context) if table and context["ti"].try_number > 1 else None
+        with changes.spool(self._key_name, columns, found, failed_in) as rows:
             journal = None
             if table:
+                table.claim.renew()  # not a row that was read after another run took over is sent
                 table.mark_pending(rows.remembered_keys())
                 journal = StateJournal(table, rows, run=_task_of(context), batch_size=self.batch_size)
-            try:
-                uri = self._sync(rows, context, journal)
-            except ClaimLostError as lost:
-                raise DubStateTableClaimedError(str(lost)) from lost
+            uri = self._sync(rows, context, journal)
         return uri if isinstance(uri, str) else None
 
     def _results(self, rows: CountedRows, while_waiting: Callable[[], None]) -> Iterator[RowResult]:
         of_warehouse = cast("WarehouseRows", rows)
         keys = of_warehouse.confirmed_keys()
         self._confirmed_ids = keys if self.external_id_column else filter(None, map(external_id_of, keys))
-        return chain(super()._results(rows, while_waiting), of_warehouse.duplicates())
+        missing = Outcome.MISSING if self.on_missing == "skip" else Outcome.FAILED
+        return chain(super()._results(rows, while_waiting), of_warehouse.told(missing))
+
+    @property
+    def _sends_nothing(self) -> bool:
+        return self.only_validate or self.baseline == "source"
+
+    @property
+    def _on_duplicate(self) -> OnDuplicate:
+        return "none"  # those that the database takes for one customer are gone already
 
     def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, run: str) -> None:
         with (
-            changes.spool(self._key_name, columns, TO_SEND) as rows,
+            changes.spool(self._key_name, columns, NOT_RECORDED) as rows,
             StateJournal(table, rows, run=run, batch_size=self.batch_size) as journal,
         ):
             if self.baseline == "source":
@@ -173,8 +194,11 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
         self._also_in_summary["baseline"] = recorded
         self.log.info("%s rows are recorded as applied.", f"{recorded:,}")
 
-    def _tell_plan(self, counts: Mapping[Status, int]) -> None:
-        plan = Plan(counts, self.hook.requests_per_minute)
+    def _tell_plan(self, counts: Mapping[Status, Count]) -> None:
+        unsure = sum(counts[status].rows - counts[status].with_dub_id for status in UPDATES)
+        look_ups = unsure if self.external_id_column and self.check_external_ids else 0
+        rows = {status: count.rows for status, count in counts.items()}
+        plan = Plan(rows, look_ups, self.hook.requests_per_minute)
         self._also_in_summary["plan"] = plan.summary()
         self.log.info("%s.", plan.in_words())
         if plan.remembered:
@@ -191,10 +215,16 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
             raise ValueError('baseline must be "source", "dub" or None.')
         if self.on_claimed not in ("fail", "wait"):
             raise ValueError('on_claimed must be "fail" or "wait".')
+        if self.on_duplicate not in ("fail", "last", "none"):
+            raise ValueError('on_duplicate must be "fail" or "last".')
         if self.on_duplicate == "last" and not self.latest_by:
             raise ValueError('on_duplicate="last" needs latest_by: the rows of a query have no order.')
-        if self.baseline and not self.state_table:
-            raise ValueError("baseline needs a state_table to record the rows in.")
+        if self.state_table is not None and not self.state_table.strip():
+            raise ValueError("state_table is empty; None sends every row of the query.")
+        if self.baseline and (not self.state_table or self.only_validate):
+            raise ValueError("baseline needs a state_table to record the rows in, and no dry_run.")
+        if not isinstance(self.retry_missing_after, timedelta) or not timedelta(0) <= self.retry_missing_after <= _LONG:
+            raise ValueError(f"retry_missing_after must be a timedelta from 0 to {_LONG.days} days.")
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise ValueError("batch_size must be a whole number from 1.")
 
@@ -253,15 +283,27 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
         claimant = Claimant(target=target, task=_task_of(context), holder=uuid4().hex)
         return StateTable(warehouse, statements, claimant)
 
+    def _can_read(self, table: StateTable) -> bool:
+        if table.exists():
+            return True
+        self.log.warning(
+            "There is no state table %s that can be read, so this plan takes every row for new.", self.state_table
+        )
+        return False
+
     @contextmanager
-    def _claimed(self, table: StateTable) -> Iterator[None]:
+    def _claimed(self, table: StateTable, hook: DbApiHook) -> Iterator[None]:
         try:
             table.create()
             table.claim.take(wait=self.on_claimed == "wait", tell=self.log.info)
         except ClaimedError as error:
             raise DubStateTableClaimedError(str(error)) from error
+        self._may_go_on = lambda: table.claim.is_safe
         try:
-            yield
+            with Heartbeat(table.claim, Warehouse(hook)):
+                yield
+        except ClaimLostError as lost:
+            raise DubStateTableClaimedError(str(lost)) from lost
         finally:
             try:
                 table.claim.release()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.sync.fields import FIELDS_BY_COLUMN, field_named
+from airflow_provider_dub.sync.updates import presentable
 from airflow_provider_dub.warehouse.difference import Difference, Status, column_names
 from airflow_provider_dub.warehouse.rows import WarehouseRows
 from airflow_provider_dub.warehouse.spool import Spool
@@ -69,7 +70,8 @@ def _find(found: Sequence[str], wanted: str) -> str:
     matching = [name for name in found if name == wanted] or [name for name in found if name.lower() == wanted.lower()]
     if len(matching) != 1:
         raise ValueError(
-            f'The query has {len(matching)} columns "{wanted}"; it must have one. It has: {", ".join(found)}. '
+            f'The query has {len(matching)} columns "{wanted}"; it must have one. '
+            f"It has: {', '.join(presentable(found))}. "
             "The column of the ids is named by id_column (cus_... or ext_...) or external_id_column (your own ids)."
         )
     return matching[0]
@@ -80,6 +82,17 @@ def _field(name: str) -> str:
     if field is None:
         raise ValueError(f'columns: "{name}" is no Dub field.')
     return field.name
+
+
+class Count(NamedTuple):
+    """How many rows there are of a status.
+
+    :param rows: All of them.
+    :param with_dub_id: Those whose Dub id the state table has.
+    """
+
+    rows: int
+    with_dub_id: int
 
 
 @dataclass(frozen=True)
@@ -95,25 +108,31 @@ class Changes:
     difference: Difference
     parameters: Any
 
-    def counts(self) -> dict[Status, int]:
+    def counts(self) -> dict[Status, Count]:
         """Count the rows of the query by status."""
         found = (row for batch in self._batches(self.difference.counts()) for row in batch)
-        by_status = {Status(status): int(count) for status, count in found}
-        return {status: by_status.get(status, 0) for status in Status}
+        by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id in found}
+        return {status: by_status.get(status, Count(0, 0)) for status in Status}
 
     @contextmanager
-    def spool(self, key_name: str, columns: Columns, statuses: Collection[Status]) -> Iterator[WarehouseRows]:
-        """Read rows out of the warehouse: those that are to be sent, and duplicates.
+    def spool(
+        self, key_name: str, columns: Columns, statuses: Collection[Status], failed_in: str | None = None
+    ) -> Iterator[WarehouseRows]:
+        """Read rows out of the warehouse: those that are to be sent, and those that are only to be told.
 
         :param key_name: What the user calls the column of the ids.
         :param columns: The columns of the query.
         :param statuses: Of the rows to read; without any, the warehouse is not asked.
+        :param failed_in: Tell the rows, too, that this run refused or did not find in an earlier try.
         """
         fields = dict(zip(columns.names, columns.fields.values(), strict=True))
-        with Spool() as to_send, Spool() as duplicates:
-            rows = WarehouseRows(to_send, duplicates, key_name, fields)
+        with Spool() as to_send, Spool() as told:
+            rows = WarehouseRows(to_send, told, key_name, fields)
             for batch in self._batches(self.difference.rows(statuses)) if statuses else ():
                 rows.add(batch)
+            if failed_in:
+                for batch in self._batches(self.difference.failed()):
+                    rows.add_failed(batch, failed_in)
             yield rows
 
     def _batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:

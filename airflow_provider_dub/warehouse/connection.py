@@ -20,6 +20,22 @@ class NotRepeatedError(Exception):
     """A failure inside a transaction that is not the database's, so that it is not tried again."""
 
 
+class UnreadableRowsError(Exception):
+    """The user's query failed while its rows were read."""
+
+    def __init__(self, error: Exception) -> None:
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        code = getattr(error, "sqlstate", None) or next(filter(_is_number, error.args), None)
+        super().__init__(
+            f"The query failed while its rows were read: {kind}{f' {code}' if code else ''}. What the database says of "
+            "it may hold a value of a row and is not shown; run the query there to see it."
+        )
+
+
+def _is_number(argument: object) -> bool:
+    return isinstance(argument, int)
+
+
 class Warehouse:
     """Reads on connections of their own, writes on one that it keeps.
 
@@ -37,10 +53,13 @@ class Warehouse:
             return [column[0] for column in cursor.description]
 
     def batches(self, sql: str, parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """Yield a query's rows as tuples, some at a time; with a server-side cursor where the driver has one."""
+        """Yield a query's rows as tuples, some at a time; with a server-side cursor where the driver has one.
+
+        :raises UnreadableRowsError: The database or its driver fails.
+        """
         with closing(self._hook.get_conn()) as connection, closing(streaming_cursor(connection)) as cursor:
-            _run(cursor, sql, parameters)
-            while batch := cursor.fetchmany(BATCH):
+            _without_values(_run, cursor, sql, parameters)
+            while batch := _without_values(cursor.fetchmany, BATCH):
                 yield batch
 
     def transaction(self, work: Callable[[Any], T]) -> T:
@@ -69,6 +88,8 @@ class Warehouse:
     def _once(self, work: Callable[[Any], T]) -> T:
         if self._writing is None:
             self._writing = self._hook.get_conn()
+            if self._hook.supports_autocommit:  # some drivers begin with it
+                self._hook.set_autocommit(self._writing, False)
             if hasattr(self._writing, "prepare_threshold"):
                 # psycopg would have PostgreSQL plan once for any keys, which is to read the whole table for each.
                 self._writing.prepare_threshold = None
@@ -84,6 +105,13 @@ class Warehouse:
                     connection.rollback()
                 raise
         return result
+
+
+def _without_values(ask: Callable[..., T], *arguments: Any) -> T:
+    try:
+        return ask(*arguments)
+    except Exception as error:
+        raise UnreadableRowsError(error) from None
 
 
 def _run(cursor: Any, sql: str, parameters: Any) -> None:

@@ -17,6 +17,9 @@ class Dialect:
     :param name: Its name in sqlglot.
     :param text: Writes any value as text.
     :param exact: Makes two texts equal only if they are the same to the letter, whatever the columns' collations.
+    :param reads_moments_as_text: Whether a moment's text is ISO 8601. Then it is read so, since a driver may be unable
+        to read one (``infinity``), and with it the whole query.
+    :param clock: The database's time, in whole seconds since 1970.
     :param text_type: The type of the state table's columns of text.
     :param key_type: The type of its key, which may be indexed.
     :param moment_type: The type of its moments.
@@ -26,6 +29,8 @@ class Dialect:
     name: str
     text: str = "CAST(x AS TEXT)"
     exact: str = "x"
+    clock: str = ""
+    reads_moments_as_text: bool = False
     text_type: str = "TEXT"
     key_type: str = "VARCHAR(255)"
     moment_type: str = "TIMESTAMP"
@@ -58,25 +63,60 @@ class Dialect:
 
 
 _DIALECTS = (
-    Dialect("postgres", exact='x COLLATE "C"', indexed=True),
+    Dialect(
+        "postgres",
+        exact='x COLLATE "C"',
+        clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
+        reads_moments_as_text=True,
+        indexed=True,
+    ),
     # Bytes are compared, since even the binary collations ignore trailing blanks.
     Dialect(
         "mysql",
         text="CAST(x AS CHAR CHARACTER SET utf8mb4)",
         exact="CAST(x AS BINARY)",
+        clock="UNIX_TIMESTAMP()",
+        reads_moments_as_text=True,
+        text_type="LONGTEXT",
         moment_type="DATETIME(6)",
         indexed=True,
     ),
-    Dialect("sqlite", exact="CAST(x AS BLOB)", key_type="TEXT", moment_type="TEXT", indexed=True),
-    Dialect("duckdb", key_type="TEXT", indexed=True),
-    Dialect("snowflake"),
-    Dialect("bigquery", text="CAST(x AS STRING)", text_type="STRING", key_type="STRING", moment_type="DATETIME"),
-    Dialect("redshift", text="CAST(x AS VARCHAR(MAX))", text_type="VARCHAR(MAX)"),
-    Dialect("databricks", text="CAST(x AS STRING)", text_type="STRING", key_type="STRING"),
+    Dialect(
+        "sqlite",
+        exact="CAST(x AS BLOB)",
+        clock="CAST(STRFTIME('%s', 'now') AS INTEGER)",
+        key_type="TEXT",
+        moment_type="TEXT",
+        indexed=True,
+    ),
+    Dialect(
+        "duckdb",
+        clock="CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT)",
+        reads_moments_as_text=True,
+        key_type="TEXT",
+        indexed=True,
+    ),
+    Dialect("snowflake", clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())"),
+    Dialect(
+        "bigquery",
+        text="CAST(x AS STRING)",
+        clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
+        text_type="STRING",
+        key_type="STRING",
+        moment_type="DATETIME",
+    ),
+    Dialect(
+        "redshift",
+        text="CAST(x AS VARCHAR(MAX))",
+        clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
+        text_type="VARCHAR(MAX)",
+    ),
+    Dialect("databricks", text="CAST(x AS STRING)", clock="UNIX_TIMESTAMP()", text_type="STRING", key_type="STRING"),
     Dialect(
         "tsql",
         text="CAST(x AS NVARCHAR(MAX))",
         exact="CAST(x AS VARBINARY(MAX))",
+        clock="DATEDIFF_BIG(SECOND, '1970-01-01', SYSUTCDATETIME())",
         text_type="NVARCHAR(MAX)",
         key_type="NVARCHAR(255)",
         moment_type="DATETIME2",

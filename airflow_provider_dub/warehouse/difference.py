@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+import sqlglot
 from sqlglot import exp
 
 from airflow_provider_dub.warehouse.layout import COMPARED, KEY, VALUE_COLUMNS, Part, one_of, table_named, written
@@ -43,11 +45,17 @@ class Status(StrEnum):
     SUPERSEDED = "superseded"
 
 
-TO_SEND = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED, Status.NO_KEY)
+#: Of rows that become a request, if their values are right.
+UPDATES = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED)
+TO_SEND = (*UPDATES, Status.NO_KEY)
+#: Of rows that a baseline may record as applied.
+NOT_RECORDED = (*UPDATES, Status.REFUSED, Status.MISSING)
 #: Outcomes of the state table that stand for rows that Dub has as they are.
 APPLIED = ("updated", "unchanged", "baseline")
 REFUSED = ("failed", "rejected")
 _REMEMBERED = ("first_applied_at", "last_applied_at", "dub_id")
+#: What is told of a row that failed before.
+_FATE = ("outcome", "code", "message", "run")
 
 
 @dataclass(frozen=True)
@@ -97,10 +105,9 @@ class Difference:
     memory: Memory | None = None
 
     def counts(self) -> str:
-        """Return the query that counts the rows by status."""
-        return self._written(
-            exp.select("status", exp.Count(this=exp.Star())).from_("dub_classified").group_by("status")
-        )
+        """Return the query that counts the rows by status, and those of them whose Dub id is known."""
+        rows, with_dub_id = exp.Count(this=exp.Star()), exp.Count(this=_column("dub_id"))
+        return self._written(exp.select("status", rows, with_dub_id).from_("dub_classified").group_by("status"))
 
     def rows(self, statuses: Collection[Status]) -> str:
         """Return the query for the rows with one of these statuses.
@@ -108,17 +115,26 @@ class Difference:
         Its columns: the key and the fields as they are, then status, copies, first_applied_at, last_applied_at,
         dub_id, the key as text, and what is compared, as text.
         """
-        raw = [f"raw_{n}" for n in range(1 + len(self.source.columns))]
-        told = ("status", "copies", *_REMEMBERED, KEY, *COMPARED)
-        return self._written(
-            exp.select(*raw, *told).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
-        )
+        return self._rows(statuses)
 
-    def _written(self, query: exp.Select) -> str:
+    def failed(self) -> str:
+        """Return the query for the rows that are as they were when they were refused, or not found.
+
+        Its columns: those of :meth:`rows`, then outcome, code, message and run.
+        """
+        return self._rows((Status.REFUSED, Status.MISSING), _FATE)
+
+    def _rows(self, statuses: Collection[Status], fate: Sequence[str] = ()) -> str:
+        raw = [f"raw_{n}" for n in range(1 + len(self.source.columns))]
+        told = ("status", "copies", *_REMEMBERED, KEY, *COMPARED, *fate)
+        query = exp.select(*raw, *told).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
+        return self._written(query, fate)
+
+    def _written(self, query: exp.Select, fate: Sequence[str] = ()) -> str:
         parts = {
-            "dub_source": source_query(self.source.sql),
+            "dub_source": source_query(self.source.sql, self.dialect),
             "dub_keyed": self._keyed(),
-            "dub_classified": self._classified(),
+            "dub_classified": self._classified(fate),
         }
         return written(with_parts(query, parts), self.dialect)
 
@@ -127,7 +143,10 @@ class Difference:
         source = self.source
         key = self._text(source.key_column)
         same_customer = [self.dialect.exactly(key)]
-        raw = [_source_column(name).as_(f"raw_{n}") for n, name in enumerate((source.key_column, *source.columns))]
+        raw = [
+            (self._text(name) if name in self._moments else _source_column(name)).as_(f"raw_{n}")
+            for n, name in enumerate((source.key_column, *source.columns))
+        ]
         copies = exp.Window(this=exp.Count(this=exp.Star()), partition_by=same_customer).as_("copies")
         query = exp.select(*raw, key.as_(KEY), *self._compared(), copies).from_("dub_source")
         if source.latest_by is None:
@@ -143,6 +162,12 @@ class Difference:
         )
         return query.select(place.as_("place"))
 
+    @property
+    def _moments(self) -> list[str]:
+        """The columns of moments, if the engine's text of them can be read."""
+        moments = (column for column, field in self.source.columns.items() if field == "subscriptionCanceledAt")
+        return [*moments] if self.dialect.reads_moments_as_text else []
+
     def _compared(self) -> list[Part]:
         """Return the values as text, NULL for a field that is not sent, and which fields an empty cell clears."""
         by_field = {field: column for column, field in self.source.columns.items()}
@@ -152,13 +177,15 @@ class Difference:
         ]
         empty = exp.Literal.string("")
         cleared = [
-            exp.Case().when(_source_column(column).is_(exp.Null()), exp.Literal.string(f"{field} ")).else_(empty.copy())
-            for column, field in self.source.columns.items()
-            if field in self.source.clears
+            exp.Case()
+            .when(_source_column(by_field[field]).is_(exp.Null()), exp.Literal.string(f"{field} "))
+            .else_(empty.copy())
+            for field in VALUE_COLUMNS
+            if field in by_field and field in self.source.clears
         ]
         return [*values, (exp.Concat(expressions=[*cleared, empty]) if cleared else empty).as_("cleared")]
 
-    def _classified(self) -> exp.Select:
+    def _classified(self, fate: Sequence[str]) -> exp.Select:
         query = exp.select("dub_keyed.*").from_("dub_keyed")
         if self.memory is None:
             never = [self.dialect.as_text(exp.Null()).as_(name) for name in _REMEMBERED]
@@ -166,7 +193,7 @@ class Difference:
         state = table_named(self.memory.table, self.dialect).as_("dub_state")
         query = query.join(state, on=self._same_key(), join_type="left")
         status = self._status(*self._remembered(self.memory)).as_("status")
-        return query.select(status, *map(_state_column, _REMEMBERED))
+        return query.select(status, *map(_state_column, (*_REMEMBERED, *fate)))
 
     def _status(self, remembered: list[tuple[Part, Status]], otherwise: Part) -> Part:
         several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))
@@ -212,10 +239,20 @@ class Difference:
         return self.dialect.as_text(_source_column(column))
 
 
-def source_query(sql: str) -> Part:
+def source_query(sql: str, dialect: Dialect) -> Part:
     """Return the user's query, put in as it is; the line breaks end a comment of its last line."""
-    as_it_is = exp.Table(this=exp.Var(this=f"(\n{sql.strip().rstrip(';')}\n)"))
+    as_it_is = exp.Table(this=exp.Var(this=f"(\n{_without_end(sql, dialect)}\n)"))
     return exp.select("*").from_(as_it_is.as_("dub_query"))
+
+
+def _without_end(sql: str, dialect: Dialect) -> str:
+    """Return the query without semicolons at its end, and without comments after them."""
+    try:
+        tokens = sqlglot.tokenize(sql, read=dialect.name)
+    except sqlglot.errors.SqlglotError:  # the database tells better what is wrong
+        return sql
+    ends = [*takewhile(lambda token: token.token_type is sqlglot.TokenType.SEMICOLON, reversed(tokens))]
+    return sql[: ends[-1].start] if ends else sql
 
 
 def with_parts(query: exp.Select, parts: Mapping[str, Part]) -> exp.Select:
@@ -229,7 +266,7 @@ def column_names(sql: str, dialect: Dialect) -> str:
     """Return the query that has the user's columns and none of the rows."""
     none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
     return written(
-        with_parts(exp.select("*").from_("dub_source").where(none), {"dub_source": source_query(sql)}), dialect
+        with_parts(exp.select("*").from_("dub_source").where(none), {"dub_source": source_query(sql, dialect)}), dialect
     )
 
 

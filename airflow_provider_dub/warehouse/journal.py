@@ -7,6 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_dub.api.errors import DubCustomerNotFoundError
 from airflow_provider_dub.sync.report import Outcome
 from airflow_provider_dub.sync.values import MAX_LENGTH
 from airflow_provider_dub.warehouse.connection import NotRepeatedError
@@ -56,16 +57,10 @@ class StateJournal:
     def take(self, result: RowResult) -> None:
         """Keep one outcome, if it is final."""
         if _is_final(result) and result.row < len(self._rows) and self._has_a_place(result.row):
-            self._keep(result, str(result.outcome))
+            is_missing = isinstance(result.error, DubCustomerNotFoundError)  # whether or not that counts as a failure
+            self._keep(result, str(Outcome.MISSING if is_missing else result.outcome))
         if len(self._waiting) >= self._batch_size or time.monotonic() - self._written_at > _SECONDS_BETWEEN_WRITES:
             self._write()
-
-    def show_life(self) -> None:
-        """Keep the claim on the table, also while no outcome arrives.
-
-        :raises ClaimLostError: Another run took over.
-        """
-        self._table.claim.renew()
 
     def take_as_applied(self, row: int, dub_id: str | None, outcome: str) -> bool:
         """Keep a row as applied that was not sent; tell whether it has a place in the table.
@@ -118,15 +113,14 @@ class StateJournal:
         return (self._rows.key(row), *values, outcome, code, message, dub_id, *moments, self._run)
 
     def _write(self) -> None:
-        if self._waiting:
+        if self._waiting or not self._table.claim.is_safe:  # if it was lost, that is what ended the run
             self._table.record(self._waiting)
-            self._table.claim.renew()
         self._waiting = []
         self._written_at = time.monotonic()
 
 
 def _is_final(result: RowResult) -> bool:
-    if result.outcome is Outcome.NOT_ATTEMPTED:
+    if result.outcome in (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE) or result.code == "duplicate":
         return False
     error = result.error
     return error is None or not (error.transient or error.hits_every_row)

@@ -26,6 +26,8 @@ COMPARED = (*VALUE_COLUMNS.values(), "cleared")
 MOMENTS = ("first_applied_at", "last_applied_at", "last_tried_at")
 #: What became of the row.
 FATE = ("outcome", "code", "message", "dub_id", *MOMENTS, "run")
+#: PostgreSQL cuts names after 63 characters, and with them what tells the claim and the index apart.
+_LONGEST_NAME = 50
 STATE_COLUMNS = (KEY, *COMPARED, *FATE)
 
 
@@ -35,8 +37,16 @@ def written(statement: Part, dialect: Dialect) -> str:
 
 
 def table_named(name: str, dialect: Dialect, suffix: str = "") -> exp.Table:
-    """Return a table by its name, possibly with schema and database."""
+    """Return a table by its name, possibly with schema and database.
+
+    :raises ValueError: It cannot be one.
+    """
     table = exp.to_table(name, dialect=dialect.name)
+    if not isinstance(table.this, exp.Identifier) or len(table.name) > _LONGEST_NAME or "%" in name:
+        raise ValueError(
+            f"state_table must be a name of at most {_LONGEST_NAME} characters without %, possibly with schema and "
+            f"database before it, not {name!r}."
+        )
     table.set("this", exp.to_identifier(table.name + suffix, quoted=table.this.quoted))
     return table
 

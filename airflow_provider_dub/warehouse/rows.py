@@ -17,18 +17,19 @@ class WarehouseRows:
     """Rows as the query for the difference returns them: a :class:`~airflow_provider_dub.sync.rows.Rows`.
 
     :param to_send: Holds the rows that are to be sent.
-    :param duplicates: Holds the rows that name the same customer as another; they count on from those to be sent.
+    :param told: Holds the rows that are not sent but told: those that name the same customer as another, and those
+        that failed in an earlier try of the run. They count on from those to be sent.
     :param key_column: The name of the column that holds the customer's id.
     :param columns: The names of the other columns, in the order of the query, and the Dub field of each.
     """
 
-    def __init__(self, to_send: Spool, duplicates: Spool, key_column: str, columns: Mapping[str, str]) -> None:
+    def __init__(self, to_send: Spool, told: Spool, key_column: str, columns: Mapping[str, str]) -> None:
         self._to_send = to_send
-        self._duplicates = duplicates
+        self._told = told
         self.columns: list[Any] | None = [key_column, *columns]
-        told = 1 + len(columns)
+        about = 1 + len(columns)
         self._status, self._copies, self._first_applied, self._last_applied, self._dub_id, self._key = range(
-            told, told + 6
+            about, about + 6
         )
         self._compared = slice(self._key + 1, self._key + 1 + len(COMPARED))
         value_places = dict(zip(VALUE_COLUMNS, range(self._key + 1, self._compared.stop), strict=False))
@@ -37,8 +38,12 @@ class WarehouseRows:
     def add(self, batch: Sequence[tuple[Any, ...]]) -> None:
         """Add rows, as the cursor fetches them."""
         twice = [row for row in batch if row[self._status] == Status.DUPLICATE]
-        self._duplicates.add(twice)
+        self._told.add(twice)
         self._to_send.add([row for row in batch if row[self._status] != Status.DUPLICATE] if twice else batch)
+
+    def add_failed(self, batch: Sequence[tuple[Any, ...]], run: str) -> None:
+        """Add rows that failed before, with their fate: those of one run."""
+        self._told.add([row for row in batch if row[-1] == run])
 
     def __len__(self) -> int:
         """Return the number of rows that are to be sent."""
@@ -69,14 +74,20 @@ class WarehouseRows:
         first, last = (self._row(row)[place] for place in (self._first_applied, self._last_applied))
         return (None if first is None else str(first), None if last is None else str(last))
 
-    def duplicates(self) -> Iterator[RowResult]:
-        """Yield the rejection of each row that names the same customer as another."""
-        for number, row in enumerate(self._duplicates, len(self)):
-            reason = (
-                f"{row[self._copies]} rows of the query name this customer, and none of them was sent: give the query "
-                'one row for each, or on_duplicate="last" with latest_by'
-            )
-            yield RowResult(number, row[self._key], Outcome.REJECTED, code="duplicate", reason=reason)
+    def told(self, missing: Outcome) -> Iterator[RowResult]:
+        """Yield what is to be told of each row that is not sent.
+
+        :param missing: What a customer is that Dub did not know.
+        """
+        for number, row in enumerate(self._told, len(self)):
+            key = row[self._key]
+            if row[self._status] == Status.DUPLICATE:
+                yield RowResult(number, key, Outcome.REJECTED, code="duplicate", reason=_twice(row[self._copies]))
+                continue
+            outcome, code, message, _ = row[-4:]
+            reason = f"{message} (in an earlier try of this task, and the row is as it was)"
+            became = missing if outcome == Status.MISSING else Outcome(outcome)
+            yield RowResult(number, key, became, code=code, reason=reason, resumed=True)
 
     def remembered_keys(self) -> Iterator[str]:
         """Yield the ids of the rows that the state table holds with an outcome that is about to change."""
@@ -89,11 +100,18 @@ class WarehouseRows:
 
     def _row(self, number: int) -> tuple[Any, ...]:
         to_send = len(self)
-        return self._to_send[number] if number < to_send else self._duplicates[number - to_send]
+        return self._to_send[number] if number < to_send else self._told[number - to_send]
 
     def _places(self, columns: Sequence[str]) -> list[tuple[int, int]]:
         names = self.columns or []
         return [(names.index(name), self._text_places[name]) for name in columns]
+
+
+def _twice(copies: int) -> str:
+    return (
+        f"{copies} rows of the query name this customer, and none of them was sent: give the query one row for each, "
+        'or on_duplicate="last" with latest_by'
+    )
 
 
 def _cells(row: tuple[Any, ...], places: list[tuple[int, int]]) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.claim import Claim
 from airflow_provider_dub.warehouse.difference import Status
+from airflow_provider_dub.warehouse.layout import STATE_COLUMNS
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.claim import Claimant
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 #: Parameters of one statement; SQL Server takes 2,100.
 _KEYS_AT_ONCE = 500
 _ROWS_AT_ONCE = 100
+_BEFORE_THE_NEXT_ATTEMPT = 0.5
 
 
 class StateTable:
@@ -38,17 +41,26 @@ class StateTable:
         self.claim = Claim(warehouse, statements, claimant)
 
     def exists(self) -> bool:
-        """Tell whether the table can be read."""
-        try:
-            self._warehouse.columns(self._statements.probe(), None)
-        except Exception:  # every driver has its own; what else may be wrong is told when it is created
-            return False
-        return True
+        """Tell whether the table can be read.
+
+        :raises ValueError: It is another one.
+        """
+        found = self._columns(self._statements.probe())
+        if missing := [name for name in STATE_COLUMNS if found and name not in found]:
+            raise ValueError(
+                f"The state table {self._statements.table} lacks the columns {', '.join(missing)}: it is not of this "
+                "version, or not a state table. Add them as text, or drop it and its _claim: then every row is sent."
+            )
+        return bool(found)
 
     def create(self) -> None:
-        """Create the table and that of its claim, if they are not there."""
-        if not self.exists():
-            self._warehouse.transaction(self._create)
+        """Create the table and that of its claim, those that are not there.
+
+        :raises ValueError: There is one of another kind.
+        """
+        self._create(self._statements.probe(), self._statements.create())
+        self._create(self._statements.read_claim(), self._statements.create_claim())
+        self.exists()
 
     def mark_pending(self, keys: Iterable[str]) -> None:
         """Write down that these rows are about to be sent, so that a run that crashes leaves no row that looks done.
@@ -69,20 +81,39 @@ class StateTable:
         def replace(cursor: Any) -> None:
             self.claim.verify(cursor)
             for some in _parts([row[0] for row in rows], _KEYS_AT_ONCE):
-                cursor.execute(self._forget(len(some)), some)
+                cursor.execute(self._forget(len(some)), self._statements.among(some))
             for few in _parts(rows, _ROWS_AT_ONCE):
                 cursor.execute(self._remember(len(few)), [cell for row in few for cell in row])
 
         self._warehouse.transaction(replace)
 
-    def _create(self, cursor: Any) -> None:
-        for statement in self._statements.create():
-            cursor.execute(statement)
+    def _create(self, probe: str, statements: Sequence[str]) -> None:
+        def create(cursor: Any) -> None:
+            for statement in statements:
+                cursor.execute(statement)
+
+        for is_last in (False, False, True):  # another run may be about to create it
+            if self._columns(probe):
+                return
+            try:
+                self._warehouse.transaction(create)
+            except Exception as error:
+                if is_last:
+                    error.add_note(f"{self._statements.table} or its _claim cannot be read, so it was to be created.")
+                    raise
+                time.sleep(_BEFORE_THE_NEXT_ATTEMPT)
+
+    def _columns(self, probe: str) -> list[str]:
+        """Return the columns of a table; none if it cannot be read."""
+        try:
+            return [name.lower() for name in self._warehouse.columns(probe, None)]
+        except Exception:  # every driver has its own
+            return []
 
     def _set_pending(self, cursor: Any, keys: list[str]) -> None:
         self.claim.verify(cursor)
         for some in _parts(keys, _KEYS_AT_ONCE):
-            cursor.execute(self._mark(len(some)), [str(Status.PENDING), *some])
+            cursor.execute(self._mark(len(some)), [str(Status.PENDING), *self._statements.among(some)])
 
 
 def now() -> str:

@@ -32,17 +32,24 @@ class Statements:
     table: str
 
     def create(self) -> list[str]:
-        """Return the statements that create the state table, its index where the engine has one, and its claim."""
+        """Return the statements that create the state table, and its index where the engine has one."""
         text, key, moment = self.dialect.text_type, self.dialect.key_type, self.dialect.moment_type
         state = dict.fromkeys(STATE_COLUMNS, text) | {KEY: key, "outcome": key} | dict.fromkeys(MOMENTS, moment)
-        claim = {_SLOT: "INTEGER"} | dict.fromkeys(_CLAIM, text) | {"expires_at": "BIGINT"}
-        index = [self._index()] if self.dialect.indexed else []
-        return [self._create(self._state, state), *index, self._create(self._claim, claim)]
+        return [self._create(self._state, state), *([self._index()] if self.dialect.indexed else [])]
+
+    def create_claim(self) -> list[str]:
+        """Return the statements that create the table of the claim."""
+        kinds = {_SLOT: "INTEGER"} | dict.fromkeys(_CLAIM, self.dialect.text_type) | {"expires_at": "BIGINT"}
+        return [self._create(self._claim, kinds)]
 
     def probe(self) -> str:
-        """Return the query that works if the state table is there; it has no rows."""
+        """Return the query that has the columns of the state table and none of its rows."""
         none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
-        return written(exp.select(*STATE_COLUMNS).from_(self._state).where(none), self.dialect)
+        return written(exp.select("*").from_(self._state).where(none), self.dialect)
+
+    def clock(self) -> str:
+        """Return the query for the database's time, in seconds since 1970."""
+        return f"SELECT {self.dialect.clock}"
 
     def read_claim(self) -> str:
         """Return the query for the claim: target, task, holder, expires_at."""
@@ -64,12 +71,16 @@ class Statements:
         return self._update(self._claim, ("task", "expires_at"), self._is("holder"))
 
     def mark(self, keys: int) -> str:
-        """Return the statement that sets the outcome of so many keys; parameters: outcome, keys."""
+        """Return the statement that sets the outcome of so many keys; parameters: outcome, :meth:`among`."""
         return self._update(self._state, ("outcome",), self._among(keys))
 
     def forget(self, keys: int) -> str:
-        """Return the statement that deletes so many keys; parameters: keys."""
+        """Return the statement that deletes so many keys; parameters: :meth:`among`."""
         return written(exp.Delete(this=self._state, where=exp.Where(this=self._among(keys))), self.dialect)
+
+    def among(self, keys: Sequence[str]) -> list[str]:
+        """Return the parameters that stand for these keys."""
+        return [*keys, *(keys if self._compares_twice else ())]
 
     def remember(self, rows: int) -> str:
         """Return the statement that inserts so many rows; parameters: every column of each."""
@@ -105,8 +116,12 @@ class Statements:
     def _index(self) -> str:
         # Not unique: on engines that ignore case two keys may look the same.
         parameters = exp.IndexParameters(columns=[exp.column(KEY)])
-        name = exp.to_identifier(f"{self._state.name}_by_key")
-        index = exp.Index(this=name, table=self._state, params=parameters)
+        name: Part = exp.to_identifier(f"{self._state.name}_by_key")
+        table = self._state
+        if self.dialect.name == "sqlite" and table.args.get("db"):  # names the schema with the index
+            name = exp.Dot(this=table.args["db"].copy(), expression=name)
+            table.set("db", None)
+        index = exp.Index(this=name, table=table, params=parameters)
         return written(exp.Create(this=index, kind="INDEX"), self.dialect)
 
     def _update(self, table: exp.Table, columns: Sequence[str], where: Part) -> str:
@@ -116,8 +131,16 @@ class Statements:
     def _is(self, column: str) -> Part:
         return exp.EQ(this=exp.column(column), expression=self._parameter())
 
+    @property
+    def _compares_twice(self) -> bool:
+        return bool(self.dialect.exactly(exp.column(KEY)) != exp.column(KEY))
+
     def _among(self, keys: int) -> Part:
-        return exp.column(KEY).isin(*(self._parameter() for _ in range(keys)))
+        # The plain comparison lets the engine use an index; the exact one decides.
+        key, parameters = exp.column(KEY), [self._parameter() for _ in range(keys)]
+        plain = key.isin(*parameters)
+        exact = self.dialect.exactly(key).isin(*map(self.dialect.exactly, parameters))
+        return exp.and_(plain, exact) if self._compares_twice else plain
 
     def _parameter(self) -> Part:
         return exp.Var(this=self.placeholder)

@@ -134,7 +134,7 @@ class _Databases:
 class TaskInstance:
     """What a task pushes, without a database of Airflow's."""
 
-    dag_id, run_id, task_id, map_index = "dag", "run", "sync", -1
+    dag_id, run_id, task_id, map_index, try_number = "dag", "run", "sync", -1, 1
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}

@@ -104,6 +104,38 @@ def test_types_that_read_back_differently_make_no_row_differ_for_ever(database, 
         assert sync(columns=columns, null_policy={"stripeCustomerId": "clear"})["plan"]["unchanged"] == 2
 
 
+def test_keys_that_differ_by_a_blank_do_not_forget_each_other(database, connected, sync) -> None:
+    connected.reset(setup_customers=[{"id": "cus_9A", "externalId": "user_a", "name": "n", "email": None}])
+    database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
+    database.insert(("user_a", "Ada"), ("user_a ", "blank"))
+    with pytest.raises(DubCustomersRefusedError, match="1 updated, 1 failed"):
+        sync()
+    database.run("UPDATE customers SET name = 'Countess' WHERE name = 'Ada'")
+    assert sync()["updated"] == 1
+    assert set(database.state("outcome")) == {"user_a", "user_a "}
+    assert sync()["plan"]["to_send"] == 0
+
+
+def test_a_long_value_is_remembered(database, known, sync) -> None:
+    text = "LONGTEXT" if database.engine == "mysql" else "TEXT"
+    database.run(f"CREATE TABLE customers (user_id VARCHAR(200), name {text}, avatar {text})")
+    avatar = "data:image/png;base64," + "A" * 70_000
+    database.insert(("user_a", "Ada", avatar), ("user_b", "n" * 70_000, None), ("emoji", "duck", None))
+    with pytest.raises(DubCustomersRefusedError, match="2 updated, 1 rejected"):
+        sync()
+    plan = sync()["plan"]
+    assert (plan["unchanged"], plan["refused"]) == (2, 1)
+
+
+@pytest.mark.parametrize("database", ["postgres", "duckdb"], indirect=True)
+def test_a_moment_that_python_cannot_hold_is_that_rows_failure_alone(database, known, sync) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(200), canceled TIMESTAMP)")
+    database.insert(("user_a", "infinity"), ("user_b", "2026-03-01 12:30:15"))
+    with pytest.raises(DubCustomersRefusedError, match="1 updated, 1 rejected"):
+        sync(columns={"canceled": "subscriptionCanceledAt"})
+    assert stored(known, id="cus_91")["subscriptionCanceledAt"] == "2026-03-01T12:30:15.000Z"
+
+
 def test_duplicates_are_found_before_anything_is_sent(database, known, sync) -> None:
     database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200), stamp INTEGER)")
     database.insert(("user_a", "old", 1), ("user_b", "b", 1), ("user_a", "new", 2), ("user_a", "older", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from datetime import timedelta
 
@@ -11,10 +12,12 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
     DubCustomersNotUpdatedError,
     DubCustomersRefusedError,
-    DubStateTableClaimedError,
     DubSyncImpossibleError,
 )
+from airflow_provider_dub.warehouse.changes import Changes
+from airflow_provider_dub.warehouse.connection import UnreadableRowsError
 from tests.conftest import stored
+from tests.transfers.conftest import TaskInstance
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def test_the_state_table_tells_the_fate_of_every_row(warehouse, connected, sync)
         sync()
     fates = warehouse.state("outcome", "code", "dub_id", "run")
     assert fates["user_1"] == ("updated", None, "cus_1LABA", "dag/run/sync")
-    assert fates["user_9"][:2] == ("failed", "not_found")
+    assert fates["user_9"][:2] == ("missing", "not_found")
     assert fates["user_3"][:2] == ("rejected", "rejected")
     assert "e-mail" in warehouse.state("message")["user_3"]
     applied = warehouse.state("first_applied_at", "last_applied_at", "last_tried_at")
@@ -103,6 +106,51 @@ def test_a_missing_customer_is_tried_again_after_a_while(warehouse, connected, s
     assert (later["plan"]["retried"], later["missing"]) == (1, 1)
 
 
+def test_a_missing_customer_that_counts_as_failed_is_tried_again_as_well(warehouse, connected, sync) -> None:
+    warehouse.insert(("user_9", "Nobody", None, None, None))
+    with pytest.raises(DubCustomersRefusedError, match="1 failed"):
+        sync()
+    assert sync()["plan"]["missing"] == 1
+    with pytest.raises(DubCustomersRefusedError, match="1 failed"):
+        sync(retry_missing_after=timedelta(0))
+
+
+@pytest.fixture
+def retried(monkeypatch):
+    """The runs of now on are later tries of the task instance."""
+
+    def retried(**changes: object) -> None:
+        for name, value in {"try_number": 2, **changes}.items():
+            monkeypatch.setattr(TaskInstance, name, value)
+
+    return retried
+
+
+def test_a_retry_does_not_forget_what_failed_in_the_try_before(warehouse, connected, sync, retried, tmp_path) -> None:
+    rejected = tmp_path / "rejected.jsonl"
+    warehouse.insert(("user_9", "Nobody", None, None, None), ("user_3", "n", "no e-mail", None, None))
+    with pytest.raises(DubCustomersRefusedError, match="2 updated, 1 rejected, 1 failed"):
+        sync(rejected_path=str(rejected))
+    first, sent = rejected.read_text(), requests(connected)
+    retried()
+    with pytest.raises(DubCustomersRefusedError, match=r"1 rejected, 1 failed \(2 of them by an earlier try"):
+        sync(rejected_path=str(rejected))
+    assert requests(connected) == sent
+    anew = dict.fromkeys(("dub_row", "dub_field", "dub_reason"))
+    told = [{**json.loads(line), **anew} for line in rejected.read_text().splitlines()]
+    assert told == [{**json.loads(line), **anew} for line in first.splitlines()]
+    assert sync(on_missing="skip", max_failures=1)["missing"] == 1
+
+
+def test_what_failed_in_another_run_is_told_by_the_plan_alone(warehouse, connected, sync, retried) -> None:
+    warehouse.insert(("user_3", "n", "no e-mail", None, None))
+    with pytest.raises(DubCustomersRefusedError):
+        sync()
+    retried(run_id="tomorrow")
+    summary = sync()
+    assert (summary["plan"]["refused"], summary["total"]) == (1, 0)
+
+
 def test_a_failure_that_may_pass_is_not_remembered(sqlite, connect, sync) -> None:
     sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
     sqlite.insert(("user_1", "Ada"))
@@ -146,6 +194,7 @@ def test_a_plan_writes_and_sends_nothing(warehouse, connected, sync) -> None:
         sync(dry_run=True)
     plan = sync.summary
     assert (plan["plan"]["new"], plan["plan"]["no_key"], plan["would_update"], plan["rejected"]) == (3, 1, 2, 2)
+    assert (plan["plan"]["to_send"], plan["plan"]["look_ups"]) == (3, 3)
     assert plan["plan"]["minutes_at_limit"] == {"1200": 0.0, "3000": 0.0}
     assert requests(connected) == 0
     assert warehouse.run("SELECT name FROM sqlite_master WHERE name LIKE 'dub_%'") == []
@@ -168,6 +217,29 @@ def test_a_baseline_from_the_source_sends_nothing(warehouse, connected, sync) ->
     assert sync()["updated"] == 1
 
 
+def test_a_baseline_from_the_source_refuses_what_has_no_place_and_forgets_refusals(warehouse, connected, sync) -> None:
+    warehouse.insert(("user_3", "n", "no e-mail", None, None), ("u" * 192, "n", None, None, None))
+    with pytest.raises(DubCustomersRefusedError, match="2 updated, 2 rejected"):
+        sync()
+    with pytest.raises(DubCustomersRefusedError, match="1 rows: 1 rejected"):
+        sync(baseline="source")
+    assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated", "user_3": "baseline"}
+
+
+def test_a_baseline_from_the_source_sends_nothing_even_if_the_source_moves(
+    warehouse, connected, sync, monkeypatch
+) -> None:
+    counts = Changes.counts
+
+    def edited_meanwhile(self):
+        warehouse.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
+        return counts(self)
+
+    monkeypatch.setattr(Changes, "counts", edited_meanwhile)
+    assert sync(baseline="source")["would_update"] == 1
+    assert requests(connected) == 0
+
+
 def test_a_baseline_from_dub_sends_only_what_differs_there(warehouse, connected, sync) -> None:
     alice = stored(connected, id="cus_1LABA")
     warehouse.run("DELETE FROM customers")
@@ -187,88 +259,47 @@ def test_an_avatar_is_never_taken_for_the_same(warehouse, connected, sync) -> No
     assert (sync(baseline="dub")["updated"]) == 1
 
 
-def test_two_runs_never_work_with_one_state_table_at_once(warehouse, connected, sync, monkeypatch) -> None:
-    from airflow_provider_dub.hooks.dub import DubHook
-    from tests.transfers.conftest import TaskInstance
-
-    original = DubHook.update_customers
-
-    def meanwhile(self, *args, **options):
-        monkeypatch.setattr(DubHook, "update_customers", original)
-        monkeypatch.setattr(TaskInstance, "run_id", "another")
-        with pytest.raises(DubStateTableClaimedError, match="dag/run/sync"):
-            sync()
-        monkeypatch.setattr(TaskInstance, "run_id", "run")
-        return original(self, *args, **options)
-
-    monkeypatch.setattr(DubHook, "update_customers", meanwhile)
-    assert sync()["updated"] == 2
-    monkeypatch.setattr(TaskInstance, "run_id", "another")
-    assert sync()["plan"]["unchanged"] == 2  # the claim ended with the run
+def test_the_order_of_the_columns_makes_no_row_differ(warehouse, connected, sync) -> None:
+    warehouse.run("UPDATE customers SET email = NULL, name = NULL WHERE user_id = 'user_1'")
+    clear = {"email": "clear", "name": "clear"}
+    sync(sql="SELECT user_id, name, email FROM customers", null_policy=clear)
+    again = sync(sql="SELECT user_id, email, name FROM customers", null_policy=clear)
+    assert again["plan"]["unchanged"] == 2
 
 
-def test_the_claim_of_a_run_that_crashed_expires(warehouse, connected, sync, monkeypatch) -> None:
+@pytest.mark.parametrize("end", [";", " ; ;", "; -- the end", ";\n/* really; */ -- yes"])
+def test_what_ends_the_query_is_left_out(warehouse, connected, sync, end: str) -> None:
+    assert sync(sql=f"SELECT user_id, 'a;b' AS name FROM customers{end}")["updated"] == 2
+    assert stored(connected, id="cus_1LABA")["name"] == "a;b"
 
-    sync()
-    warehouse.run("UPDATE dub_state_claim SET task = 'crashed', holder = 'h', expires_at = 99999999999")
-    with pytest.raises(DubStateTableClaimedError, match="in the hands of crashed"):
+
+def test_numbers_that_are_one_id_are_one_customer(sqlite, connected, sync) -> None:
+    connected.reset(setup_customers=[{"id": "cus_9", "externalId": "7", "name": "before"}])
+    sqlite.run("CREATE TABLE customers (user_id, name TEXT)")
+    sqlite.insert((7, "seven"), (7.0, "7.0"))
+    with pytest.raises(DubCustomersRefusedError, match="2 rejected"):
         sync()
-    warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
-    assert sync()["plan"]["unchanged"] == 2
+    assert stored(connected, id="cus_9")["name"] == "before"
+    sqlite.run("DELETE FROM customers WHERE name = '7.0'")
+    assert sync()["updated"] == 1  # its refusal was about two rows
 
 
-def test_a_run_that_was_not_heard_of_writes_nothing_more(warehouse, connected, sync, monkeypatch) -> None:
-    from airflow_provider_dub.hooks.dub import DubHook
-
-    original = DubHook.update_customers
-
-    def overtaken_meanwhile(self, *args, **options):
-        monkeypatch.setattr(DubHook, "update_customers", original)
-        warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
-        assert sync()["updated"] == 2
-        return original(self, *args, **options)
-
-    monkeypatch.setattr(DubHook, "update_customers", overtaken_meanwhile)
-    with pytest.raises(DubStateTableClaimedError, match="taken over"):
-        sync()
-    assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}
+def test_the_state_table_may_be_in_a_schema(warehouse, connected, sync) -> None:
+    assert sync(state_table="main.dub_state")["updated"] == 2
+    assert sync(state_table="main.dub_state")["plan"]["unchanged"] == 2
 
 
-def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, monkeypatch) -> None:
-    from airflow_provider_dub.warehouse import claim
-
-    sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
-    sqlite.insert(("user_1", "Ada"))
-    monkeypatch.setattr(claim, "RENEWAL", 0)
-    renewals = []
-    monkeypatch.setattr(claim.Claim, "verify", lambda self, cursor: renewals.append(1))
-    with DubEmulator(latency_ms=800) as dub:
-        connect(dub.url)
-        sync()
-    assert len(renewals) > 3
-
-
-def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
-    warehouse, connected, sync, monkeypatch, logged
-) -> None:
-    from airflow_provider_dub.warehouse import claim
-
+def test_a_state_table_of_another_kind_is_told_by_its_columns(warehouse, connected, sync) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_claim SET task = 'dag/run/sync', holder = 'h', expires_at = 99999999999")
-    monkeypatch.setattr(claim.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET expires_at = 1"))
-    assert sync()["plan"]["unchanged"] == 2
-    assert "waiting for it to end" in logged()
+    warehouse.run("ALTER TABLE dub_state DROP COLUMN avatar")
+    for dry_run in (False, True):
+        with pytest.raises(ValueError, match="lacks the columns avatar"):
+            sync(dry_run=dry_run)
 
 
-def test_a_waiting_run_begins_when_the_other_ends(warehouse, connected, sync, monkeypatch) -> None:
-    from airflow_provider_dub.warehouse import claim
-
-    sync()
-    warehouse.run("UPDATE dub_state_claim SET task = 'another', holder = 'h', expires_at = 99999999999")
-    monkeypatch.setattr(
-        claim.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET task = NULL, expires_at = 0")
-    )
-    assert sync(on_claimed="wait")["plan"]["unchanged"] == 2
+def test_a_plan_tells_when_it_cannot_read_the_state_table(warehouse, connected, sync, logged) -> None:
+    assert sync(dry_run=True)["plan"]["new"] == 2
+    assert "no state table dub_state that can be read" in logged()
 
 
 def test_columns_are_found_whatever_their_case(warehouse, connected, sync) -> None:
@@ -284,6 +315,14 @@ def test_columns_are_found_whatever_their_case(warehouse, connected, sync) -> No
         ({"on_duplicate": "last"}, "latest_by"),
         ({"baseline": "everything"}, "baseline"),
         ({"baseline": "source", "state_table": None}, "state_table"),
+        ({"baseline": "source", "dry_run": True}, "no dry_run"),
+        ({"state_table": " "}, "state_table is empty"),
+        ({"state_table": "a.b.c.d"}, "state_table must be a name"),
+        ({"state_table": "a" * 51}, "at most 50 characters"),
+        ({"state_table": "a%"}, "without %"),
+        ({"retry_missing_after": None}, "retry_missing_after"),
+        ({"retry_missing_after": timedelta.max}, "retry_missing_after"),
+        ({"on_duplicate": "first"}, "on_duplicate"),
         ({"on_claimed": "steal"}, "on_claimed"),
         ({"batch_size": 0}, "batch_size"),
         ({"dialect": "cobol"}, "dialect"),
@@ -309,3 +348,10 @@ def test_no_value_reaches_a_log(warehouse, connected, sync, logged) -> None:
     with pytest.raises(DubCustomersRefusedError) as error:
         sync()
     assert "planted" not in logged() + str(error.value)
+
+
+def test_no_value_is_told_when_the_query_fails_amid_its_rows(warehouse, connected, sync) -> None:
+    with pytest.raises(UnreadableRowsError, match=r"sqlite3\.OperationalError") as error:
+        sync(sql="SELECT user_id, CAST(x'ff706c616e746564' AS TEXT) AS name FROM customers")
+    assert "planted" not in str(error.value)
+    assert error.value.__suppress_context__

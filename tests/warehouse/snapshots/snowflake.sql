@@ -136,7 +136,8 @@ WITH "DUB_SOURCE" AS (
 )
 SELECT
   "STATUS",
-  COUNT(*)
+  COUNT(*),
+  COUNT("DUB_ID")
 FROM "DUB_CLASSIFIED"
 GROUP BY
   "STATUS";
@@ -370,7 +371,14 @@ CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE" (
   "RUN" VARCHAR
 );
 
--- create 1
+-- probe
+SELECT
+  *
+FROM "ANALYTICS"."DUB_STATE"
+WHERE
+  1 = 0;
+
+-- create claim 0
 CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE_CLAIM" (
   "SLOT" INT,
   "TARGET" VARCHAR,
@@ -379,8 +387,140 @@ CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE_CLAIM" (
   "EXPIRES_AT" BIGINT
 );
 
--- probe
+-- clock
 SELECT
+  DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP());
+
+-- failed
+WITH "DUB_SOURCE" AS (
+  SELECT
+    *
+  FROM (
+    SELECT
+      user_id,
+      mail,
+      name,
+      updated_at
+    FROM crm.people
+  ) AS "DUB_QUERY"
+), "DUB_KEYED" AS (
+  SELECT
+    "DUB_SOURCE"."user_id" AS "RAW_0",
+    "DUB_SOURCE"."mail" AS "RAW_1",
+    "DUB_SOURCE"."name" AS "RAW_2",
+    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+    CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
+    CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
+    CAST(NULL AS VARCHAR) AS "AVATAR",
+    CAST(NULL AS VARCHAR) AS "EXTERNAL_ID",
+    CAST(NULL AS VARCHAR) AS "STRIPE_CUSTOMER_ID",
+    CAST(NULL AS VARCHAR) AS "COUNTRY",
+    CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
+    CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
+    COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
+    ROW_NUMBER() OVER (
+      PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
+    ) AS "PLACE"
+  FROM "DUB_SOURCE"
+), "DUB_CLASSIFIED" AS (
+  SELECT
+    "DUB_KEYED".*,
+    CASE
+      WHEN "DUB_KEYED"."CUSTOMER_KEY" IS NULL
+      THEN 'no_key'
+      WHEN "DUB_KEYED"."PLACE" > 1
+      THEN 'superseded'
+      WHEN "DUB_STATE"."CUSTOMER_KEY" IS NULL
+      THEN 'new'
+      WHEN "DUB_STATE"."OUTCOME" = 'pending'
+      THEN 'pending'
+      WHEN CASE
+        WHEN (
+          "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+          OR (
+            "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+          OR (
+            "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."AVATAR" = "DUB_KEYED"."AVATAR"
+          OR (
+            "DUB_STATE"."AVATAR" IS NULL AND "DUB_KEYED"."AVATAR" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."EXTERNAL_ID" = "DUB_KEYED"."EXTERNAL_ID"
+          OR (
+            "DUB_STATE"."EXTERNAL_ID" IS NULL AND "DUB_KEYED"."EXTERNAL_ID" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."STRIPE_CUSTOMER_ID" = "DUB_KEYED"."STRIPE_CUSTOMER_ID"
+          OR (
+            "DUB_STATE"."STRIPE_CUSTOMER_ID" IS NULL
+            AND "DUB_KEYED"."STRIPE_CUSTOMER_ID" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."COUNTRY" = "DUB_KEYED"."COUNTRY"
+          OR (
+            "DUB_STATE"."COUNTRY" IS NULL AND "DUB_KEYED"."COUNTRY" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" = "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT"
+          OR (
+            "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" IS NULL
+            AND "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+          OR (
+            "DUB_STATE"."CLEARED" IS NULL AND "DUB_KEYED"."CLEARED" IS NULL
+          )
+        )
+        THEN 1
+        ELSE 0
+      END = 0
+      THEN 'changed'
+      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+      THEN 'unchanged'
+      WHEN "DUB_STATE"."OUTCOME" IN ('failed', 'rejected')
+      THEN 'refused'
+      WHEN "DUB_STATE"."OUTCOME" = 'missing'
+      AND "DUB_STATE"."LAST_TRIED_AT" < '2026-01-01 00:00:00.000000'
+      THEN 'retried'
+      WHEN "DUB_STATE"."OUTCOME" = 'missing'
+      THEN 'missing'
+      ELSE 'pending'
+    END AS "STATUS",
+    "DUB_STATE"."FIRST_APPLIED_AT",
+    "DUB_STATE"."LAST_APPLIED_AT",
+    "DUB_STATE"."DUB_ID",
+    "DUB_STATE"."OUTCOME",
+    "DUB_STATE"."CODE",
+    "DUB_STATE"."MESSAGE",
+    "DUB_STATE"."RUN"
+  FROM "DUB_KEYED"
+  LEFT JOIN "ANALYTICS"."DUB_STATE" AS "DUB_STATE"
+    ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
+)
+SELECT
+  "RAW_0",
+  "RAW_1",
+  "RAW_2",
+  "STATUS",
+  "COPIES",
+  "FIRST_APPLIED_AT",
+  "LAST_APPLIED_AT",
+  "DUB_ID",
   "CUSTOMER_KEY",
   "EMAIL",
   "NAME",
@@ -393,14 +533,10 @@ SELECT
   "OUTCOME",
   "CODE",
   "MESSAGE",
-  "DUB_ID",
-  "FIRST_APPLIED_AT",
-  "LAST_APPLIED_AT",
-  "LAST_TRIED_AT",
   "RUN"
-FROM "ANALYTICS"."DUB_STATE"
+FROM "DUB_CLASSIFIED"
 WHERE
-  1 = 0;
+  "STATUS" IN ('refused', 'missing');
 
 -- read claim
 SELECT

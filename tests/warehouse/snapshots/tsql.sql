@@ -139,7 +139,8 @@ WITH [dub_source] AS (
 )
 SELECT
   [status],
-  COUNT(*)
+  COUNT(*),
+  COUNT([dub_id])
 FROM [dub_classified]
 GROUP BY
   [status];
@@ -371,7 +372,14 @@ IF NOT EXISTS(
 -- create 1
 CREATE INDEX [dub_state_by_key] ON [analytics].[dub_state]([customer_key]);
 
--- create 2
+-- probe
+SELECT
+  *
+FROM [analytics].[dub_state]
+WHERE
+  1 = 0;
+
+-- create claim 0
 IF NOT EXISTS(
   SELECT
     *
@@ -382,8 +390,143 @@ IF NOT EXISTS(
   'CREATE TABLE [analytics].[dub_state_claim] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [holder] NVARCHAR(MAX), [expires_at] BIGINT)'
 );
 
--- probe
+-- clock
 SELECT
+  DATEDIFF_BIG(SECOND, CAST('1970-01-01' AS DATETIME2), CAST(SYSUTCDATETIME() AS DATETIME2));
+
+-- failed
+WITH [dub_source] AS (
+  SELECT
+    *
+  FROM (
+    SELECT
+      user_id AS user_id,
+      mail AS mail,
+      name AS name,
+      updated_at AS updated_at
+    FROM crm.people
+  ) AS [dub_query]
+), [dub_keyed] AS (
+  SELECT
+    [dub_source].[user_id] AS [raw_0],
+    [dub_source].[mail] AS [raw_1],
+    [dub_source].[name] AS [raw_2],
+    CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS [customer_key],
+    CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS [email],
+    CAST([dub_source].[name] AS NVARCHAR(MAX)) AS [name],
+    CAST(NULL AS NVARCHAR(MAX)) AS [avatar],
+    CAST(NULL AS NVARCHAR(MAX)) AS [external_id],
+    CAST(NULL AS NVARCHAR(MAX)) AS [stripe_customer_id],
+    CAST(NULL AS NVARCHAR(MAX)) AS [country],
+    CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
+    CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
+    COUNT(*) OVER (
+      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+    ) AS [copies],
+    ROW_NUMBER() OVER (
+      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
+    ) AS [place]
+  FROM [dub_source]
+), [dub_classified] AS (
+  SELECT
+    [dub_keyed].*,
+    CASE
+      WHEN [dub_keyed].[customer_key] IS NULL
+      THEN 'no_key'
+      WHEN [dub_keyed].[place] > 1
+      THEN 'superseded'
+      WHEN [dub_state].[customer_key] IS NULL
+      THEN 'new'
+      WHEN [dub_state].[outcome] = 'pending'
+      THEN 'pending'
+      WHEN CASE
+        WHEN (
+          CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[name] AS VARBINARY(MAX)) = CAST([dub_keyed].[name] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[avatar] AS VARBINARY(MAX)) = CAST([dub_keyed].[avatar] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[avatar] IS NULL AND [dub_keyed].[avatar] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[external_id] AS VARBINARY(MAX)) = CAST([dub_keyed].[external_id] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[external_id] IS NULL AND [dub_keyed].[external_id] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[stripe_customer_id] AS VARBINARY(MAX)) = CAST([dub_keyed].[stripe_customer_id] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[stripe_customer_id] IS NULL
+            AND [dub_keyed].[stripe_customer_id] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[country] AS VARBINARY(MAX)) = CAST([dub_keyed].[country] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[country] IS NULL AND [dub_keyed].[country] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[subscription_canceled_at] AS VARBINARY(MAX)) = CAST([dub_keyed].[subscription_canceled_at] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[subscription_canceled_at] IS NULL
+            AND [dub_keyed].[subscription_canceled_at] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[cleared] AS VARBINARY(MAX)) = CAST([dub_keyed].[cleared] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[cleared] IS NULL AND [dub_keyed].[cleared] IS NULL
+          )
+        )
+        THEN 1
+        ELSE 0
+      END = 0
+      THEN 'changed'
+      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+      THEN 'unchanged'
+      WHEN [dub_state].[outcome] IN ('failed', 'rejected')
+      THEN 'refused'
+      WHEN [dub_state].[outcome] = 'missing'
+      AND [dub_state].[last_tried_at] < '2026-01-01 00:00:00.000000'
+      THEN 'retried'
+      WHEN [dub_state].[outcome] = 'missing'
+      THEN 'missing'
+      ELSE 'pending'
+    END AS [status],
+    [dub_state].[first_applied_at] AS [first_applied_at],
+    [dub_state].[last_applied_at] AS [last_applied_at],
+    [dub_state].[dub_id] AS [dub_id],
+    [dub_state].[outcome] AS [outcome],
+    [dub_state].[code] AS [code],
+    [dub_state].[message] AS [message],
+    [dub_state].[run] AS [run]
+  FROM [dub_keyed]
+  LEFT JOIN [analytics].[dub_state] AS [dub_state]
+    ON [dub_state].[customer_key] = [dub_keyed].[customer_key]
+    AND CAST([dub_state].[customer_key] AS VARBINARY(MAX)) = CAST([dub_keyed].[customer_key] AS VARBINARY(MAX))
+)
+SELECT
+  [raw_0],
+  [raw_1],
+  [raw_2],
+  [status],
+  [copies],
+  [first_applied_at],
+  [last_applied_at],
+  [dub_id],
   [customer_key],
   [email],
   [name],
@@ -396,14 +539,10 @@ SELECT
   [outcome],
   [code],
   [message],
-  [dub_id],
-  [first_applied_at],
-  [last_applied_at],
-  [last_tried_at],
   [run]
-FROM [analytics].[dub_state]
+FROM [dub_classified]
 WHERE
-  1 = 0;
+  [status] IN ('refused', 'missing');
 
 -- read claim
 SELECT
@@ -437,12 +576,14 @@ WHERE
 -- mark
 UPDATE [analytics].[dub_state] SET [outcome] = :p
 WHERE
-  [customer_key] IN (:p, :p);
+  [customer_key] IN (:p, :p)
+  AND CAST([customer_key] AS VARBINARY(MAX)) IN (CAST(:p AS VARBINARY(MAX)), CAST(:p AS VARBINARY(MAX)));
 
 -- forget
 DELETE FROM [analytics].[dub_state]
 WHERE
-  [customer_key] IN (:p, :p);
+  [customer_key] IN (:p, :p)
+  AND CAST([customer_key] AS VARBINARY(MAX)) IN (CAST(:p AS VARBINARY(MAX)), CAST(:p AS VARBINARY(MAX)));
 
 -- remember
 INSERT INTO [analytics].[dub_state] (

@@ -1,0 +1,207 @@
+"""One run at a time works with a state table."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.exceptions import DubCustomersNotUpdatedError, DubStateTableClaimedError
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.warehouse import claim, heartbeat
+from airflow_provider_dub.warehouse.changes import Changes
+from tests.transfers.conftest import TaskInstance
+
+
+@pytest.fixture
+def warehouse(sqlite, connected):
+    """user_1 and user_2, who are in Dub."""
+    sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
+    sqlite.insert(("user_1", "Ada"), ("user_2", "Bob"))
+    return sqlite
+
+
+def test_two_runs_never_work_with_one_state_table_at_once(warehouse, connected, sync, monkeypatch) -> None:
+    original = DubHook.update_customers
+
+    def meanwhile(self, *args, **options):
+        monkeypatch.setattr(DubHook, "update_customers", original)
+        monkeypatch.setattr(TaskInstance, "run_id", "another")
+        with pytest.raises(DubStateTableClaimedError, match="dag/run/sync"):
+            sync()
+        monkeypatch.setattr(TaskInstance, "run_id", "run")
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(DubHook, "update_customers", meanwhile)
+    assert sync()["updated"] == 2
+    monkeypatch.setattr(TaskInstance, "run_id", "another")
+    assert sync()["plan"]["unchanged"] == 2  # the claim ended with the run
+
+
+def test_the_claim_of_a_run_that_crashed_expires(warehouse, connected, sync, monkeypatch) -> None:
+    sync()
+    warehouse.run("UPDATE dub_state_claim SET task = 'crashed', holder = 'h', expires_at = 99999999999")
+    with pytest.raises(DubStateTableClaimedError, match="in the hands of crashed"):
+        sync()
+    warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
+    assert sync()["plan"]["unchanged"] == 2
+
+
+def test_a_run_that_was_not_heard_of_writes_nothing_more(warehouse, connected, sync, monkeypatch) -> None:
+    original = DubHook.update_customers
+
+    def overtaken_meanwhile(self, *args, **options):
+        monkeypatch.setattr(DubHook, "update_customers", original)
+        warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
+        assert sync()["updated"] == 2
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(DubHook, "update_customers", overtaken_meanwhile)
+    with pytest.raises(DubStateTableClaimedError, match="taken over"):
+        sync()
+    assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}
+
+
+def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
+    warehouse, connected, sync, monkeypatch, logged
+) -> None:
+    sync()
+    warehouse.run("UPDATE dub_state_claim SET task = 'dag/run/sync', holder = 'h', expires_at = 99999999999")
+    monkeypatch.setattr(claim.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET expires_at = 1"))
+    assert sync()["plan"]["unchanged"] == 2
+    assert "waiting for it to end" in logged()
+
+
+def test_a_waiting_run_begins_when_the_other_ends(warehouse, connected, sync, monkeypatch) -> None:
+    sync()
+    warehouse.run("UPDATE dub_state_claim SET task = 'another', holder = 'h', expires_at = 99999999999")
+    monkeypatch.setattr(
+        claim.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET task = NULL, expires_at = 0")
+    )
+    assert sync(on_claimed="wait")["plan"]["unchanged"] == 2
+
+
+def test_a_run_that_was_not_heard_of_sends_nothing_that_it_read_before(warehouse, connected, sync, monkeypatch) -> None:
+    counts = Changes.counts
+
+    def overtaken_meanwhile(self):
+        monkeypatch.setattr(Changes, "counts", counts)
+        found = counts(self)
+        warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
+        sync()
+        return found
+
+    monkeypatch.setattr(Changes, "counts", overtaken_meanwhile)
+    with pytest.raises(DubStateTableClaimedError, match="taken over by a run that has ended"):
+        sync()
+    assert sum(request["method"] == "PATCH" for request in connected.requests) == 2
+
+
+def test_a_run_that_cannot_renew_its_claim_sends_nothing_more(sqlite, connect, sync, monkeypatch) -> None:
+    monkeypatch.setattr(claim, "LEASE", 2)
+    sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
+    sqlite.insert(*((str(n), "new") for n in range(40)))
+    with DubEmulator(latency_ms=100) as dub:
+        dub.reset(setup_customers=[{"id": f"cus_9{n}", "externalId": str(n)} for n in range(40)])
+        connect(dub.url)
+        with pytest.raises(DubCustomersNotUpdatedError, match="not attempted"):
+            sync(max_workers=1)
+        sent = sum(request["method"] == "PATCH" for request in dub.requests)
+    assert sync.summary["updated"] == sent < 20
+    assert sync.summary["total"] == 40
+    assert len(sqlite.state("outcome")) == sent
+
+
+@pytest.mark.parametrize("database", ["postgres", "mysql"], indirect=True)
+def test_a_slow_query_does_not_cost_a_run_its_claim(database, connected, sync, monkeypatch) -> None:
+    monkeypatch.setattr(claim, "LEASE", 2)
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.3)
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
+    database.insert(("user_1", "Ada"))
+    sleep = "pg_sleep(3)::text <> ''" if database.engine == "postgres" else "SLEEP(3)"
+    slow = f"SELECT user_id, name FROM customers WHERE NOT ({sleep})"
+    run = threading.Thread(target=sync, kwargs={"sql": slow})
+    other = TaskInstance()
+    monkeypatch.setattr(other, "run_id", "other", raising=False)
+    run.start()
+    refused = 0
+    while run.is_alive():
+        time.sleep(0.4)
+        refused += _is_refused(other)
+    assert refused > 5
+    assert database.state("outcome") == {"user_1": "updated"}
+
+
+def _is_refused(ti: TaskInstance) -> bool:
+    from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+
+    operator = SqlToDubCustomersOperator(
+        task_id="sync",
+        sql="SELECT user_id, name FROM customers",
+        sql_conn_id="warehouse",
+        external_id_column="user_id",
+        state_table="dub_state",
+    )
+    try:
+        operator.execute({"ti": ti})
+    except DubStateTableClaimedError:
+        return True
+    return False
+
+
+def test_a_worker_whose_clock_is_ahead_takes_no_claim_of_a_living_run(warehouse, connected, sync, monkeypatch) -> None:
+    sync()
+    in_a_while = "CAST(strftime('%s', 'now') AS INTEGER) + 30"
+    warehouse.run(f"UPDATE dub_state_claim SET task = 'alive', holder = 'h', expires_at = {in_a_while}")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3600)
+    with pytest.raises(DubStateTableClaimedError, match="in the hands of alive"):
+        sync()
+
+
+def test_a_database_that_lets_nobody_claim_the_table_is_not_waited_for(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run(
+        "CREATE TRIGGER no BEFORE UPDATE ON dub_state_claim BEGIN SELECT RAISE(FAIL, 'not allowed here'); END"
+    )
+    with pytest.raises(Exception, match="not allowed here"):
+        sync(on_claimed="wait")
+
+
+def test_a_claim_that_was_dropped_is_made_anew(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run("DROP TABLE dub_state_claim")
+    assert sync()["plan"]["unchanged"] == 2
+
+
+def test_first_runs_that_begin_at_once_do_not_trip_over_each_other(database, connected) -> None:
+    from airflow.providers.common.compat.sdk import BaseHook
+
+    from airflow_provider_dub.warehouse.connection import Warehouse
+    from airflow_provider_dub.warehouse.dialects import dialect_named
+    from airflow_provider_dub.warehouse.state_table import StateTable
+    from airflow_provider_dub.warehouse.statements import Statements
+
+    both = threading.Barrier(2)
+    failed = []
+
+    def create(name: str) -> None:
+        warehouse = Warehouse(BaseHook.get_connection("warehouse").get_hook())
+        statements = Statements(dialect_named(database.engine), "%s", "dub_state")
+        both.wait()
+        try:
+            StateTable(warehouse, statements, claim.Claimant("dub", name, name)).create()
+        except Exception as error:
+            failed.append(error)
+        warehouse.close()
+
+    for _ in range(5):
+        runs = [threading.Thread(target=create, args=(name,)) for name in "ab"]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join()
+        assert not failed
+        database.run("DROP TABLE dub_state", "DROP TABLE dub_state_claim")
