@@ -16,12 +16,12 @@ from airflow_provider_dub.api.customers import (
     EXTERNAL_PREFIX,
     Customer,
     external_id_of,
-    has_look_alikes,
     names,
+    path_as_it_is,
     path_of,
     travels_in_a_path,
 )
-from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubWrongCustomerError
+from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubUnreadableAnswerError, DubWrongCustomerError
 from airflow_provider_dub.api.known_ids import PAGE_SIZE, KnownIds
 from airflow_provider_dub.api.rate_limit import RateLimiter
 from airflow_provider_dub.api.transport import Traffic, Transport
@@ -133,9 +133,12 @@ class DubClient:
         :raises DubError: Dub refused the update or could not be reached.
         """
         if self._must_be_looked_up(customer_id, fields, check_external_id):
-            customer_id = str(self.get_customer(customer_id)["id"])
+            customer_id = self._dub_id_of(customer_id)
+            path = path_as_it_is(customer_id)
+        else:
+            path = path_of(customer_id)
         body = _to_json(dict(fields)).encode()
-        customer = self._customer("PATCH", path_of(customer_id), _expanded(include_expanded_fields), body)
+        customer = self._customer("PATCH", path, _expanded(include_expanded_fields), body)
         if not names(customer_id, customer):
             raise DubWrongCustomerError(changed=True)
         return customer
@@ -173,7 +176,13 @@ class DubClient:
         renamed = fields.get("externalId", external_id) != external_id
         if renamed or not travels_in_a_path(customer_id):
             return True
-        return check and has_look_alikes(customer_id) and external_id not in self._known_ids
+        return check and external_id not in self._known_ids
+
+    def _dub_id_of(self, customer_id: str) -> str:
+        dub_id = str(self.get_customer(customer_id)["id"])
+        if not dub_id or external_id_of(dub_id) is not None:
+            raise DubUnreadableAnswerError(200, "the customer has no id of Dub's")
+        return dub_id
 
     def _walk(self, query: dict[str, str], cursor: str, start: str, *, onward: int) -> Iterator[Customer]:
         page: list[Customer] = [{"id": start}]

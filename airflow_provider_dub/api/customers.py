@@ -53,6 +53,11 @@ def path_of(customer_id: str) -> str:
     """
     if not is_customer_id(customer_id):
         raise ValueError("A customer id starts with cus_ (Dub's own) or ext_ (followed by your external id).")
+    return path_as_it_is(customer_id)
+
+
+def path_as_it_is(customer_id: str) -> str:
+    """Return the path of an id that Dub itself has given; old ones may not start with ``cus_``."""
     return "/customers/" + quote(customer_id, safe="")
 
 
@@ -60,12 +65,6 @@ def travels_in_a_path(customer_id: str) -> bool:
     """Tell whether the id reaches its customer in the path; if not, the list of customers finds it."""
     external_id = external_id_of(customer_id)
     return external_id is None or not _AT_RISK_IN_A_PATH.search(external_id)
-
-
-def has_look_alikes(customer_id: str) -> bool:
-    """Tell whether Dub may answer to another spelling of this id: it ignores case, accents and trailing blanks."""
-    external_id = external_id_of(customer_id)
-    return external_id is not None and not (external_id.isascii() and external_id.isdigit())
 
 
 def names(customer_id: str, customer: Mapping[str, Any]) -> bool:

@@ -73,10 +73,13 @@ class DubConnectionError(DubError):
     def __init__(self, reason: str, url: str, *, sent: bool) -> None:
         self.reason = reason
         self.maybe_applied = sent
-        super().__init__(
-            f"No answer from {url} ({reason}). Check that the host of the connection is right, that the worker "
-            "reaches it, and that it trusts its certificate."
+        what_to_check = (
+            "the worker's HTTP_PROXY, HTTPS_PROXY and NO_PROXY: the proxy cannot be reached, or it refuses."
+            if reason == "ProxyError"
+            else "that the host of the connection is right, that the worker reaches it, and that it trusts its "
+            "certificate."
         )
+        super().__init__(f"No answer from {url} ({reason}). Check {what_to_check}")
 
 
 class DubUnreadableAnswerError(DubError):

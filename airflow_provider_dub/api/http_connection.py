@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import ssl
 import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     import urllib3
 
 _READ_AT_ONCE = 64 * 1024
+#: More than any answer of Dub's, and little enough for many threads: bytes of a head, with what goes before it...
+_LONGEST_HEAD = 64 * 1024
+#: ...and of a body.
+_LONGEST_BODY = 16 * 1024 * 1024
 
 
 def spare_work(pool: urllib3.HTTPConnectionPool, request: requests.PreparedRequest) -> None:
@@ -57,10 +62,9 @@ class _SparingConnection(HTTPConnection):
         self.send(b"".join((request_line, self.lines_of_every_request, lines, b"\r\n", body or b"")))
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        self.sock.settimeout(self.timeout)
         answer = _Answer()
         try:
-            answer.read_from(self.sock)
+            answer.read_from(self.sock, self.timeout)
         except ssl.SSLError as error:  # is taken for one of the handshake otherwise, when nothing was sent yet
             raise ProtocolError(f"TLS failed while the answer was read ({type(error).__name__}).") from None
         if not answer.leaves_connection_usable:
@@ -81,21 +85,35 @@ class _Answer:
         self._is_complete = False
         self.leaves_connection_usable = True
         self.status = 0
+        self._head = 0
         self.headers = HTTPHeaderDict()
         self.body = bytearray()
 
-    def read_from(self, connected: socket.socket) -> None:
+    def read_from(self, connected: socket.socket, timeout: float | None) -> None:
         """Read the answer to its end.
 
-        :raises ProtocolError: It is not HTTP, or it ended too early.
+        :param connected: Where it comes from.
+        :param timeout: Seconds for all of it.
+        :raises ProtocolError: It is not HTTP, it ended too early, or it is too long.
+        :raises TimeoutError: It took too long.
         """
+        connected.settimeout(timeout)
+        until = None if timeout is None else time.monotonic() + timeout
         while not self._is_complete:
             if data := connected.recv(_READ_AT_ONCE):
                 self._parse(data)
+                self._check_length(len(data))
+                if until and not self._is_complete:
+                    connected.settimeout(max(until - time.monotonic(), 0.001))
             elif self.status and not ("content-length" in self.headers or "transfer-encoding" in self.headers):
                 self._is_complete, self.leaves_connection_usable = True, False
             else:
                 raise ProtocolError("The connection was closed before the answer's end.")
+
+    def _check_length(self, received: int) -> None:
+        self._head += 0 if self.status else received
+        if self._head > _LONGEST_HEAD or len(self.body) > _LONGEST_BODY:
+            raise ProtocolError("The answer is longer than any of Dub's.")
 
     def _parse(self, data: bytes) -> None:
         handled_by_a_caller = sys.exception()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -28,7 +27,6 @@ log = logging.getLogger(__name__)
 PAGE_SIZE = 100
 #: The list is read page after page and look-ups side by side, so it must spare this many for each page.
 _SPARED_BY_A_PAGE = 4
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 class Customers(Protocol):
@@ -88,11 +86,7 @@ class KnownIds:
 
     def _listed(self) -> Iterator[int]:
         log.info("Reading which external ids Dub has, so that no row can reach a customer whose id only looks alike.")
-        told = time.monotonic()
-        for number, customer in enumerate(self._customers.list_customers(), 1):
-            if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
-                told = time.monotonic()
-                log.info("%s customers read", f"{number:,}")
+        for customer in self._customers.list_customers():
             external_id = customer.get("externalId")
             if isinstance(external_id, str):
                 yield hash(external_id)

@@ -236,12 +236,12 @@ def back_off(attempt: int) -> float:
 
     :param attempt: How often it was repeated already.
     """
-    return min(0.5 * 3.0**attempt, 15.0) * random.uniform(1.0, 1.5)
+    return min(0.5 * 3.0 ** min(attempt, 5), 15.0) * random.uniform(1.0, 1.5)
 
 
 def _deserves_a_repeat(error: DubError) -> bool:
     if isinstance(error, DubUnreadableAnswerError):
-        return error.status == 200
+        return error.status in (200, 408, 425)  # also: an idle connection was closed, or the request came too early
     return error.transient and not isinstance(error, DubRateLimitError)
 
 

@@ -223,7 +223,8 @@ class DubHook(BaseHook):
     ) -> Iterator[RowResult]:
         """Update many customers and yield what became of each row, in input order, as the results are consumed.
 
-        No row's failure is raised; look at ``result.outcome``. The parameters are those of
+        No row's failure is raised; look at ``result.outcome``. The rows that a stopped run had not read are left out.
+        The parameters are those of
         :class:`~airflow_provider_dub.operators.dub.DubUpdateCustomersOperator`. An iterator is read as needed, in
         bounded memory apart from the ids that were seen; its ``null_policy`` must be given per field.
 

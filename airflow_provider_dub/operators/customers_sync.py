@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Stats
@@ -64,11 +65,12 @@ class CustomersSyncOperator(BaseOperator):
     :param on_missing: A customer that Dub does not know is a failure (``"fail"``) or counted apart (``"skip"``).
     :param on_duplicate: Of several rows for one customer, reject all but the first (``"fail"``), send only the last
         (``"last"``), or reject them all (``"none"``).
-    :param max_failures: The task fails if more rows failed than this number (int) or share of all rows (float).
+    :param max_failures: The task fails if more rows failed than this number (int) or share of all rows (float), and
+        in any case if the run ended before all rows were attempted.
     :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
     :param check_external_ids: Make sure before an update that its external id exists in exactly this spelling: Dub
         ignores case, accents and trailing blanks. Costs a request per 100 customers of the workspace, or one per row
-        where that is less; nothing for Dub's own ids and for ids of digits only. Without it, a customer whose id only
+        where that is less; nothing for Dub's own ids. Without it, a customer whose id only
         looks alike is updated, and the row fails.
     :param dry_run: Validate everything and count what would be sent, but send nothing. Returns an empty list.
     :param rejected_path: (templated) Path or URI for the rows that were not applied, whole, as JSON lines with the
@@ -130,7 +132,6 @@ class CustomersSyncOperator(BaseOperator):
         self.max_workers = max_workers
         self.workspace: Workspace | None = None
         self._report = Report()
-        self._killed = False
         self._also_in_summary: dict[str, Any] = {}
 
     @cached_property
@@ -140,7 +141,6 @@ class CustomersSyncOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Send no further request; rows that wait are reported as not attempted."""
-        self._killed = True
         self.hook.stop()
 
     def _sync(self, rows: CountedRows, context: Context, journal: Journal | None = None) -> list[Customer] | str:
@@ -240,17 +240,26 @@ class CustomersSyncOperator(BaseOperator):
             keep_records=self._returns_records,
             journal=journal,
         ) as delivery:
+            result: RowResult | None = None
+            writes = True
             try:
                 for result in results:
                     delivery.take(result)
                     self._tell_progress(progress, report)
             except BaseException as interruption:
                 self.hook.stop()
-                writing_failed = isinstance(interruption, Exception)
-                for result in results:
-                    (report.add if writing_failed else delivery.take)(result)
+                writes = not isinstance(interruption, Exception)  # if not, it was the writing that failed
+                for one in chain(() if result is None else (result,), results):
+                    (delivery.take if writes else delivery.count)(one)
                 raise
+            finally:
+                self._tell_unwritten(delivery.count_rest(write=writes))
         return delivery.returned
+
+    def _tell_unwritten(self, rows: int) -> None:
+        if rows and self.rejected_path:
+            self._also_in_summary["not_in_rejected_path"] = rows
+            self.log.warning("The run had to end before %s rows were written to rejected_path.", f"{rows:,}")
 
     def _tell_progress(self, progress: Progress, report: Report) -> None:
         if line := progress.line(report.total, self.hook.traffic, report.resumed.total()):
@@ -293,12 +302,16 @@ class CustomersSyncOperator(BaseOperator):
             raise DubSyncImpossibleError(
                 f"{report.fatal} (connection {self.dub_conn_id}; {report.in_words()})"
             ) from report.fatal
-        cut_short = self._killed and report.counts[Outcome.NOT_ATTEMPTED] > 0
+        cut_short = report.counts[Outcome.NOT_ATTEMPTED] > 0
         if not (cut_short or report.exceeds(self.max_failures)):
             return
-        first = " ".join(_in_words(failure) for failure in report.failures[:_FAILURES_IN_MESSAGE])
-        more = " More in the XCom `summary`." if report.failed > _FAILURES_IN_MESSAGE else ""
-        message = f"{report.in_words()}; max_failures={self.max_failures}, connection {self.dub_conn_id}. {first}{more}"
+        why = [_in_words(failure) for failure in report.failures[:_FAILURES_IN_MESSAGE]]
+        if cut_short and report.last_error:
+            why.insert(0, f"The run ended early, after this: {report.last_error}")
+        if report.failed > _FAILURES_IN_MESSAGE:
+            why.append("More in the XCom `summary`.")
+        limits = f"max_failures={self.max_failures}, connection {self.dub_conn_id}"
+        message = f"{report.in_words()}; {limits}. {' '.join(why)}"
         if report.transient_codes:
             raise DubCustomersNotUpdatedError(message, report.transient_codes)
         raise DubCustomersRefusedError(message)

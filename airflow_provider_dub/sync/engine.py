@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
 from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubError, DubWrongCustomerError
@@ -54,7 +56,8 @@ class Engine:
     :param on_duplicate: Of several rows for one customer, reject all but the first, send the last, or none.
     :param dry_run: Send nothing.
     :param stopped: When set, rows that were not sent yet are reported as not attempted. An error that would hit
-        every row sets it.
+        every row sets it. If somebody else did, rows that were not even read are left out: there are seconds left,
+        and there may be a million rows.
     :param while_waiting: Called now and then while results are waited for.
     :param checkpoints: Rows that it knows as settled are not sent, and it is given every outcome. Only as many rows
         are then ahead of a batch as there are workers.
@@ -88,11 +91,11 @@ class Engine:
         self._at_once = checkpoints.batch_size if checkpoints else max_workers * _AHEAD // 2
         self._most_ahead = checkpoints.batch_size + max_workers if checkpoints else max_workers * _AHEAD
         self._exhausted = 0
+        self._broken = False
         self._give_up_at: float | None = None
         self._interruption: BaseException | None = None
         self._workers: Workers[RowResult] = Workers(max_workers)
         self._waiting: deque[RowResult | Sent] = deque()
-        self._taken = 0
         self._duplicates: Duplicates = SeenSoFar()
 
     def run(self, updates: UpdateReader) -> Iterator[RowResult]:
@@ -100,7 +103,7 @@ class Engine:
 
         Rows are sent side by side, not one after the other. An interruption (Ctrl-C, Airflow's time-out of the task)
         ends the run like ``stopped``, and so does an error of the input: every row that was read is still reported,
-        and then it is raised.
+        one of them perhaps twice, and then it is raised.
 
         :param updates: What each row asks for, in order; taken as they are needed.
         """
@@ -114,15 +117,15 @@ class Engine:
             except BaseException as interruption:
                 self._interrupt(interruption)
                 yield from self._first(len(self._waiting))
-                if updates.rereadable and not isinstance(interruption, Exception):
-                    yield from self._results(updates)
         finally:
             self._workers.close()
         if self._interruption:
             raise self._interruption
 
     def _results(self, updates: UpdateReader) -> Iterator[RowResult]:
-        for update in updates.from_row(self._taken):
+        for update in updates:
+            if self._stopped.is_set() and not self._broken:
+                break
             self._take(update)
             if len(self._waiting) >= self._most_ahead:
                 yield from self._first(self._at_once)
@@ -131,7 +134,6 @@ class Engine:
     def _take(self, update: CustomerUpdate | RejectedRow) -> None:
         entry = self._settled(update) or Sent(cast("CustomerUpdate", update), Future())
         self._waiting.append(entry)
-        self._taken += 1
         if isinstance(entry, Sent):  # known before it is begun, so that no interruption can lose it
             self._workers.put(partial(self._apply, entry.update), entry.future)
 
@@ -159,8 +161,8 @@ class Engine:
             while len(self._waiting) > keep and (outcome := self._outcome(self._waiting[0])):
                 if self._checkpoints:
                     self._checkpoints.take(outcome)
-                self._waiting.popleft()
                 yield outcome
+                self._waiting.popleft()  # now that somebody has it
 
     def _wait(self, unknown: list[Future[RowResult]]) -> None:
         try:
@@ -225,8 +227,11 @@ class Engine:
             return _failed(update, error, outcome)
         except DubError as error:
             if error.hits_every_row or self._breaks(error):
-                self._stopped.set()
+                self._break()
             return _failed(update, error)
+        except Exception as defect:  # another row would only meet it again
+            self._break()
+            return RowResult(update.row, update.key, Outcome.FAILED, code="internal", reason=_told(defect))
         self._exhausted = 0
         return RowResult(
             update.row,
@@ -236,6 +241,10 @@ class Engine:
             fields=tuple(update.fields),
             ignored_fields=tuple(not_applied(update.fields, customer)),
         )
+
+    def _break(self) -> None:
+        self._broken = True
+        self._stopped.set()
 
     def _breaks(self, error: DubError) -> bool:
         """Tell whether so many rows in a row exhausted their retries that the next ones would only do the same."""
@@ -256,6 +265,15 @@ def _not_attempted(update: CustomerUpdate) -> RowResult:
 def _failed(update: CustomerUpdate, error: DubError, outcome: Outcome = Outcome.FAILED) -> RowResult:
     reason = f"{error} The change may have been applied all the same." if error.maybe_applied else str(error)
     return RowResult(update.row, update.key, outcome, error=error, code=error.code, reason=reason)
+
+
+def _told(defect: Exception) -> str:
+    """Say where it happened; its message may hold a value."""
+    place = traceback.extract_tb(defect.__traceback__)[-1]
+    return (
+        f"{type(defect).__name__} at {Path(place.filename).name}:{place.lineno}. This is a defect of the provider; "
+        "please report it. The change may have been applied all the same."
+    )
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

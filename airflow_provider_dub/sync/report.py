@@ -88,6 +88,8 @@ class Report:
     resumed: Counter[Outcome] = dataclass_field(default_factory=Counter)
     #: The error that ended the run, because every row would have met it.
     fatal: DubError | None = None
+    #: The last failure of a row that was sent: when a run ends early, it tells why.
+    last_error: DubError | None = None
     #: The codes of failures that a retry of the whole may not meet again.
     transient_codes: set[str] = dataclass_field(default_factory=set)
 
@@ -99,10 +101,26 @@ class Report:
         self.ignored_fields.update(result.ignored_fields)
         if result.outcome in FAILURES and len(self.failures) < FAILURES_TOLD:
             self.failures.append(result.told())
+        if result.outcome is Outcome.FAILED:
+            self.last_error = result.error or self.last_error
         if result.error is not None and result.error.hits_every_row:
             self.fatal = self.fatal or result.error
         if result.outcome is Outcome.NOT_ATTEMPTED or (result.error is not None and result.error.transient):
             self.transient_codes.add(str(result.code))
+
+    def add_not_reached(self, first: int, count: int) -> None:
+        """Count rows that a stopped run did not come to.
+
+        :param first: Position of the first one.
+        :param count: How many there are.
+        """
+        self.counts[Outcome.NOT_ATTEMPTED] += count
+        self.transient_codes.add("not_attempted")
+        if len(self.failures) < FAILURES_TOLD:
+            reason = f"the run was stopped before it came to this row and the {count - 1:,} after it"
+            self.failures.append(
+                RowResult(first, None, Outcome.NOT_ATTEMPTED, None, code="not_attempted", reason=reason).told()
+            )
 
     @property
     def total(self) -> int:

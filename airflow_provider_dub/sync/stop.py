@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Stop(threading.Event):
-    """Is set by somebody, or by itself as soon as the run may not go on; looked at before every request.
+    """Is set by somebody, or counts as set once the run may not go on; looked at before every request.
 
     :param may_go_on: Tells whether it may.
     """
@@ -15,9 +15,9 @@ class Stop(threading.Event):
     def __init__(self, may_go_on: Callable[[], bool] = lambda: True) -> None:
         super().__init__()
         self._may_go_on = may_go_on
+        self._ended = False  # set() takes a lock, which a signal handler must not meet
 
     def is_set(self) -> bool:
         """Tell whether the run is to end; once it is, it stays so."""
-        if not super().is_set() and not self._may_go_on():
-            self.set()
-        return super().is_set()
+        self._ended = self._ended or super().is_set() or not self._may_go_on()
+        return self._ended

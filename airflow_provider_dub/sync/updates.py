@@ -86,14 +86,7 @@ class UpdateReader:
 
     def __iter__(self) -> Iterator[CustomerUpdate | RejectedRow]:
         """Yield what each row asks for, in order."""
-        return self.from_row(0)
-
-    def from_row(self, first: int) -> Iterator[CustomerUpdate | RejectedRow]:
-        """Yield what each row asks for, in order, from one row on.
-
-        :param first: Position of that row.
-        """
-        for row, cells in islice(enumerate(self._rows.cells(self._wanted)), first, None):
+        for row, cells in enumerate(self._rows.cells(self._wanted)):
             yield self._read(row, cells) if cells else RejectedRow(row, None, None, "the row is no mapping")
 
     def customer_ids(self) -> Iterator[str | None]:

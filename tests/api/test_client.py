@@ -104,10 +104,17 @@ def test_without_the_check_a_look_alike_is_found_out_from_the_answer(dub) -> Non
     assert [request["method"] for request in dub.requests] == ["PATCH"]
 
 
-def test_an_id_without_letters_is_not_looked_up(dub) -> None:
-    dub.reset(setup_customers=[{"id": "cus_1N", "externalId": "42", "name": "n", "email": None}])
-    client_of(dub).update_customer("ext_42", {"name": "m"})
-    assert [request["method"] for request in dub.requests] == ["PATCH"]
+def test_an_id_of_digits_has_look_alikes_as_well(dub) -> None:
+    dub.reset(setup_customers=[{"id": "cus_1N", "externalId": "42 ", "name": "n", "email": None}])
+    with pytest.raises(DubWrongCustomerError, match="nothing was changed"):
+        client_of(dub).update_customer("ext_42", {"name": "m"})
+    assert stored(dub, id="cus_1N")["name"] == "n"
+
+
+@pytest.mark.parametrize("dub_id", ["clx0old0200", "a/b?c#d"])
+def test_a_customer_is_found_whatever_its_own_id_looks_like(dub, dub_id: str) -> None:
+    dub.reset(setup_customers=[{"id": dub_id, "externalId": "old", "name": "n", "email": None}])
+    assert client_of(dub).update_customer("ext_old", {"externalId": "new"})["id"] == dub_id
 
 
 def test_renaming_is_safe_against_a_lost_answer(connect) -> None:

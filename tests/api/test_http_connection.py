@@ -7,8 +7,9 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import requests
@@ -183,7 +184,7 @@ def test_a_body_that_is_cut_short_is_none() -> None:
         there.sendall(OK[:-1])
         there.close()
         with pytest.raises(ProtocolError, match="before the answer's end"):
-            _Answer().read_from(here)
+            _Answer().read_from(here, 5)
 
 
 def test_silence_ends_with_the_time_out() -> None:
@@ -243,7 +244,7 @@ def test_an_interruption_while_an_answer_is_parsed_is_not_lost() -> None:
         answer = _Answer()
         answer.headers = Headers()
         with pytest.raises(Interrupted):
-            answer.read_from(here)
+            answer.read_from(here, 5)
 
 
 def test_what_a_caller_is_handling_is_not_taken_for_the_fault_of_an_answer() -> None:
@@ -285,6 +286,9 @@ def test_an_answer_does_not_depend_on_how_its_bytes_arrive(body, chunked, values
     left = b"HTTP/1.1 422 X\r\n" + headers + framing + b"\r\n\r\n" + framed
 
     class Pieces:
+        def settimeout(self, _: float) -> None:
+            pass
+
         def recv(self, _: int) -> bytes:
             nonlocal left
             cuts.append(cuts.pop(0))
@@ -292,6 +296,42 @@ def test_an_answer_does_not_depend_on_how_its_bytes_arrive(body, chunked, values
             return piece
 
     answer = _Answer()
-    answer.read_from(Pieces())
+    answer.read_from(Pieces(), 5)
     assert (answer.status, bytes(answer.body), answer.leaves_connection_usable) == (422, body, True)
     assert [answer.headers[f"X-{n}"] for n in range(len(values))] == values
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+ENDLESS = {
+    "a head that trickles": (HEAD, b"X: y\r\n", 0.05),
+    "a body that trickles": (HEAD + b"Content-Length: 100000\r\n\r\n", b" ", 0.05),
+    "early hints without end": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 500, 0),
+    "a head without end": (HEAD, b"X: " + b"y" * 50_000 + b"\r\n", 0),
+    "a body without end": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 65536 + b"\r\n", 0),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_answer_without_end_is_given_up(kind: str) -> None:
+    first, again, pause = ENDLESS[kind]
+    here, there = socket.socketpair()
+    over = threading.Event()
+
+    def answer() -> None:
+        with suppress(OSError):
+            there.sendall(first)
+            while not over.wait(pause):
+                there.sendall(again)
+
+    thread = threading.Thread(target=answer)
+    with here, there:
+        thread.start()
+        began = time.monotonic()
+        try:
+            with pytest.raises((ProtocolError, TimeoutError)):
+                _Answer().read_from(here, 1)
+        finally:
+            over.set()
+            here.close()
+    thread.join()
+    assert time.monotonic() - began < 5

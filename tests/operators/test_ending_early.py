@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 
+import pandas as pd
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
@@ -133,3 +134,46 @@ def test_a_file_that_cannot_be_written_ends_the_run_and_every_row_is_counted(con
     summary = task_instance.xcoms["summary"]
     assert summary["total"] >= 1999
     assert summary["requests_sent"] == len(connected.requests)
+
+
+@pytest.mark.parametrize("interrupt", [on_kill, time_out])
+def test_a_million_rows_are_told_within_four_seconds(hanging_dub, connect, tmp_path, interrupt) -> None:
+    connect(hanging_dub.url)
+    path = tmp_path / "rejected.jsonl"
+    rows = pd.DataFrame({"id": [f"cus_{n}" for n in range(1_000_000)], "name": "n", "note": "x"})
+    operator = DubUpdateCustomersOperator(task_id="update", customers=rows, rejected_path=str(path))
+    task_instance = TaskInstance()
+    stopped_at = []
+    interrupt(operator, Noting(hanging_dub, stopped_at))
+    with pytest.raises((DubCustomersNotUpdatedError, AirflowTaskTimeout)):
+        operator.execute({"ti": task_instance})
+    assert time.monotonic() - stopped_at[0] < 4
+    summary = task_instance.xcoms["summary"]
+    assert summary["total"] == summary["failed"] + summary["not_attempted"] == len(rows)
+    written = path.read_text().splitlines()
+    assert len(written) + summary["not_in_rejected_path"] == len(rows)
+    assert [json.loads(line)["dub_row"] for line in written] == list(range(len(written)))
+
+
+class Noting:
+    """Notes when rows were seen to be under way."""
+
+    def __init__(self, dub: DubEmulator, at: list[float]) -> None:
+        self._dub = dub
+        self._at = at
+
+    @property
+    def requests(self) -> list[dict]:
+        found = self._dub.requests
+        self._at[:] = [time.monotonic()]
+        return found
+
+
+def test_an_outage_ends_a_run_red_whatever_may_fail_and_is_named_behind_other_failures(connect) -> None:
+    with DubEmulator() as gone:
+        pass
+    connect(gone.url, max_retries=0)
+    invalid = [{"id": f"cus_bad{n}", "name": "n", "email": "no e-mail"} for n in range(20)]
+    operator = DubUpdateCustomersOperator(task_id="update", customers=invalid + ROWS, max_failures=1.0)
+    with pytest.raises(DubCustomersNotUpdatedError, match=f"ended early, after this: No answer from {gone.url}"):
+        operator.execute({"ti": TaskInstance()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 
 import pytest
 
@@ -12,6 +13,7 @@ from airflow_provider_dub.sync.duplicates import Duplicates
 from airflow_provider_dub.sync.engine import Engine
 from airflow_provider_dub.sync.report import Outcome, RowResult
 from airflow_provider_dub.sync.rows import rows_of
+from airflow_provider_dub.sync.stop import Stop
 from airflow_provider_dub.sync.updates import UpdateReader
 
 
@@ -97,9 +99,47 @@ def test_an_interruption_anywhere_loses_no_row(monkeypatch, owner, method: str, 
 
     monkeypatch.setattr(owner, method, interrupting)
     results = collected(engine(send).run(updates(rows(3000))), Interrupted)
-    assert [result.row for result in results] == list(range(3000))
+    assert [result.row for result in results] == list(range(len(results)))
     assert {result.row for result in results if result.outcome is Outcome.UPDATED} == sent
     assert len(sent) < 3000
+
+
+def test_an_interruption_between_two_rows_loses_none(monkeypatch) -> None:
+    interruptions = [Interrupted]
+
+    class Waiting(deque):
+        def popleft(self):
+            if interruptions:
+                raise interruptions.pop()
+            return super().popleft()
+
+    monkeypatch.setattr("airflow_provider_dub.sync.engine.deque", Waiting)
+    results = collected(engine(lambda update: {"id": update.customer_id}).run(updates(rows(10))), Interrupted)
+    assert [result.row for result in results] == [0, *range(10)]  # the first one is told again, not forgotten
+
+
+def test_a_defect_ends_the_run_and_every_row_has_its_outcome() -> None:
+    def send(update):
+        if update.row == 100:
+            raise KeyError("planted")
+        return {"id": update.customer_id}
+
+    results = list(engine(send).run(updates(rows(2000))))
+    assert [result.row for result in results] == list(range(2000))
+    assert results[100].outcome is Outcome.FAILED
+    assert results[100].code == "internal"
+    assert results[100].reason.startswith("KeyError at test_engine.py:")
+    assert "planted" not in results[100].reason
+    assert results[-1].outcome is Outcome.NOT_ATTEMPTED
+
+
+def test_a_run_that_may_not_go_on_sends_nothing_more() -> None:
+    sent = []
+    stopped = Stop(lambda: len(sent) < 10)
+    running = engine(lambda update: sent.append(update) or {"id": update.customer_id}, max_workers=1, stopped=stopped)
+    outcomes = [result.outcome for result in running.run(updates(rows(2000)))]
+    assert outcomes[:10] == [Outcome.UPDATED] * len(sent)
+    assert set(outcomes[10:]) <= {Outcome.NOT_ATTEMPTED}
 
 
 def test_answers_about_another_customer_end_the_run() -> None:
