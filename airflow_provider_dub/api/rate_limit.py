@@ -136,6 +136,16 @@ class RateLimiter:
                 if limit:
                     self._admitted(now, limit, _count(headers.get("X-RateLimit-Remaining")))
 
+    def unanswered(self, *, sent: bool) -> None:
+        """Learn that a request is not under way any more. Call it for each that :meth:`answered` is not called for.
+
+        :param sent: Whether Dub may have counted it.
+        """
+        with self._lock:
+            self._told += 1
+            if not sent and self._sent:
+                self._sent.pop()
+
     def _set_clock(self, least: float, most: float) -> None:
         self._ahead = min(max(self._ahead, least), most)
 

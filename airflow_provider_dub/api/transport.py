@@ -201,9 +201,9 @@ class Transport:
                 timeout=self._timeout,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise DubConnectionError(
-                type(error).__name__, self.base_url, sent=not isinstance(error, _BEFORE_SENDING)
-            ) from None
+            sent = not isinstance(error, _BEFORE_SENDING)
+            self._rate_limiter.unanswered(sent=sent)
+            raise DubConnectionError(type(error).__name__, self.base_url, sent=sent) from None
 
     def _read(self, response: urllib3.BaseHTTPResponse, expected: Callable[[Any], TypeGuard[T]]) -> T:
         try:

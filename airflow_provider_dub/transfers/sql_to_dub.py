@@ -63,10 +63,12 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
     has one, and wait in a temporary file of the worker, without a name, until it is their turn.
 
     The policies and what is raised are those of
-    :class:`~airflow_provider_dub.operators.customers_sync.CustomersSyncOperator`, with two differences: nothing is
-    returned but the URI of ``records_path``, and with ``on_duplicate="fail"`` none of the rows for one customer is
-    sent, since rows of a query have no order. The XCom ``summary`` also has ``plan``: the rows of the query by status
-    (``new, changed, pending, retried, no_key, unchanged, refused, missing, duplicate, superseded``) and ``to_send``.
+    :class:`~airflow_provider_dub.operators.customers_sync.CustomersSyncOperator`, with these differences: nothing is
+    returned but the URI of ``records_path``, which holds what this try updated; with ``on_duplicate="fail"`` none of
+    the rows for one customer is sent, since rows of a query have no order; what Dub refused or did not know in an
+    earlier try of the same task instance counts again, without a request. The XCom ``summary`` also has ``plan``: the
+    rows of the query by status (``new, changed, pending, retried, no_key, unchanged, refused, missing, duplicate,
+    superseded``), ``to_send``, the updates, and ``look_ups``, how many external ids may have to be made sure of.
 
     :param sql: (templated) The query, or the name of a ``.sql`` file.
     :param sql_conn_id: (templated) The connection to the database; its hook must be a ``DbApiHook``.
@@ -77,14 +79,17 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent; needed
         by ``on_duplicate="last"``.
     :param retry_rejected: Send rows again that were refused for good although they did not change.
-    :param retry_missing_after: Send rows again whose customer Dub did not know, after this time.
-    :param baseline: (templated) For one run: ``"source"`` records the rows as applied and sends nothing; ``"dub"``
-        reads Dub's customers, records the rows that they match, and sends the others.
+    :param retry_missing_after: Send rows again whose customer Dub did not know, after this time, whether that counted
+        as a failure or not.
+    :param baseline: (templated) For one run, and no ``dry_run``: ``"source"`` records the rows as applied and sends
+        nothing; ``"dub"`` reads Dub's customers, records the rows that they match, and sends the others.
     :param on_claimed: While another run works with the state table, ``"fail"`` at once or ``"wait"``.
     :param batch_size: Rows whose outcome is recorded in one transaction.
     :param dialect: sqlglot's name of the database's SQL, if the connection's type does not tell it.
     :param hook_params: Arguments for the hook of the database.
-    :raises DubStateTableClaimedError: Another run works with the state table.
+    :raises DubStateTableClaimedError: Another run works with the state table, or took it over from this one.
+    :raises UnreadableRowsError: The query failed amid its rows. What the database says is not shown, as it may hold a
+        value.
     """
 
     template_fields: Sequence[str] = (

@@ -114,6 +114,16 @@ def test_dubs_limit_rules_when_it_is_lower(clock: Clock) -> None:
     assert sent_at_once(limiter) <= 120
 
 
+@pytest.mark.parametrize("sent", [True, False])
+def test_an_answer_that_never_comes_is_not_waited_for(clock: Clock, sent: bool) -> None:
+    limiter = RateLimiter(monotonic=clock)
+    assert limiter.delay() == 0
+    limiter.unanswered(sent=sent)
+    for _ in range(1_300):  # past the limits of plans, where each request waits for those that are under way
+        assert limiter.delay() == 0
+        limiter.answered(200, {})
+
+
 def test_limit_is_unknown_until_an_error_names_it(clock: Clock) -> None:
     limiter = RateLimiter(monotonic=clock)
     limiter.answered(200, {})
