@@ -6,12 +6,17 @@ import threading
 import time
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubCustomersNotUpdatedError, DubStateTableClaimedError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.warehouse import claim, heartbeat
 from airflow_provider_dub.warehouse.changes import Changes
+from airflow_provider_dub.warehouse.connection import Warehouse
+from airflow_provider_dub.warehouse.dialects import dialect_named
+from airflow_provider_dub.warehouse.state_table import StateTable
+from airflow_provider_dub.warehouse.statements import Statements
 from tests.transfers.conftest import TaskInstance
 
 
@@ -122,33 +127,33 @@ def test_a_slow_query_does_not_cost_a_run_its_claim(database, connected, sync, m
     database.insert(("user_1", "Ada"))
     sleep = "pg_sleep(3)::text <> ''" if database.engine == "postgres" else "SLEEP(3)"
     slow = f"SELECT user_id, name FROM customers WHERE NOT ({sleep})"
-    run = threading.Thread(target=sync, kwargs={"sql": slow})
-    other = TaskInstance()
-    monkeypatch.setattr(other, "run_id", "other", raising=False)
-    run.start()
-    refused = 0
-    while run.is_alive():
-        time.sleep(0.4)
-        refused += _is_refused(other)
-    assert refused > 5
-    assert database.state("outcome") == {"user_1": "updated"}
+    over, refused = threading.Event(), []
 
+    def intrude() -> None:
+        table = state_table(database, "another", target)
+        while not over.wait(0.4):
+            try:
+                table.claim.take(wait=False, tell=print)
+            except claim.ClaimedError:
+                refused.append(time.monotonic())
 
-def _is_refused(ti: TaskInstance) -> bool:
-    from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-
-    operator = SqlToDubCustomersOperator(
-        task_id="sync",
-        sql="SELECT user_id, name FROM customers",
-        sql_conn_id="warehouse",
-        external_id_column="user_id",
-        state_table="dub_state",
-    )
+    sync(sql="SELECT user_id, name FROM customers WHERE 1 = 0")  # creates the tables
+    ((target,),) = database.run("SELECT target FROM dub_state_claim")
+    intruder = threading.Thread(target=intrude)
+    threading.Timer(0.5, intruder.start).start()
     try:
-        operator.execute({"ti": ti})
-    except DubStateTableClaimedError:
-        return True
-    return False
+        assert sync(sql=slow)["updated"] == 1
+    finally:
+        over.set()
+        intruder.join()
+    assert refused[-1] - refused[0] > 2 * claim.LEASE
+
+
+def state_table(database, name: str, target: str = "dub") -> StateTable:
+    warehouse = Warehouse(BaseHook.get_connection("warehouse").get_hook())
+    mark = "?" if database.engine in ("sqlite", "duckdb") else "%s"
+    statements = Statements(dialect_named(database.engine), mark, "dub_state")
+    return StateTable(warehouse, statements, claim.Claimant(target, name, name))
 
 
 def test_a_worker_whose_clock_is_ahead_takes_no_claim_of_a_living_run(warehouse, connected, sync, monkeypatch) -> None:
@@ -177,25 +182,16 @@ def test_a_claim_that_was_dropped_is_made_anew(warehouse, connected, sync) -> No
 
 
 def test_first_runs_that_begin_at_once_do_not_trip_over_each_other(database, connected) -> None:
-    from airflow.providers.common.compat.sdk import BaseHook
-
-    from airflow_provider_dub.warehouse.connection import Warehouse
-    from airflow_provider_dub.warehouse.dialects import dialect_named
-    from airflow_provider_dub.warehouse.state_table import StateTable
-    from airflow_provider_dub.warehouse.statements import Statements
-
     both = threading.Barrier(2)
     failed = []
 
     def create(name: str) -> None:
-        warehouse = Warehouse(BaseHook.get_connection("warehouse").get_hook())
-        statements = Statements(dialect_named(database.engine), "%s", "dub_state")
+        table = state_table(database, name)
         both.wait()
         try:
-            StateTable(warehouse, statements, claim.Claimant("dub", name, name)).create()
+            table.create()
         except Exception as error:
             failed.append(error)
-        warehouse.close()
 
     for _ in range(5):
         runs = [threading.Thread(target=create, args=(name,)) for name in "ab"]
