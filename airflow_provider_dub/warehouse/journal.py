@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: A slow batch is written in parts.
 _SECONDS_BETWEEN_WRITES = 30.0
 _APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
+#: Codes of failures that say nothing of the row.
+_OF_THE_RUN = ("duplicate", "internal")
 
 
 class StateJournal:
@@ -120,7 +122,7 @@ class StateJournal:
 
 
 def _is_final(result: RowResult) -> bool:
-    if result.outcome in (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE) or result.code == "duplicate":
+    if result.outcome in (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE) or result.code in _OF_THE_RUN:
         return False
     error = result.error
     return error is None or not (error.transient or error.hits_every_row)

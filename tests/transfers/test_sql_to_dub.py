@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
     DubCustomersNotUpdatedError,
@@ -164,6 +165,17 @@ def test_a_failure_that_may_pass_is_not_remembered(sqlite, connect, sync) -> Non
         connect(other.url)
         with pytest.raises(ValueError, match="is about"):
             sync()
+
+
+def test_a_defect_is_no_fate_of_a_row(warehouse, connected, sync, monkeypatch) -> None:
+    sync()
+    warehouse.run("UPDATE customers SET name = 'Countess'")
+    with monkeypatch.context() as patch:
+        patch.setattr(DubClient, "update_customer", lambda *_, **__: {}["planted"])
+        with pytest.raises((DubCustomersNotUpdatedError, DubCustomersRefusedError), match="KeyError at"):
+            sync()
+    assert set(warehouse.state("outcome").values()) == {"pending"}
+    assert sync()["updated"] == 2
 
 
 def test_a_refused_key_is_no_fate_of_a_row(warehouse, connected, connect, sync) -> None:
