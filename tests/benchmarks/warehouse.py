@@ -104,7 +104,7 @@ def _run(rows: int, options: dict[str, Any]) -> Run:
     from airflow_provider_dub.warehouse.state_table import StateTable
 
     class TaskInstance:
-        dag_id, run_id, task_id, map_index = "dag", "run", "sync", -1
+        dag_id, run_id, task_id, map_index, try_number = "dag", "run", "sync", -1, 1
 
         def xcom_push(self, key: str, value: object) -> None: ...
 

@@ -15,7 +15,7 @@ AT_THE_LIMIT: dict[str, Any] = {}
 
 
 class _TaskInstance:
-    dag_id, run_id, task_id, map_index = "dag", "run", "sync", -1
+    dag_id, run_id, task_id, map_index, try_number = "dag", "run", "sync", -1, 1
 
     def xcom_push(self, key: str, value: object) -> None:
         print("pushed", key, value)
