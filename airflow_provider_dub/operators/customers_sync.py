@@ -70,8 +70,8 @@ class CustomersSyncOperator(BaseOperator):
     :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
     :param check_external_ids: Make sure before an update that its external id exists in exactly this spelling: Dub
         ignores case, accents and trailing blanks. Costs a request per 100 customers of the workspace, or one per row
-        where that is less; nothing for Dub's own ids. Without it, a customer whose id only
-        looks alike is updated, and the row fails.
+        where that is less; nothing for Dub's own ids. Without it, a customer whose id only looks alike is updated, and
+        the row fails.
     :param dry_run: Validate everything and count what would be sent, but send nothing. Returns an empty list.
     :param rejected_path: (templated) Path or URI for the rows that were not applied, whole, as JSON lines with the
         reason, ready to be sent again. Written anew by every run, also when there are none.

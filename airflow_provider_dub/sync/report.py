@@ -119,7 +119,7 @@ class Report:
         if len(self.failures) < FAILURES_TOLD:
             reason = f"the run was stopped before it came to this row and the {count - 1:,} after it"
             self.failures.append(
-                RowResult(first, None, Outcome.NOT_ATTEMPTED, None, code="not_attempted", reason=reason).told()
+                RowResult(first, None, Outcome.NOT_ATTEMPTED, code="not_attempted", reason=reason).told()
             )
 
     @property

@@ -45,7 +45,9 @@ class StateTable:
 
         :raises ValueError: It is another one.
         """
-        found = self._columns(self._statements.probe())
+        return self._is_of_this_kind(self._columns(self._statements.probe()))
+
+    def _is_of_this_kind(self, found: list[str]) -> bool:
         if missing := [name for name in STATE_COLUMNS if found and name not in found]:
             raise ValueError(
                 f"The state table {self._statements.table} lacks the columns {', '.join(missing)}: it is not of this "
@@ -58,9 +60,8 @@ class StateTable:
 
         :raises ValueError: There is one of another kind.
         """
-        self._create(self._statements.probe(), self._statements.create())
+        self._is_of_this_kind(self._create(self._statements.probe(), self._statements.create()))
         self._create(self._statements.read_claim(), self._statements.create_claim())
-        self.exists()
 
     def mark_pending(self, keys: Iterable[str]) -> None:
         """Write down that these rows are about to be sent, so that a run that crashes leaves no row that looks done.
@@ -87,21 +88,25 @@ class StateTable:
 
         self._warehouse.transaction(replace)
 
-    def _create(self, probe: str, statements: Sequence[str]) -> None:
+    def _create(self, probe: str, statements: Sequence[str]) -> list[str]:
+        """Return the columns of a table that is there already; create it otherwise."""
+
         def create(cursor: Any) -> None:
             for statement in statements:
                 cursor.execute(statement)
 
         for is_last in (False, False, True):  # another run may be about to create it
-            if self._columns(probe):
-                return
+            if found := self._columns(probe):
+                return found
             try:
                 self._warehouse.transaction(create)
+                break
             except Exception as error:
                 if is_last:
                     error.add_note(f"{self._statements.table} or its _claim cannot be read, so it was to be created.")
                     raise
                 time.sleep(_BEFORE_THE_NEXT_ATTEMPT)
+        return []
 
     def _columns(self, probe: str) -> list[str]:
         """Return the columns of a table; none if it cannot be read."""

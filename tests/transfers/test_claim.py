@@ -119,6 +119,18 @@ def test_a_run_that_cannot_renew_its_claim_sends_nothing_more(sqlite, connect, s
     assert len(sqlite.state("outcome")) == sent
 
 
+def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, monkeypatch) -> None:
+    sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
+    sqlite.insert(("user_1", "Ada"))
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.1)
+    renewals, verify = [], claim.Claim.verify
+    monkeypatch.setattr(claim.Claim, "verify", lambda self, cursor: renewals.append(verify(self, cursor)))
+    with DubEmulator(latency_ms=800) as dub:
+        connect(dub.url)
+        sync()
+    assert len(renewals) > 3
+
+
 @pytest.mark.parametrize("database", ["postgres", "mysql"], indirect=True)
 def test_a_slow_query_does_not_cost_a_run_its_claim(database, connected, sync, monkeypatch) -> None:
     monkeypatch.setattr(claim, "LEASE", 2)
