@@ -1,24 +1,219 @@
-"""What a task of this provider raises, beside the errors of :mod:`airflow_provider_dub.api.errors`.
+"""Every exception of this provider, in one tree.
 
 ::
 
     AirflowException
-    ├── DubCustomersNotUpdatedError     some failures may pass: the task's retries apply
-    ├── DubStateTableClaimedError       another run works with the state table: the task's retries apply
-    └── AirflowFailException
-        ├── DubCustomersRefusedError    every failure is for good: no retry
-        └── DubSyncImpossibleError      the key, the plan, the workspace or the address: no retry
+    └── DubError                            everything below
+        ├── DubConfigurationError           the connection cannot work (fatal)
+        ├── DubConnectionError              no response: DNS, connect, TLS, reset, time-out (transient)
+        ├── DubUnreadableResponseError      a response, but not one that Dub gives (transient)
+        ├── DubWrongCustomerError           a response about another customer than the one asked for
+        ├── DubStoppedError                 the run was stopped before a response arrived (transient)
+        ├── DubApiError                     Dub responded with an error
+        │   ├── DubUnauthorizedError        401, 400 about the header: the key (fatal)
+        │   ├── DubForbiddenError           403: the plan or the role (fatal)
+        │   ├── DubWorkspaceNotFoundError   404: the workspace (fatal)
+        │   ├── DubCustomerNotFoundError    404: this customer (permanent)
+        │   ├── DubConflictError            409: externalId or stripeCustomerId is taken (permanent)
+        │   ├── DubInvalidRequestError      400, 422: a value or the request was refused (permanent)
+        │   ├── DubResponseNotBuiltError    422: applied, but Dub could not build its response (permanent)
+        │   ├── DubRateLimitError           429 (transient)
+        │   └── DubServerError              5xx, and a 422 that blames the store (transient)
+        ├── DubRetryLaterError              a task failed, in part for reasons that may pass: its retries apply
+        ├── DubStateTableLockedError        another run holds the state table: the task's retries apply
+        └── (and AirflowFailException: no Airflow retries)
+            ├── DubFixRowsError             rows were refused for reasons that a retry meets again: fix the rows
+            └── DubFixSetupError            no row can work: fix the connection, the key or an argument
+
+A *fatal* error ends the run, a *transient* one may be cured by a retry, a *permanent* one is of this row for good.
+
+No message quotes what the server said or what was sent: both can hold customer data. Dub's own words are kept in
+:attr:`DubApiError.server_message` for a debugger, and nothing in this package logs them.
+
+Source of every fact about Dub: its server, measured in August 2026.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 
-class DubCustomersNotUpdatedError(AirflowException):
-    """More rows failed than ``max_failures`` allows, some of them for a reason that may pass.
+class DubError(AirflowException):
+    """Anything that this provider raises."""
+
+    #: A short name for summaries and rejected files.
+    code: ClassVar[str] = "error"
+    #: Whether the same request may succeed later.
+    transient: bool = False
+    #: Whether every other row would fail in the same way, so that the run ends.
+    fatal: bool = False
+    #: Whether the request, or an earlier try of it, may have changed the customer all the same.
+    maybe_applied: bool = False
+
+
+class DubConfigurationError(DubError, ValueError):
+    """The API key, the address or an option of the connection cannot work."""
+
+    code = "configuration"
+    fatal = True
+
+
+class DubConnectionError(DubError):
+    """No response arrived: name look-up, connect, TLS, a dropped connection or a time-out.
+
+    :param reason: The kind of failure, such as ``ConnectTimeoutError``.
+    :param url: The base URL that was called.
+    :param sent: Whether the request may have reached the server.
+    """
+
+    code = "no_response"
+    transient = True
+
+    def __init__(self, reason: str, url: str, *, sent: bool) -> None:
+        self.reason = reason
+        self.maybe_applied = sent
+        what_to_check = (
+            "the worker's HTTP_PROXY, HTTPS_PROXY and NO_PROXY: the proxy cannot be reached, or it refuses."
+            if reason == "ProxyError"
+            else "that the host of the connection is right, that the worker reaches it, and that it trusts its "
+            "certificate."
+        )
+        super().__init__(f"No response from {url} ({reason}). Check {what_to_check}")
+
+
+class DubUnreadableResponseError(DubError):
+    """A response arrived, but not one that Dub gives: no JSON, the wrong shape, a redirect or an HTML page.
+
+    A success that cannot be read is worth a retry at once; any other page may be gone by the next try of the task.
+
+    :param status: The HTTP status.
+    :param what: What is wrong with the response.
+    """
+
+    code = "unreadable_response"
+    transient = True
+
+    def __init__(self, status: int, what: str) -> None:
+        self.status = status
+        self.maybe_applied = status == 200
+        super().__init__(
+            f"The response (HTTP {status}) is not one of Dub's: {what}. If this happens for every request, the host of "
+            "the connection is not a Dub API; it should be https://api.dub.co or your own server's address."
+        )
+
+
+class DubWrongCustomerError(DubError):
+    """The response is about another customer than the one asked for.
+
+    Dub compares ids without regard to case, accents and trailing blanks, so ``user_1`` answers to ``USER_1``.
+
+    :param changed: Whether that other customer was changed by the request.
+    """
+
+    code = "wrong_customer"
+
+    def __init__(self, *, changed: bool) -> None:
+        self.changed = changed
+        effect = "that customer WAS changed; check it" if changed else "nothing was changed"
+        super().__init__(
+            "The response is about a customer whose id is spelled differently (it ignores case, accents and trailing "
+            f"blanks): {effect}. Send the id exactly as Dub stores it."
+        )
+
+
+class DubApiError(DubError):
+    """Dub responded with an error.
+
+    :param message: What is wrong and what to do, in our words.
+    :param status: The HTTP status.
+    :param server_message: Dub's own message. It may quote customer data: do not log it.
+    """
+
+    def __init__(self, message: str, *, status: int, server_message: str = "") -> None:
+        self.status = status
+        self.server_message = server_message
+        super().__init__(message)
+
+
+class DubUnauthorizedError(DubApiError):
+    """The API key is missing, malformed, unknown or expired."""
+
+    code = "unauthorized"
+    fatal = True
+
+
+class DubForbiddenError(DubApiError):
+    """The workspace's plan or the role of the key's owner does not allow the call."""
+
+    code = "forbidden"
+    fatal = True
+
+
+class DubWorkspaceNotFoundError(DubApiError):
+    """The key does not belong to the workspace, or to none."""
+
+    code = "workspace_not_found"
+    fatal = True
+
+
+class DubCustomerNotFoundError(DubApiError):
+    """The workspace has no such customer."""
+
+    code = "not_found"
+
+
+class DubConflictError(DubApiError):
+    """Another customer has the ``externalId`` or ``stripeCustomerId`` already."""
+
+    code = "conflict"
+
+
+class DubInvalidRequestError(DubApiError):
+    """Dub refused a value or the request."""
+
+    code = "invalid"
+
+
+class DubResponseNotBuiltError(DubApiError):
+    """Dub applied the update and then failed to build its response: the customer has no external id."""
+
+    code = "response_not_built"
+
+
+class DubRateLimitError(DubApiError):
+    """The key is over its limit of requests per minute."""
+
+    code = "rate_limited"
+    transient = True
+
+
+class DubServerError(DubApiError):
+    """Dub or its store failed; the same request may succeed later."""
+
+    code = "server_error"
+    transient = True
+    maybe_applied = True
+
+
+class DubStoppedError(DubError):
+    """The run was stopped while this request waited for its turn, its response or its retry.
+
+    :param sent: Whether the request was sent before, so that the change may have been applied.
+    """
+
+    code = "stopped"
+    transient = True
+
+    def __init__(self, *, sent: bool = False) -> None:
+        self.sent = self.maybe_applied = sent
+        super().__init__("The run was stopped before this row's request had a response.")
+
+
+class DubRetryLaterError(DubError):
+    """More rows failed than allowed, some of them for a reason that may pass: the task's retries apply.
 
     :param message: What failed.
     :param codes: The codes of the failures that may pass, such as ``rate_limited``.
@@ -29,13 +224,13 @@ class DubCustomersNotUpdatedError(AirflowException):
         self.codes = frozenset(codes)
 
 
-class DubCustomersRefusedError(AirflowFailException):
-    """More rows failed than ``max_failures`` allows, all of them for reasons that a retry meets again."""
+class DubStateTableLockedError(DubError):
+    """Another run holds the state table, or has taken it over from this one: the task's retries apply."""
 
 
-class DubSyncImpossibleError(AirflowFailException):
-    """Every row would fail: the key was refused, the plan is too low, or the address is not Dub's."""
+class DubFixRowsError(DubError, AirflowFailException):
+    """More rows failed than allowed, all of them for reasons that a retry meets again: fix the rows."""
 
 
-class DubStateTableClaimedError(AirflowException):
-    """Another run works with the state table, or has taken it over from this one."""
+class DubFixSetupError(DubError, AirflowFailException, ValueError):
+    """No row can work: the key was refused, the plan is too low, the address is not Dub's, or an argument is wrong."""

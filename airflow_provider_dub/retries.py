@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowOptionalProviderFeatureException
 
-from airflow_provider_dub.api.errors import (
+from airflow_provider_dub.exceptions import (
     DubConnectionError,
     DubError,
     DubRateLimitError,
+    DubRetryLaterError,
     DubServerError,
-    DubUnreadableAnswerError,
+    DubUnreadableResponseError,
 )
-from airflow_provider_dub.exceptions import DubCustomersNotUpdatedError
 
 try:
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
@@ -32,7 +32,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_OUTAGE = frozenset({DubConnectionError.code, DubServerError.code, DubUnreadableAnswerError.code})
+_OUTAGE = frozenset({DubConnectionError.code, DubServerError.code, DubUnreadableResponseError.code})
 
 
 class DubRetryPolicy(RetryPolicy):
@@ -73,10 +73,10 @@ class DubRetryPolicy(RetryPolicy):
         """
         if isinstance(exception, AirflowFailException):
             return RetryDecision.fail("a retry would meet the same")
-        if isinstance(exception, DubCustomersNotUpdatedError):
+        if isinstance(exception, DubRetryLaterError):
             return self._after(exception.codes, try_number)
         if isinstance(exception, DubError):
-            if exception.hits_every_row or not exception.transient:
+            if exception.fatal or not exception.transient:
                 return RetryDecision.fail(f"Dub: {exception.code}, a retry would meet the same")
             return self._after({exception.code}, try_number)
         return RetryDecision.default()

@@ -52,7 +52,7 @@ def example_dub_update_customers():
     # Not needed for the sync: it lets the last task tell what was before.
     @task(show_return_value_in_logs=False)
     def read_dub(ti: Any = None) -> list[dict[str, Any]]:
-        from airflow_provider_dub.api.errors import DubCustomerNotFoundError
+        from airflow_provider_dub.exceptions import DubCustomerNotFoundError
 
         found, dub = [], DubHook()
         for external_id in ti.xcom_pull(task_ids="read_warehouse")["external_id"]:

@@ -10,20 +10,18 @@ from datetime import timedelta
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowOptionalProviderFeatureException
 
-from airflow_provider_dub.api.errors import (
+from airflow_provider_dub.exceptions import (
     DubConfigurationError,
     DubConflictError,
     DubConnectionError,
+    DubFixRowsError,
+    DubFixSetupError,
     DubForbiddenError,
     DubRateLimitError,
+    DubRetryLaterError,
     DubServerError,
     DubUnauthorizedError,
-    DubUnreadableAnswerError,
-)
-from airflow_provider_dub.exceptions import (
-    DubCustomersNotUpdatedError,
-    DubCustomersRefusedError,
-    DubSyncImpossibleError,
+    DubUnreadableResponseError,
 )
 
 try:
@@ -39,9 +37,9 @@ def decide(error: BaseException, try_number: int = 1):
     return DubRetryPolicy().evaluate(error, try_number, 5)
 
 
-def not_dub() -> DubUnreadableAnswerError:
-    error = DubUnreadableAnswerError(200, "the body is no JSON")
-    error.hits_every_row = True
+def not_dub() -> DubUnreadableResponseError:
+    error = DubUnreadableResponseError(200, "the body is no JSON")
+    error.fatal = True
     return error
 
 
@@ -49,13 +47,13 @@ def not_dub() -> DubUnreadableAnswerError:
 @pytest.mark.parametrize(
     ("error", "minutes"),
     [
-        (DubCustomersNotUpdatedError("m", {"rate_limited"}), 2),
+        (DubRetryLaterError("m", {"rate_limited"}), 2),
         (DubRateLimitError("m", status=429), 2),
-        (DubCustomersNotUpdatedError("m", {"server_error", "not_attempted"}), 1),
-        (DubCustomersNotUpdatedError("m", {"no_answer", "rate_limited"}), 2),
+        (DubRetryLaterError("m", {"server_error", "not_attempted"}), 1),
+        (DubRetryLaterError("m", {"no_response", "rate_limited"}), 2),
         (DubServerError("m", status=503), 1),
         (DubConnectionError("ConnectTimeoutError", "https://api.dub.co", sent=False), 1),
-        (DubUnreadableAnswerError(200, "the body is no JSON"), 1),
+        (DubUnreadableResponseError(200, "the body is no JSON"), 1),
     ],
     ids=repr,
 )
@@ -67,7 +65,7 @@ def test_rate_limit_and_outage_are_tried_again_after_their_delay(error, minutes)
 
 @needs_airflow_3_3
 def test_a_longer_outage_is_waited_for_longer_but_not_without_end() -> None:
-    error = DubCustomersNotUpdatedError("m", {"server_error"})
+    error = DubRetryLaterError("m", {"server_error"})
     minutes = [decide(error, try_number).retry_delay / timedelta(minutes=1) for try_number in (1, 2, 3, 4, 5, 6, 5000)]
     assert minutes == [1, 2, 4, 8, 15, 15, 15]
 
@@ -76,8 +74,8 @@ def test_a_longer_outage_is_waited_for_longer_but_not_without_end() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        DubSyncImpossibleError("m"),
-        DubCustomersRefusedError("m"),
+        DubFixSetupError("m"),
+        DubFixRowsError("m"),
         DubUnauthorizedError("m", status=401),
         DubForbiddenError("m", status=403),
         DubConfigurationError("m"),
@@ -93,7 +91,7 @@ def test_what_a_retry_would_meet_again_is_never_tried_again(error) -> None:
 @needs_airflow_3_3
 @pytest.mark.parametrize(
     "error",
-    [ValueError("m"), AirflowException("m"), DubCustomersNotUpdatedError("m", {"not_attempted", "stopped"})],
+    [ValueError("m"), AirflowException("m"), DubRetryLaterError("m", {"not_attempted", "stopped"})],
     ids=repr,
 )
 def test_of_anything_else_the_task_decides(error) -> None:
@@ -108,5 +106,5 @@ def test_an_airflow_without_retry_policies_says_so(monkeypatch) -> None:
 
 
 def test_the_codes_survive_pickling() -> None:
-    error = pickle.loads(pickle.dumps(DubCustomersNotUpdatedError("m", {"rate_limited"})))  # noqa: S301
+    error = pickle.loads(pickle.dumps(DubRetryLaterError("m", {"rate_limited"})))  # noqa: S301
     assert (str(error), error.codes) == ("m", {"rate_limited"})

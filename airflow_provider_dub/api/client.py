@@ -12,22 +12,23 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlencode
 
-from airflow_provider_dub.api.customers import (
+from airflow_provider_dub.api.known_ids import PAGE_SIZE, KnownIds
+from airflow_provider_dub.api.rate_limit import RateLimiter
+from airflow_provider_dub.api.transport import Traffic, Transport
+from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,
-    Customer,
     external_id_of,
     names,
     path_as_it_is,
     path_of,
     travels_in_a_path,
 )
-from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubUnreadableAnswerError, DubWrongCustomerError
-from airflow_provider_dub.api.known_ids import PAGE_SIZE, KnownIds
-from airflow_provider_dub.api.rate_limit import RateLimiter
-from airflow_provider_dub.api.transport import Traffic, Transport
+from airflow_provider_dub.exceptions import DubCustomerNotFoundError, DubUnreadableResponseError, DubWrongCustomerError
 
 if TYPE_CHECKING:
     import requests
+
+    from airflow_provider_dub.customers.fields import Customer
 
 DEFAULT_BASE_URL = "https://api.dub.co"
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -181,7 +182,7 @@ class DubClient:
     def _dub_id_of(self, customer_id: str) -> str:
         dub_id = str(self.get_customer(customer_id)["id"])
         if not dub_id or external_id_of(dub_id) is not None:
-            raise DubUnreadableAnswerError(200, "the customer has no id of Dub's")
+            raise DubUnreadableResponseError(200, "the customer has no id of Dub's")
         return dub_id
 
     def _walk(self, query: dict[str, str], cursor: str, start: str, *, onward: int) -> Iterator[Customer]:

@@ -17,10 +17,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_dub.api.errors import DubError
+from airflow_provider_dub.exceptions import DubError
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.customers.fields import Customer
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class KnownIds:
             if self._is_worth_it():
                 hashes.extend(self._listed())
         except DubError as error:
-            if error.hits_every_row:
+            if error.fatal:
                 raise
             log.warning("Dub's customers could not all be listed; each id is looked up instead. %s", error)
         return _sorted_hashes(hashes)

@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 import requests
 import urllib3
 
-from airflow_provider_dub.api.errors import (
+from airflow_provider_dub.api.http_connection import spare_work
+from airflow_provider_dub.api.responses import error_from_response
+from airflow_provider_dub.exceptions import (
     DubConfigurationError,
     DubConnectionError,
     DubError,
     DubRateLimitError,
     DubServerError,
-    DubUnreadableAnswerError,
-    error_from_answer,
+    DubStoppedError,
+    DubUnreadableResponseError,
 )
-from airflow_provider_dub.api.http_connection import spare_work
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
@@ -50,18 +51,6 @@ _BEFORE_SENDING = (
     urllib3.exceptions.ProxyError,
     urllib3.exceptions.SSLError,
 )
-
-
-class DubStoppedError(DubError):
-    """The run was stopped while this request waited for its turn or its repeat."""
-
-    code = "stopped"
-    transient = True
-
-    def __init__(self, *, sent: bool = False) -> None:
-        #: Whether the request was sent before.
-        self.sent = self.maybe_applied = sent
-        super().__init__("The run was stopped before this row's request was answered.")
 
 
 @dataclass
@@ -209,9 +198,9 @@ class Transport:
         try:
             answer = _answer(response)
             if not expected(answer):
-                raise DubUnreadableAnswerError(response.status, "the JSON has another shape")
-        except DubUnreadableAnswerError as error:
-            error.hits_every_row = not self._heard_from_dub
+                raise DubUnreadableResponseError(response.status, "the JSON has another shape")
+        except DubUnreadableResponseError as error:
+            error.fatal = not self._heard_from_dub
             raise
         except DubServerError:
             raise
@@ -240,15 +229,15 @@ def back_off(attempt: int) -> float:
 
 
 def _deserves_a_repeat(error: DubError) -> bool:
-    if isinstance(error, DubUnreadableAnswerError):
+    if isinstance(error, DubUnreadableResponseError):
         return error.status in (200, 408, 425)  # also: an idle connection was closed, or the request came too early
     return error.transient and not isinstance(error, DubRateLimitError)
 
 
 def _answer(response: urllib3.BaseHTTPResponse) -> Any:
     if response.status != 200:
-        raise error_from_answer(response.status, response.data)
+        raise error_from_response(response.status, response.data)
     try:
         return json.loads(response.data)
     except (ValueError, RecursionError):
-        raise DubUnreadableAnswerError(response.status, "the body is no JSON") from None
+        raise DubUnreadableResponseError(response.status, "the body is no JSON") from None

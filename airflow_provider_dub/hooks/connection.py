@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_dub.api.client import DEFAULT_BASE_URL
-from airflow_provider_dub.api.errors import DubConfigurationError
+from airflow_provider_dub.exceptions import DubConfigurationError
 from airflow_provider_dub.get_provider_info import CONN_FIELDS, CONN_TYPE
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_dub import get_provider_info
-from airflow_provider_dub.api.errors import DubError
 from airflow_provider_dub.assets.customers import customers_uri
+from airflow_provider_dub.exceptions import DubError
 from airflow_provider_dub.hooks.connection import DubConnection
 from airflow_provider_dub.hooks.workspace import Workspace
 from airflow_provider_dub.sync.stop import Stop
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_dub.api.client import DubClient
-    from airflow_provider_dub.api.customers import Customer
     from airflow_provider_dub.api.transport import Traffic
+    from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.checkpoints import Checkpoints
     from airflow_provider_dub.sync.duplicates import OnDuplicate
     from airflow_provider_dub.sync.engine import OnMissing

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Stats
 
-from airflow_provider_dub.api.errors import DubConfigurationError
 from airflow_provider_dub.assets.customers import count_in_events
 from airflow_provider_dub.exceptions import (
-    DubCustomersNotUpdatedError,
-    DubCustomersRefusedError,
-    DubSyncImpossibleError,
+    DubConfigurationError,
+    DubFixRowsError,
+    DubFixSetupError,
+    DubRetryLaterError,
 )
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.hooks.workspace import Workspace
     from airflow_provider_dub.operators.delivery import Journal
     from airflow_provider_dub.sync.checkpoints import Checkpoints
@@ -78,9 +78,9 @@ class CustomersSyncOperator(BaseOperator):
     :param records_path: (templated) Path or URI for the updated customers as JSON lines; its URI is returned instead
         of the list.
     :param max_workers: Threads that send, at most 64. Rows are sent side by side, not one after the other.
-    :raises DubSyncImpossibleError: Every row would fail.
-    :raises DubCustomersRefusedError: Too many rows failed, and a retry would not help.
-    :raises DubCustomersNotUpdatedError: Too many rows failed, and a retry may help.
+    :raises DubFixSetupError: Every row would fail.
+    :raises DubFixRowsError: Too many rows failed, and a retry would not help.
+    :raises DubRetryLaterError: Too many rows failed, and a retry may help.
     :raises ValueError: An argument is impossible, or a column is missing.
     """
 
@@ -157,7 +157,7 @@ class CustomersSyncOperator(BaseOperator):
             results = self._results(rows, lambda: self._tell_progress(progress, report))
         except DubConfigurationError as error:
             self._push_summary(report, context)
-            raise DubSyncImpossibleError(str(error)) from error
+            raise DubFixSetupError(str(error)) from error
         self._show_workspace(context)
         try:
             records = self._deliver(results, rows, report, progress, journal)
@@ -299,7 +299,7 @@ class CustomersSyncOperator(BaseOperator):
 
     def _raise_if_too_many_failed(self, report: Report) -> None:
         if report.fatal:
-            raise DubSyncImpossibleError(
+            raise DubFixSetupError(
                 f"{report.fatal} (connection {self.dub_conn_id}; {report.in_words()})"
             ) from report.fatal
         cut_short = report.counts[Outcome.NOT_ATTEMPTED] > 0
@@ -313,8 +313,8 @@ class CustomersSyncOperator(BaseOperator):
         limits = f"max_failures={self.max_failures}, connection {self.dub_conn_id}"
         message = f"{report.in_words()}; {limits}. {' '.join(why)}"
         if report.transient_codes:
-            raise DubCustomersNotUpdatedError(message, report.transient_codes)
-        raise DubCustomersRefusedError(message)
+            raise DubRetryLaterError(message, report.transient_codes)
+        raise DubFixRowsError(message)
 
 
 def _in_words(failure: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from airflow_provider_dub.sync.report import NOT_APPLIED, Outcome, RowResult
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.report import Report
     from airflow_provider_dub.sync.rows import CountedRows
 

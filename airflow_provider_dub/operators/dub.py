@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.customers.fields import Customer
 
 
 class DubUpdateCustomersOperator(CustomersSyncOperator):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_dub.api.errors import DubConfigurationError
+from airflow_provider_dub.exceptions import DubConfigurationError
 from airflow_provider_dub.sync.checkpoints import Checkpoints
 
 if TYPE_CHECKING:

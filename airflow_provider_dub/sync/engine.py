@@ -13,16 +13,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
-from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubError, DubWrongCustomerError
-from airflow_provider_dub.api.transport import DubStoppedError
+from airflow_provider_dub.customers.fields import not_applied
+from airflow_provider_dub.exceptions import DubCustomerNotFoundError, DubError, DubStoppedError, DubWrongCustomerError
 from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
-from airflow_provider_dub.sync.fields import not_applied
 from airflow_provider_dub.sync.report import Outcome, RowResult
 from airflow_provider_dub.sync.updates import CustomerUpdate, RejectedRow, UpdateReader
 from airflow_provider_dub.sync.workers import Workers
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.checkpoints import Checkpoints
     from airflow_provider_dub.sync.duplicates import OnDuplicate
 
@@ -226,7 +225,7 @@ class Engine:
             outcome = Outcome.MISSING if self._on_missing == "skip" else Outcome.FAILED
             return _failed(update, error, outcome)
         except DubError as error:
-            if error.hits_every_row or self._breaks(error):
+            if error.fatal or self._breaks(error):
                 self._break()
             return _failed(update, error)
         except Exception as defect:  # another row would only meet it again

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from airflow_provider_dub.sync.values import is_exact, is_missing
+from airflow_provider_dub.customers.converters import is_exact, is_missing
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.report import RowResult

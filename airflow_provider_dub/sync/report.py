@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.api.customers import Customer
-    from airflow_provider_dub.api.errors import DubError
+    from airflow_provider_dub.customers.fields import Customer
+    from airflow_provider_dub.exceptions import DubError
 
 #: Failures that the summary tells one by one.
 FAILURES_TOLD = 20
@@ -103,7 +103,7 @@ class Report:
             self.failures.append(result.told())
         if result.outcome is Outcome.FAILED:
             self.last_error = result.error or self.last_error
-        if result.error is not None and result.error.hits_every_row:
+        if result.error is not None and result.error.fatal:
             self.fatal = self.fatal or result.error
         if result.outcome is Outcome.NOT_ATTEMPTED or (result.error is not None and result.error.transient):
             self.transient_codes.add(str(result.code))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from airflow_provider_dub.sync.values import is_missing
+from airflow_provider_dub.customers.converters import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd

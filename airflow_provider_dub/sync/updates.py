@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from airflow_provider_dub.api.customers import EXTERNAL_PREFIX, is_customer_id
-from airflow_provider_dub.sync.fields import FIELDS, FIELDS_BY_COLUMN, Field, field_named
+from airflow_provider_dub.customers.converters import identifier, is_missing
+from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, fields_by_column
+from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX, is_customer_id
 from airflow_provider_dub.sync.rows import ABSENT, Rows
-from airflow_provider_dub.sync.values import identifier, is_missing
 
 NullPolicy: TypeAlias = Literal["omit", "clear"]
 
@@ -130,7 +130,7 @@ class UpdateReader:
 
     def _recognised(self) -> dict[str, Field]:
         if self._rows.columns is None:
-            return {name: field for name, field in FIELDS_BY_COLUMN.items() if name != self._key_column}
+            return {name: field for name, field in fields_by_column().items() if name != self._key_column}
         found = {name: field_named(name) for name in self._rows.columns if name != self._key_column}
         return _one_column_each({name: field for name, field in found.items() if field})
 
@@ -181,7 +181,7 @@ def fields_to_clear(null_policy: NullPolicy | Mapping[str, NullPolicy], fields: 
         if policy not in ("omit", "clear"):
             raise ValueError(f'null_policy: "{policy}" is neither "omit" nor "clear".')
         if policy == "clear":
-            if not field.clearable:
+            if not field.nullable:
                 raise ValueError(
                     f"null_policy: Dub cannot clear {field.name}. Give a policy per field, such as "
                     '{"name": "clear"}; fields that are not named are omitted.'

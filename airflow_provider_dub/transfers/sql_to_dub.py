@@ -11,12 +11,11 @@ from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_dub.api.customers import external_id_of
-from airflow_provider_dub.api.errors import DubConfigurationError
-from airflow_provider_dub.exceptions import DubStateTableClaimedError, DubSyncImpossibleError
+from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.customers.ids import external_id_of
+from airflow_provider_dub.exceptions import DubConfigurationError, DubFixSetupError, DubStateTableLockedError
 from airflow_provider_dub.openlineage import query_lineage
 from airflow_provider_dub.operators.customers_sync import CustomersSyncOperator
-from airflow_provider_dub.sync.fields import FIELDS
 from airflow_provider_dub.sync.report import Outcome
 from airflow_provider_dub.sync.updates import UpdateReader, fields_to_clear, presentable
 from airflow_provider_dub.warehouse.baseline import KnownRows
@@ -87,7 +86,7 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
     :param batch_size: Rows whose outcome is recorded in one transaction.
     :param dialect: sqlglot's name of the database's SQL, if the connection's type does not tell it.
     :param hook_params: Arguments for the hook of the database.
-    :raises DubStateTableClaimedError: Another run works with the state table, or took it over from this one.
+    :raises DubStateTableLockedError: Another run works with the state table, or took it over from this one.
     :raises UnreadableRowsError: The query failed amid its rows. What the database says is not shown, as it may hold a
         value.
     """
@@ -283,7 +282,7 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
         try:
             address = self.hook.workspace.address
         except DubConfigurationError as error:
-            raise DubSyncImpossibleError(str(error)) from error
+            raise DubFixSetupError(str(error)) from error
         target = f"{address}, {'external ids' if self.external_id_column else 'Dub ids'}"
         claimant = Claimant(target=target, task=_task_of(context), holder=uuid4().hex)
         return StateTable(warehouse, statements, claimant)
@@ -302,13 +301,13 @@ class SqlToDubCustomersOperator(CustomersSyncOperator):
             table.create()
             table.claim.take(wait=self.on_claimed == "wait", tell=self.log.info)
         except ClaimedError as error:
-            raise DubStateTableClaimedError(str(error)) from error
+            raise DubStateTableLockedError(str(error)) from error
         self._may_go_on = lambda: table.claim.is_safe
         try:
             with Heartbeat(table.claim, Warehouse(hook)):
                 yield
         except ClaimLostError as lost:
-            raise DubStateTableClaimedError(str(lost)) from lost
+            raise DubStateTableLockedError(str(lost)) from lost
         finally:
             try:
                 table.claim.release()

@@ -7,15 +7,15 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.api.customers import EXTERNAL_PREFIX, UPDATABLE_FIELDS
-from airflow_provider_dub.sync.fields import FIELDS
+from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
 from airflow_provider_dub.sync.updates import CustomerUpdate
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.api.customers import Customer
+    from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.updates import RejectedRow
 
-_BITS = {name: 1 << bit for bit, name in enumerate(UPDATABLE_FIELDS)}
+_BITS = {name: 1 << bit for bit, name in enumerate(FIELDS)}
 
 
 class KnownRows:
@@ -56,7 +56,7 @@ class KnownRows:
 def _can_be_told(update: CustomerUpdate | RejectedRow) -> bool:
     if not isinstance(update, CustomerUpdate):
         return False
-    return all(FIELDS[name].tells(value) for name, value in update.fields.items())
+    return all(FIELDS[name].is_comparable(value) for name, value in update.fields.items())
 
 
 def _hashed(update: Any) -> tuple[int, int, int, int]:
@@ -65,4 +65,4 @@ def _hashed(update: Any) -> tuple[int, int, int, int]:
 
 
 def _shown(fields: int, values: Any) -> tuple[Any, ...]:
-    return tuple(FIELDS[name].normal(values.get(name)) for name, bit in _BITS.items() if fields & bit)
+    return tuple(FIELDS[name].normalize(values.get(name)) for name, bit in _BITS.items() if fields & bit)

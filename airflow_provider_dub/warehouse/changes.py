@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_dub.sync.fields import FIELDS_BY_COLUMN, field_named
+from airflow_provider_dub.customers.fields import field_named, fields_by_column
 from airflow_provider_dub.sync.updates import presentable
 from airflow_provider_dub.warehouse.difference import Difference, Status, column_names
 from airflow_provider_dub.warehouse.rows import WarehouseRows
@@ -16,8 +16,6 @@ from airflow_provider_dub.warehouse.spool import Spool
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.connection import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
-
-_FIELDS_BY_LOWER_CASE = {name.lower(): field.name for name, field in FIELDS_BY_COLUMN.items()}
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,8 @@ class Columns:
         key_column = _find(found, key)
         if columns is None:
             others = [name for name in found if name != key_column]
-            named = {
-                name: _FIELDS_BY_LOWER_CASE[name.lower()] for name in others if name.lower() in _FIELDS_BY_LOWER_CASE
-            }
+            fields = {name.lower(): field.name for name, field in fields_by_column().items()}
+            named = {name: fields[name.lower()] for name in others if name.lower() in fields}
             names = [*named.values()]
         else:
             named = {_find(found, column): _field(field) for column, field in columns.items()}

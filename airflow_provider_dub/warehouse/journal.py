@@ -7,9 +7,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.api.errors import DubCustomerNotFoundError
+from airflow_provider_dub.customers.converters import MAX_LENGTH
+from airflow_provider_dub.exceptions import DubCustomerNotFoundError
 from airflow_provider_dub.sync.report import Outcome
-from airflow_provider_dub.sync.values import MAX_LENGTH
 from airflow_provider_dub.warehouse.connection import NotRepeatedError
 from airflow_provider_dub.warehouse.state_table import now
 
@@ -125,4 +125,4 @@ def _is_final(result: RowResult) -> bool:
     if result.outcome in (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE) or result.code in _OF_THE_RUN:
         return False
     error = result.error
-    return error is None or not (error.transient or error.hits_every_row)
+    return error is None or not (error.transient or error.fatal)

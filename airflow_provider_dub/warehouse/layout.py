@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlglot import exp
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
-from airflow_provider_dub.api.customers import UPDATABLE_FIELDS
+from airflow_provider_dub.customers.fields import FIELDS
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -19,7 +19,7 @@ Part: TypeAlias = Any
 
 KEY = "customer_key"
 #: The columns of values, by Dub field.
-VALUE_COLUMNS = {name: re.sub("[A-Z]", lambda capital: "_" + capital[0].lower(), name) for name in UPDATABLE_FIELDS}
+VALUE_COLUMNS = {name: re.sub("[A-Z]", lambda capital: "_" + capital[0].lower(), name) for name in FIELDS}
 #: What decides whether a row is as it was when it was last applied: the values, and the names of the fields that an
 #: empty cell cleared.
 COMPARED = (*VALUE_COLUMNS.values(), "cleared")

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_dub.api.client import DubClient
-from airflow_provider_dub.api.customers import path_of
-from airflow_provider_dub.api.errors import (
-    DubAnswerNotBuiltError,
+from airflow_provider_dub.customers.ids import path_of
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.exceptions import (
     DubConflictError,
     DubConnectionError,
     DubCustomerNotFoundError,
+    DubResponseNotBuiltError,
     DubServerError,
     DubWrongCustomerError,
 )
-from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.hooks.session import dub_session
 from tests.conftest import stored
 
@@ -135,7 +135,7 @@ def test_a_renamed_customer_is_gone_under_its_old_id(dub) -> None:
 
 def test_a_customer_without_an_external_id_is_updated_but_not_shown(dub) -> None:
     dub.reset(setup_customers=[{"id": "cus_1NULL", "externalId": None, "name": "Nil", "email": None}])
-    with pytest.raises(DubAnswerNotBuiltError, match="applied"):
+    with pytest.raises(DubResponseNotBuiltError, match="applied"):
         client_of(dub).update_customer("cus_1NULL", {"name": "after"})
     assert stored(dub, id="cus_1NULL")["name"] == "after"
 
@@ -183,7 +183,7 @@ def test_retries_are_bounded(connect) -> None:
 def test_a_closed_port_is_no_answer() -> None:
     with DubEmulator() as dub:
         pass
-    with pytest.raises(DubConnectionError, match=r"No answer from http://127\.0\.0\.1") as error:
+    with pytest.raises(DubConnectionError, match=r"No response from http://127\.0\.0\.1") as error:
         client_of(dub, max_retries=0).get_customer("cus_1LABA")
     assert not error.value.maybe_applied
 
@@ -196,9 +196,10 @@ def test_an_answer_that_stalls_is_no_answer() -> None:
 
 
 def test_redirects_are_not_followed(dub, monkeypatch) -> None:
-    from airflow_provider_dub.api.errors import DubUnreadableAnswerError, error_from_answer
+    from airflow_provider_dub.api.responses import error_from_response
+    from airflow_provider_dub.exceptions import DubUnreadableResponseError
 
-    assert isinstance(error_from_answer(301, b""), DubUnreadableAnswerError)
+    assert isinstance(error_from_response(301, b""), DubUnreadableResponseError)
 
 
 def test_a_netrc_file_does_not_replace_the_key(dub, tmp_path, monkeypatch) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_dub.api import errors
+from airflow_provider_dub import exceptions as errors
+from airflow_provider_dub.api.responses import error_from_response
 
 RECORDINGS = [
     json.loads(line)
@@ -36,7 +37,7 @@ EXPECTED = {
 
 def recorded(name: str) -> errors.DubError:
     (recording,) = [recording for recording in RECORDINGS if recording["name"] == name]
-    return errors.error_from_answer(recording["status"], json.dumps(recording["response_body"]).encode())
+    return error_from_response(recording["status"], json.dumps(recording["response_body"]).encode())
 
 
 @pytest.mark.parametrize(("name", "kind"), EXPECTED.items())
@@ -66,25 +67,25 @@ def answer(message: object) -> bytes:
     [
         ("Deadlock found when trying to get lock; try restarting transaction", errors.DubServerError),
         ("vttablet: rpc error: code = Unavailable", errors.DubServerError),
-        ('[\n  {\n    "code": "invalid_type"\n  }\n]', errors.DubAnswerNotBuiltError),
+        ('[\n  {\n    "code": "invalid_type"\n  }\n]', errors.DubResponseNotBuiltError),
         ("invalid_type: : Invalid input", errors.DubInvalidRequestError),
         ("too_big: pageSize: Max page size is 100.", errors.DubInvalidRequestError),
     ],
 )
 def test_a_422_is_told_apart_by_its_message(message: str, kind: type[errors.DubError]) -> None:
-    assert type(errors.error_from_answer(422, answer(message))) is kind
+    assert type(error_from_response(422, answer(message))) is kind
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 529])
 def test_a_server_error_is_worth_a_repeat_whatever_its_body(status: int) -> None:
     for body in (b"", b"<html>", answer("x")):
-        assert errors.error_from_answer(status, body).transient
+        assert error_from_response(status, body).transient
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 404, 405, 418, 201, 204, 501])
 def test_what_dub_does_not_answer_is_no_answer_of_dubs(status: int) -> None:
-    error = errors.error_from_answer(status, b"<html><body>Not here</body></html>")
-    assert type(error) is errors.DubUnreadableAnswerError
+    error = error_from_response(status, b"<html><body>Not here</body></html>")
+    assert type(error) is errors.DubUnreadableResponseError
     assert not error.maybe_applied
 
 
@@ -96,7 +97,7 @@ json_values = st.recursive(
 
 @given(st.integers(100, 599), st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_answer_becomes_an_error(status: int, body: bytes) -> None:
-    assert isinstance(errors.error_from_answer(status, body), errors.DubError)
+    assert isinstance(error_from_response(status, body), errors.DubError)
 
 
 SECRET = "Zaphod Beeblebrox zaphod@example.com"
@@ -117,5 +118,5 @@ SECRET = "Zaphod Beeblebrox zaphod@example.com"
 )
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 429, 500])
 def test_no_message_of_the_server_is_repeated(status: int, message: str) -> None:
-    error = errors.error_from_answer(status, answer(message))
+    error = error_from_response(status, answer(message))
     assert "Zaphod" not in str(error) + repr(error)

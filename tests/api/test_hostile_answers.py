@@ -10,9 +10,9 @@ import threading
 import pytest
 
 from airflow_provider_dub.exceptions import (
-    DubCustomersNotUpdatedError,
-    DubCustomersRefusedError,
-    DubSyncImpossibleError,
+    DubFixRowsError,
+    DubFixSetupError,
+    DubRetryLaterError,
 )
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from tests.operators.test_update_customers import TaskInstance
@@ -90,7 +90,7 @@ def test_a_hostile_server_is_survived(connect, monkeypatch, logged, kind: str) -
         threading.Thread(target=server.serve_forever, daemon=True).start()
         connect(f"http://127.0.0.1:{server.server_address[1]}", max_retries=1, timeout=2)
         operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS)
-        with pytest.raises((DubCustomersNotUpdatedError, DubCustomersRefusedError, DubSyncImpossibleError)) as failure:
+        with pytest.raises((DubRetryLaterError, DubFixRowsError, DubFixSetupError)) as failure:
             operator.execute({"ti": task_instance})
         server.shutdown()
     summary = task_instance.xcoms["summary"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_dub.api.errors import DubUnauthorizedError
+from airflow_provider_dub.exceptions import DubUnauthorizedError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.report import Outcome
 from tests.conftest import stored

@@ -7,7 +7,7 @@ from airflow.providers.common.compat.sdk import Connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_dub.api.errors import DubConfigurationError
+from airflow_provider_dub.exceptions import DubConfigurationError
 from airflow_provider_dub.hooks.connection import DubConnection
 
 

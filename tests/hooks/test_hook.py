@@ -38,7 +38,7 @@ def test_it_tells_that_the_host_is_unreachable(connect) -> None:
     connect("http://127.0.0.1:9", max_retries=0)
     works, message = DubHook().test_connection()
     assert not works
-    assert "No answer from http://127.0.0.1:9" in message
+    assert "No response from http://127.0.0.1:9" in message
 
 
 def test_it_tells_that_the_host_is_not_dub(dub, connect) -> None:

@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_dub.emulator import DubEmulator
-from airflow_provider_dub.exceptions import DubCustomersNotUpdatedError
+from airflow_provider_dub.exceptions import DubRetryLaterError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from tests.operators.test_update_customers import TaskInstance
 
@@ -82,7 +82,7 @@ ctrl_c = signalled(signal.SIGINT, signal.default_int_handler)  # a background jo
 @pytest.mark.parametrize(
     ("interrupt", "expected"),
     [
-        (on_kill, DubCustomersNotUpdatedError),
+        (on_kill, DubRetryLaterError),
         (time_out, AirflowTaskTimeout),
         (ctrl_c, KeyboardInterrupt),
     ],
@@ -103,7 +103,7 @@ def test_a_dead_host_ends_the_run_early_and_is_named(connect, monkeypatch) -> No
     connect(gone.url, max_retries=0)
     task_instance = TaskInstance()
     operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS)
-    with pytest.raises(DubCustomersNotUpdatedError, match=rf"dub_default.*No answer from {gone.url}"):
+    with pytest.raises(DubRetryLaterError, match=rf"dub_default.*No response from {gone.url}"):
         operator.execute({"ti": task_instance})
     summary = task_instance.xcoms["summary"]
     assert summary["failed"] < 50
@@ -122,7 +122,7 @@ def test_a_task_that_was_stopped_is_not_a_success(connect) -> None:
         connect(dub.url)
         operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, on_missing="skip", max_failures=1.0)
         on_kill(operator, dub)
-        with pytest.raises(DubCustomersNotUpdatedError, match="not attempted"):
+        with pytest.raises(DubRetryLaterError, match="not attempted"):
             operator.execute({"ti": TaskInstance()})
 
 
@@ -130,7 +130,7 @@ def test_a_stop_while_the_last_row_is_under_way_leaves_it_to_airflows_retries(ha
     connect(hanging_dub.url)
     operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:1])
     on_kill(operator, hanging_dub)
-    with pytest.raises(DubCustomersNotUpdatedError, match="may have been applied"):
+    with pytest.raises(DubRetryLaterError, match="may have been applied"):
         operator.execute({"ti": TaskInstance()})
 
 
@@ -154,7 +154,7 @@ def test_a_million_rows_are_told_within_four_seconds(hanging_dub, connect, tmp_p
     task_instance = TaskInstance()
     stopped_at = []
     interrupt(operator, Noting(hanging_dub, stopped_at))
-    with pytest.raises((DubCustomersNotUpdatedError, AirflowTaskTimeout)):
+    with pytest.raises((DubRetryLaterError, AirflowTaskTimeout)):
         operator.execute({"ti": task_instance})
     assert time.monotonic() - stopped_at[0] < 4
     summary = task_instance.xcoms["summary"]
@@ -184,5 +184,5 @@ def test_an_outage_ends_a_run_red_whatever_may_fail_and_is_named_behind_other_fa
     connect(gone.url, max_retries=0)
     invalid = [{"id": f"cus_bad{n}", "name": "n", "email": "no e-mail"} for n in range(20)]
     operator = DubUpdateCustomersOperator(task_id="update", customers=invalid + ROWS, max_failures=1.0)
-    with pytest.raises(DubCustomersNotUpdatedError, match=f"ended early, after this: No answer from {gone.url}"):
+    with pytest.raises(DubRetryLaterError, match=f"ended early, after this: No response from {gone.url}"):
         operator.execute({"ti": TaskInstance()})

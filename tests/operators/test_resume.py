@@ -13,9 +13,9 @@ import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
-    DubCustomersNotUpdatedError,
-    DubCustomersRefusedError,
-    DubSyncImpossibleError,
+    DubFixRowsError,
+    DubFixSetupError,
+    DubRetryLaterError,
 )
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from tests.operators import test_update_customers as plain
@@ -85,7 +85,7 @@ class Task:
             if self.store.calls.count("set") == after:
                 operator.on_kill()
 
-        with pytest.raises(DubCustomersNotUpdatedError, match="not attempted"):
+        with pytest.raises(DubRetryLaterError, match="not attempted"):
             self._run(try_number, 2, stop_it, **options)
 
     def _run(self, try_number: int, max_tries: int, called=lambda _: None, **options) -> None:
@@ -146,7 +146,7 @@ def test_only_rows_that_failed_are_sent_again(connect) -> None:
         for try_number in range(1, 10):
             try:
                 task.run(try_number, max_tries=9)
-            except DubCustomersNotUpdatedError:
+            except DubRetryLaterError:
                 assert task.sent == failed
                 failed = [failure["key"] for failure in task.summary["failures"]]
                 assert len(failed) == task.summary["failed"]
@@ -164,7 +164,7 @@ def test_a_round_trip_for_each_batch_and_one_at_either_end(task) -> None:
 
 def test_a_try_that_airflow_does_not_repeat_leaves_nothing(task) -> None:
     task = task()
-    with pytest.raises(DubCustomersRefusedError):
+    with pytest.raises(DubFixRowsError):
         task.run(1, customers=[*ROWS, {"id": "cus_missing", "name": "n"}])
     assert task.store.calls.count("set") == 6
     assert task.store.values == {}
@@ -217,7 +217,7 @@ def test_what_another_key_did_is_not_believed(task, connect) -> None:
     task = task()
     task.stop()
     connect(task.dub.url, "dub_FREEKEY")
-    with pytest.raises(DubSyncImpossibleError):
+    with pytest.raises(DubFixSetupError):
         task.run(2)
     assert task.summary["resumed"] == 0
     assert task.store.values == {}

@@ -10,9 +10,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
-    DubCustomersNotUpdatedError,
-    DubCustomersRefusedError,
-    DubSyncImpossibleError,
+    DubFixRowsError,
+    DubFixSetupError,
+    DubRetryLaterError,
 )
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from tests.conftest import stored
@@ -91,7 +91,7 @@ def test_one_bad_row_does_not_stop_the_others(connected) -> None:
         {"id": "cus_1LABB", "stripeCustomerId": "cus_StripeA"},
         {"id": "ext_user_2", "name": "Robert"},
     ]
-    message, summary = run(rows, fails=DubCustomersRefusedError)
+    message, summary = run(rows, fails=DubFixRowsError)
     assert (summary["rejected"], summary["failed"], summary["updated"]) == (1, 2, 1)
     assert [(told["row"], told["key"], told["code"]) for told in summary["failures"]] == [
         (0, "cus_1LABA", "rejected"),
@@ -112,7 +112,7 @@ def test_a_missing_customer_may_be_skipped(connected) -> None:
 
 def test_later_rows_for_a_customer_are_rejected(connected) -> None:
     rows = [{"id": "cus_1LABA", "name": "first"}, {"id": "cus_1LABA", "name": "second"}]
-    message, summary = run(rows, fails=DubCustomersRefusedError)
+    message, summary = run(rows, fails=DubFixRowsError)
     assert (summary["updated"], summary["rejected"]) == (1, 1)
     assert "row 0 names the same customer" in message
     assert stored(connected, id="cus_1LABA")["name"] == "first"
@@ -149,11 +149,11 @@ def test_an_impossible_policy_is_a_value_error(connected, options) -> None:
 
 
 @pytest.mark.parametrize("key", ["dub_nope", "dub_FREEKEY", "dub_VIEWERKEY", "dub_NOMEMBERKEY", "dub_EXPIREDKEY"])
-def test_what_hits_every_row_ends_the_task_at_once_and_for_good(dub, connect, key) -> None:
+def test_what_fatal_ends_the_task_at_once_and_for_good(dub, connect, key) -> None:
     connect(dub.url, key)
     rows = [{"id": f"cus_{n}", "name": "n"} for n in range(500)]
-    message, summary = run(rows, fails=DubSyncImpossibleError)
-    assert issubclass(DubSyncImpossibleError, AirflowFailException)
+    message, summary = run(rows, fails=DubFixSetupError)
+    assert issubclass(DubFixSetupError, AirflowFailException)
     assert "dub_default" in message
     assert key not in message + json.dumps(summary)
     assert len(dub.requests) <= 16
@@ -162,22 +162,22 @@ def test_what_hits_every_row_ends_the_task_at_once_and_for_good(dub, connect, ke
 
 def test_another_web_server_ends_the_task_at_once(dub, connect) -> None:
     connect(f"{dub.url}/not/the/api")
-    message, summary = run([{"id": f"cus_{n}", "name": "n"} for n in range(100)], fails=DubSyncImpossibleError)
+    message, summary = run([{"id": f"cus_{n}", "name": "n"} for n in range(100)], fails=DubFixSetupError)
     assert "https://api.dub.co" in message
     assert summary["not_attempted"] >= 80
 
 
 def test_a_connection_without_a_key_fails_for_good(dub, connect) -> None:
     connect(dub.url, "")
-    message, _ = run([{"id": "cus_1LABA", "name": "n"}], fails=DubSyncImpossibleError)
+    message, _ = run([{"id": "cus_1LABA", "name": "n"}], fails=DubFixSetupError)
     assert "has no API key" in message
 
 
 def test_transient_failures_leave_the_task_to_airflows_retries(connect) -> None:
     with DubEmulator(faults=["error=1.0"]) as broken:
         connect(broken.url, max_retries=0)
-        _, summary = run([{"id": "cus_1LABA", "name": "n"}], fails=DubCustomersNotUpdatedError)
-    assert not issubclass(DubCustomersNotUpdatedError, AirflowFailException)
+        _, summary = run([{"id": "cus_1LABA", "name": "n"}], fails=DubRetryLaterError)
+    assert not issubclass(DubRetryLaterError, AirflowFailException)
     assert summary["failures"][0]["code"] == "server_error"
 
 
@@ -194,7 +194,7 @@ def test_the_429_on_which_a_row_is_given_up_is_counted(connect, monkeypatch) -> 
     monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_PATIENCE", 0.5)
     with DubEmulator(faults=["storm=0:60"]) as dub:
         connect(dub.url)
-        _, summary = run([{"id": "cus_1LABA", "name": "a"}], fails=DubCustomersNotUpdatedError)
+        _, summary = run([{"id": "cus_1LABA", "name": "a"}], fails=DubRetryLaterError)
         assert summary["failures"][0]["code"] == "rate_limited"
         assert summary["rate_limited"] == summary["requests_sent"] == len(dub.requests)
 
@@ -211,7 +211,7 @@ def test_a_field_that_dub_drops_is_counted_and_logged_once(connect, logged) -> N
 def test_a_dry_run_sends_nothing_and_tells_what_it_would(dub, connect) -> None:
     connect(dub.url, None)
     rows = [{"id": "cus_1LABA", "name": "n"}, {"id": "cus_1LABB", "email": "bad"}, {"id": "cus_1LABD"}]
-    _, summary = run(rows, dry_run=True, fails=DubCustomersRefusedError)
+    _, summary = run(rows, dry_run=True, fails=DubFixRowsError)
     assert (summary["would_update"], summary["rejected"], summary["unchanged"]) == (1, 1, 1)
     assert summary["fields"] == {"name": 1}
     assert dub.requests == []
@@ -276,7 +276,7 @@ def test_after_on_kill_the_remaining_rows_are_not_attempted(connected) -> None:
     operator = DubUpdateCustomersOperator(task_id="update", customers=[{"id": "cus_1LABA", "name": "n"}])
     operator.on_kill()
     task_instance = TaskInstance()
-    with pytest.raises(DubCustomersNotUpdatedError):
+    with pytest.raises(DubRetryLaterError):
         operator.execute({"ti": task_instance})
     assert task_instance.xcoms["summary"]["not_attempted"] == 1
     assert connected.requests == []
@@ -336,7 +336,7 @@ def test_a_column_that_looks_like_data_is_not_named(connected, logged) -> None:
 
 
 def test_a_line_break_in_an_id_starts_no_log_line(connected, logged) -> None:
-    message, _ = run([{"id": "ext_a\nFORGED", "name": "n"}], fails=DubCustomersRefusedError)
+    message, _ = run([{"id": "ext_a\nFORGED", "name": "n"}], fails=DubFixRowsError)
     assert "\nFORGED" not in message + logged()
 
 
@@ -348,9 +348,9 @@ def test_a_foreign_page_in_mid_run_ends_it_and_leaves_it_to_airflows_retries(con
     def wall(response):
         if next(answers) < 20:
             return answer_of(response)
-        raise transport.DubUnreadableAnswerError(403, "the body is no error message of Dub's")
+        raise transport.DubUnreadableResponseError(403, "the body is no error message of Dub's")
 
     monkeypatch.setattr(transport, "_answer", wall)
     rows = [{"id": "cus_1LABA", "name": "n"}] + [{"id": f"cus_{n}", "name": "n"} for n in range(500)]
-    _, summary = run(rows, fails=DubCustomersNotUpdatedError)
+    _, summary = run(rows, fails=DubRetryLaterError)
     assert summary["not_attempted"] > 400

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_dub.api.errors import DubCustomerNotFoundError, DubServerError
+from airflow_provider_dub.exceptions import DubCustomerNotFoundError, DubServerError
 from airflow_provider_dub.sync.checkpoints import Checkpoints
 from airflow_provider_dub.sync.engine import Engine
 from airflow_provider_dub.sync.report import Outcome

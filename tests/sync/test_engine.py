@@ -8,7 +8,7 @@ from collections import deque
 
 import pytest
 
-from airflow_provider_dub.api.errors import DubWrongCustomerError
+from airflow_provider_dub.exceptions import DubWrongCustomerError
 from airflow_provider_dub.sync.duplicates import Duplicates
 from airflow_provider_dub.sync.engine import Engine
 from airflow_provider_dub.sync.report import Outcome, RowResult

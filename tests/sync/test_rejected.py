@@ -16,7 +16,7 @@ from airflow_provider_dub.sync.rejected import rejected_line
 from airflow_provider_dub.sync.report import Outcome, RowResult
 from airflow_provider_dub.sync.rows import rows_of
 from airflow_provider_dub.sync.updates import RejectedRow, UpdateReader
-from tests.sync.test_values import anything
+from tests.customers.test_converters import anything
 
 
 def again(cell: object, column: str = "name", key: object = "u") -> tuple[object, object]:

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_dub.emulator import DubEmulator
-from airflow_provider_dub.exceptions import DubCustomersNotUpdatedError, DubStateTableClaimedError
+from airflow_provider_dub.exceptions import DubRetryLaterError, DubStateTableLockedError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.warehouse import claim, heartbeat
 from airflow_provider_dub.warehouse.changes import Changes
@@ -34,7 +34,7 @@ def test_two_runs_never_work_with_one_state_table_at_once(warehouse, connected, 
     def meanwhile(self, *args, **options):
         monkeypatch.setattr(DubHook, "update_customers", original)
         monkeypatch.setattr(TaskInstance, "run_id", "another")
-        with pytest.raises(DubStateTableClaimedError, match="dag/run/sync"):
+        with pytest.raises(DubStateTableLockedError, match="dag/run/sync"):
             sync()
         monkeypatch.setattr(TaskInstance, "run_id", "run")
         return original(self, *args, **options)
@@ -48,7 +48,7 @@ def test_two_runs_never_work_with_one_state_table_at_once(warehouse, connected, 
 def test_the_claim_of_a_run_that_crashed_expires(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     warehouse.run("UPDATE dub_state_claim SET task = 'crashed', holder = 'h', expires_at = 99999999999")
-    with pytest.raises(DubStateTableClaimedError, match="in the hands of crashed"):
+    with pytest.raises(DubStateTableLockedError, match="in the hands of crashed"):
         sync()
     warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
     assert sync()["plan"]["unchanged"] == 2
@@ -64,7 +64,7 @@ def test_a_run_that_was_not_heard_of_writes_nothing_more(warehouse, connected, s
         return original(self, *args, **options)
 
     monkeypatch.setattr(DubHook, "update_customers", overtaken_meanwhile)
-    with pytest.raises(DubStateTableClaimedError, match="taken over"):
+    with pytest.raises(DubStateTableLockedError, match="taken over"):
         sync()
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}
 
@@ -99,7 +99,7 @@ def test_a_run_that_was_not_heard_of_sends_nothing_that_it_read_before(warehouse
         return found
 
     monkeypatch.setattr(Changes, "counts", overtaken_meanwhile)
-    with pytest.raises(DubStateTableClaimedError, match="taken over by a run that has ended"):
+    with pytest.raises(DubStateTableLockedError, match="taken over by a run that has ended"):
         sync()
     assert sum(request["method"] == "PATCH" for request in connected.requests) == 2
 
@@ -111,7 +111,7 @@ def test_a_run_that_cannot_renew_its_claim_sends_nothing_more(sqlite, connect, s
     with DubEmulator(latency_ms=100) as dub:
         dub.reset(setup_customers=[{"id": f"cus_9{n}", "externalId": str(n)} for n in range(40)])
         connect(dub.url)
-        with pytest.raises(DubCustomersNotUpdatedError, match="not attempted"):
+        with pytest.raises(DubRetryLaterError, match="not attempted"):
             sync(max_workers=1)
         sent = sum(request["method"] == "PATCH" for request in dub.requests)
     assert sync.summary["updated"] == sent < 20
@@ -174,7 +174,7 @@ def test_a_worker_whose_clock_is_ahead_takes_no_claim_of_a_living_run(warehouse,
     warehouse.run(f"UPDATE dub_state_claim SET task = 'alive', holder = 'h', expires_at = {in_a_while}")
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + 3600)
-    with pytest.raises(DubStateTableClaimedError, match="in the hands of alive"):
+    with pytest.raises(DubStateTableLockedError, match="in the hands of alive"):
         sync()
 
 

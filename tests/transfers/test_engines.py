@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_dub.exceptions import DubCustomersRefusedError
+from airflow_provider_dub.exceptions import DubFixRowsError
 from tests.conftest import stored
 
 #: Values on which engines differ: case, accents, blanks, quotes, percent signs, backslashes, emoji, long ids.
@@ -108,7 +108,7 @@ def test_keys_that_differ_by_a_blank_do_not_forget_each_other(database, connecte
     connected.reset(setup_customers=[{"id": "cus_9A", "externalId": "user_a", "name": "n", "email": None}])
     database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
     database.insert(("user_a", "Ada"), ("user_a ", "blank"))
-    with pytest.raises(DubCustomersRefusedError, match="1 updated, 1 failed"):
+    with pytest.raises(DubFixRowsError, match="1 updated, 1 failed"):
         sync()
     database.run("UPDATE customers SET name = 'Countess' WHERE name = 'Ada'")
     assert sync()["updated"] == 1
@@ -121,7 +121,7 @@ def test_a_long_value_is_remembered(database, known, sync) -> None:
     database.run(f"CREATE TABLE customers (user_id VARCHAR(200), name {text}, avatar {text})")
     avatar = "data:image/png;base64," + "A" * 70_000
     database.insert(("user_a", "Ada", avatar), ("user_b", "n" * 70_000, None), ("emoji", "duck", None))
-    with pytest.raises(DubCustomersRefusedError, match="2 updated, 1 rejected"):
+    with pytest.raises(DubFixRowsError, match="2 updated, 1 rejected"):
         sync()
     plan = sync()["plan"]
     assert (plan["unchanged"], plan["refused"]) == (2, 1)
@@ -131,7 +131,7 @@ def test_a_long_value_is_remembered(database, known, sync) -> None:
 def test_a_moment_that_python_cannot_hold_is_that_rows_failure_alone(database, known, sync) -> None:
     database.run("CREATE TABLE customers (user_id VARCHAR(200), canceled TIMESTAMP)")
     database.insert(("user_a", "infinity"), ("user_b", "2026-03-01 12:30:15"))
-    with pytest.raises(DubCustomersRefusedError, match="1 updated, 1 rejected"):
+    with pytest.raises(DubFixRowsError, match="1 updated, 1 rejected"):
         sync(columns={"canceled": "subscriptionCanceledAt"})
     assert stored(known, id="cus_91")["subscriptionCanceledAt"] == "2026-03-01T12:30:15.000Z"
 
@@ -139,7 +139,7 @@ def test_a_moment_that_python_cannot_hold_is_that_rows_failure_alone(database, k
 def test_duplicates_are_found_before_anything_is_sent(database, known, sync) -> None:
     database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200), stamp INTEGER)")
     database.insert(("user_a", "old", 1), ("user_b", "b", 1), ("user_a", "new", 2), ("user_a", "older", 0))
-    with pytest.raises(DubCustomersRefusedError, match="3 rows of the query name this customer"):
+    with pytest.raises(DubFixRowsError, match="3 rows of the query name this customer"):
         sync(columns={"name": "name"})
     assert (sync.summary["updated"], sync.summary["rejected"], sync.summary["plan"]["duplicate"]) == (1, 3, 3)
     assert stored(known, id="cus_90")["name"] == "before"

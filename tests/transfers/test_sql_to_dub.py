@@ -11,9 +11,9 @@ import pytest
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
-    DubCustomersNotUpdatedError,
-    DubCustomersRefusedError,
-    DubSyncImpossibleError,
+    DubFixRowsError,
+    DubFixSetupError,
+    DubRetryLaterError,
 )
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.connection import UnreadableRowsError
@@ -41,7 +41,7 @@ def test_without_a_state_table_every_row_is_sent(warehouse, connected, sync) -> 
 
 def test_the_state_table_tells_the_fate_of_every_row(warehouse, connected, sync) -> None:
     warehouse.insert(("user_9", "Nobody", None, None, None), ("user_3", "n", "no e-mail", None, None))
-    with pytest.raises(DubCustomersRefusedError):
+    with pytest.raises(DubFixRowsError):
         sync()
     fates = warehouse.state("outcome", "code", "dub_id", "run")
     assert fates["user_1"] == ("updated", None, "cus_1LABA", "dag/run/sync")
@@ -55,12 +55,12 @@ def test_the_state_table_tells_the_fate_of_every_row(warehouse, connected, sync)
 
 def test_a_refused_row_is_not_sent_again_until_it_changes(warehouse, connected, sync, logged) -> None:
     warehouse.run("UPDATE customers SET name = 'x', email = 'no e-mail' WHERE user_id = 'user_1'")
-    with pytest.raises(DubCustomersRefusedError):
+    with pytest.raises(DubFixRowsError):
         sync()
     again = sync()
     assert (again["plan"]["refused"], again["total"]) == (1, 0)
     assert "1 rows are as they were when Dub refused them" in logged()
-    with pytest.raises(DubCustomersRefusedError):
+    with pytest.raises(DubFixRowsError):
         sync(retry_rejected=True)
     warehouse.run("UPDATE customers SET email = 'ada@b.co' WHERE user_id = 'user_1'")
     assert sync()["updated"] == 1
@@ -80,10 +80,10 @@ def test_a_customer_that_dub_has_shown_before_costs_one_request(warehouse, conne
 @pytest.mark.parametrize("baseline", ["source", "dub", None])
 def test_a_customer_that_dub_has_not_shown_is_looked_up(warehouse, connected, sync, baseline) -> None:
     warehouse.run("UPDATE customers SET user_id = 'USER_1' WHERE user_id = 'user_1'")
-    with suppress(DubCustomersRefusedError):
+    with suppress(DubFixRowsError):
         sync(baseline=baseline)
     warehouse.run("UPDATE customers SET name = 'Countess'")
-    with pytest.raises(DubCustomersRefusedError, match="1 updated, 1 failed"):
+    with pytest.raises(DubFixRowsError, match="1 updated, 1 failed"):
         sync()
     assert stored(connected, id="cus_1LABA")["name"] != "Countess"
 
@@ -92,7 +92,7 @@ def test_a_refusal_does_not_forget_when_the_customer_was_last_applied(warehouse,
     sync()
     before = warehouse.state("first_applied_at", "last_applied_at")["user_1"]
     warehouse.run("UPDATE customers SET email = 'no e-mail' WHERE user_id = 'user_1'")
-    with pytest.raises(DubCustomersRefusedError):
+    with pytest.raises(DubFixRowsError):
         sync()
     assert warehouse.state("first_applied_at", "last_applied_at")["user_1"] == before
 
@@ -109,10 +109,10 @@ def test_a_missing_customer_is_tried_again_after_a_while(warehouse, connected, s
 
 def test_a_missing_customer_that_counts_as_failed_is_tried_again_as_well(warehouse, connected, sync) -> None:
     warehouse.insert(("user_9", "Nobody", None, None, None))
-    with pytest.raises(DubCustomersRefusedError, match="1 failed"):
+    with pytest.raises(DubFixRowsError, match="1 failed"):
         sync()
     assert sync()["plan"]["missing"] == 1
-    with pytest.raises(DubCustomersRefusedError, match="1 failed"):
+    with pytest.raises(DubFixRowsError, match="1 failed"):
         sync(retry_missing_after=timedelta(0))
 
 
@@ -130,11 +130,11 @@ def retried(monkeypatch):
 def test_a_retry_does_not_forget_what_failed_in_the_try_before(warehouse, connected, sync, retried, tmp_path) -> None:
     rejected = tmp_path / "rejected.jsonl"
     warehouse.insert(("user_9", "Nobody", None, None, None), ("user_3", "n", "no e-mail", None, None))
-    with pytest.raises(DubCustomersRefusedError, match="2 updated, 1 rejected, 1 failed"):
+    with pytest.raises(DubFixRowsError, match="2 updated, 1 rejected, 1 failed"):
         sync(rejected_path=str(rejected))
     first, sent = rejected.read_text(), requests(connected)
     retried()
-    with pytest.raises(DubCustomersRefusedError, match=r"1 rejected, 1 failed \(2 of them by an earlier try"):
+    with pytest.raises(DubFixRowsError, match=r"1 rejected, 1 failed \(2 of them by an earlier try"):
         sync(rejected_path=str(rejected))
     assert requests(connected) == sent
     anew = dict.fromkeys(("dub_row", "dub_field", "dub_reason"))
@@ -145,7 +145,7 @@ def test_a_retry_does_not_forget_what_failed_in_the_try_before(warehouse, connec
 
 def test_what_failed_in_another_run_is_told_by_the_plan_alone(warehouse, connected, sync, retried) -> None:
     warehouse.insert(("user_3", "n", "no e-mail", None, None))
-    with pytest.raises(DubCustomersRefusedError):
+    with pytest.raises(DubFixRowsError):
         sync()
     retried(run_id="tomorrow")
     summary = sync()
@@ -157,7 +157,7 @@ def test_a_failure_that_may_pass_is_not_remembered(sqlite, connect, sync) -> Non
     sqlite.insert(("user_1", "Ada"))
     with DubEmulator(faults=["error=1.0"]) as dub:
         connect(dub.url, max_retries=0)
-        with pytest.raises(DubCustomersNotUpdatedError):
+        with pytest.raises(DubRetryLaterError):
             sync()
         assert sqlite.state("outcome") == {}
     # A Dub at another address must not be taken for one that has these rows.
@@ -172,7 +172,7 @@ def test_a_defect_is_no_fate_of_a_row(warehouse, connected, sync, monkeypatch) -
     warehouse.run("UPDATE customers SET name = 'Countess'")
     with monkeypatch.context() as patch:
         patch.setattr(DubClient, "update_customer", lambda *_, **__: {}["planted"])
-        with pytest.raises((DubCustomersNotUpdatedError, DubCustomersRefusedError), match="KeyError at"):
+        with pytest.raises((DubRetryLaterError, DubFixRowsError), match="KeyError at"):
             sync()
     assert set(warehouse.state("outcome").values()) == {"pending"}
     assert sync()["updated"] == 2
@@ -180,7 +180,7 @@ def test_a_defect_is_no_fate_of_a_row(warehouse, connected, sync, monkeypatch) -
 
 def test_a_refused_key_is_no_fate_of_a_row(warehouse, connected, connect, sync) -> None:
     connect(connected.url, password="dub_NOBODY")
-    with pytest.raises(DubSyncImpossibleError):
+    with pytest.raises(DubFixSetupError):
         sync()
     assert warehouse.state("outcome") == {}
 
@@ -202,7 +202,7 @@ def test_another_null_policy_makes_the_rows_differ_that_have_an_empty_cell(wareh
 
 def test_a_plan_writes_and_sends_nothing(warehouse, connected, sync) -> None:
     warehouse.insert(("user_3", "n", "no e-mail", None, None), (None, "n", None, None, None))
-    with pytest.raises(DubCustomersRefusedError):
+    with pytest.raises(DubFixRowsError):
         sync(dry_run=True)
     plan = sync.summary
     assert (plan["plan"]["new"], plan["plan"]["no_key"], plan["would_update"], plan["rejected"]) == (3, 1, 2, 2)
@@ -231,9 +231,9 @@ def test_a_baseline_from_the_source_sends_nothing(warehouse, connected, sync) ->
 
 def test_a_baseline_from_the_source_refuses_what_has_no_place_and_forgets_refusals(warehouse, connected, sync) -> None:
     warehouse.insert(("user_3", "n", "no e-mail", None, None), ("u" * 192, "n", None, None, None))
-    with pytest.raises(DubCustomersRefusedError, match="2 updated, 2 rejected"):
+    with pytest.raises(DubFixRowsError, match="2 updated, 2 rejected"):
         sync()
-    with pytest.raises(DubCustomersRefusedError, match="1 rows: 1 rejected"):
+    with pytest.raises(DubFixRowsError, match="1 rows: 1 rejected"):
         sync(baseline="source")
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated", "user_3": "baseline"}
 
@@ -289,7 +289,7 @@ def test_numbers_that_are_one_id_are_one_customer(sqlite, connected, sync) -> No
     connected.reset(setup_customers=[{"id": "cus_9", "externalId": "7", "name": "before"}])
     sqlite.run("CREATE TABLE customers (user_id, name TEXT)")
     sqlite.insert((7, "seven"), (7.0, "7.0"))
-    with pytest.raises(DubCustomersRefusedError, match="2 rejected"):
+    with pytest.raises(DubFixRowsError, match="2 rejected"):
         sync()
     assert stored(connected, id="cus_9")["name"] == "before"
     sqlite.run("DELETE FROM customers WHERE name = '7.0'")
@@ -349,7 +349,7 @@ def test_an_impossible_argument_says_what_to_do(warehouse, connected, sync, opti
 
 def test_rejected_rows_are_written_with_their_values(warehouse, connected, sync, tmp_path) -> None:
     warehouse.insert(("user_3", "n", "no e-mail", None, None), ("user_1", "twice", None, None, None))
-    with pytest.raises(DubCustomersRefusedError):
+    with pytest.raises(DubFixRowsError):
         sync(rejected_path=str(tmp_path / "rejected.jsonl"))
     written = (tmp_path / "rejected.jsonl").read_text().splitlines()
     assert sorted('"user_1"' in line for line in written) == [False, True, True]
@@ -357,7 +357,7 @@ def test_rejected_rows_are_written_with_their_values(warehouse, connected, sync,
 
 def test_no_value_reaches_a_log(warehouse, connected, sync, logged) -> None:
     warehouse.insert(("user_3", "planted-name", "planted e-mail", None, None))
-    with pytest.raises(DubCustomersRefusedError) as error:
+    with pytest.raises(DubFixRowsError) as error:
         sync()
     assert "planted" not in logged() + str(error.value)
 

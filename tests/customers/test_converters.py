@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from decimal import Decimal
 
@@ -12,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_dub.sync import values
+from airflow_provider_dub.customers import converters
 
 CONVERSIONS = [
-    values.text,
-    values.identifier,
-    values.email,
-    values.avatar,
-    values.country,
-    values.timestamp,
+    converters.text,
+    converters.identifier,
+    converters.email,
+    converters.avatar,
+    converters.country,
+    converters.timestamp,
 ]
 
 anything = st.one_of(
@@ -62,25 +63,25 @@ def test_any_cell_is_text_or_refused_with_a_reason(convert, cell) -> None:
 
 @given(cell=anything)
 def test_any_cell_is_missing_or_not(cell) -> None:
-    assert values.is_missing(cell) in (True, False)
+    assert converters.is_missing(cell) in (True, False)
 
 
 @pytest.mark.parametrize(
     "cell", [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, Decimal("nan"), np.datetime64("NaT")]
 )
 def test_null_nan_nat_and_na_are_missing(cell) -> None:
-    assert values.is_missing(cell)
+    assert converters.is_missing(cell)
 
 
 @pytest.mark.parametrize("cell", ["", "nan", "None", 0, False, [], np.array([1, 2])])
 def test_other_empty_looking_cells_are_not_missing(cell) -> None:
-    assert not values.is_missing(cell)
+    assert not converters.is_missing(cell)
 
 
 @given(st.text(max_size=191, alphabet=st.characters(exclude_categories=["Cs"])))
 def test_text_is_sent_as_it_is(cell: str) -> None:
-    assert values.text(cell) == cell
-    assert values.identifier(cell) == cell
+    assert converters.text(cell) == cell
+    assert converters.identifier(cell) == cell
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_text_is_sent_as_it_is(cell: str) -> None:
     ],
 )
 def test_ids_become_text(cell: object, sent: str) -> None:
-    assert values.identifier(cell) == sent
+    assert converters.identifier(cell) == sent
 
 
 @pytest.mark.parametrize(
@@ -131,44 +132,44 @@ def test_ids_become_text(cell: object, sent: str) -> None:
 )
 def test_what_may_be_another_id_is_refused(cell: object) -> None:
     with pytest.raises(ValueError, match=r"must be|longer|float"):
-        values.identifier(cell)
+        converters.identifier(cell)
 
 
 @given(st.integers(min_value=-(2**53), max_value=2**53))
 def test_a_whole_float_is_the_same_id_as_the_number(number: int) -> None:
-    assert values.identifier(float(number)) == values.identifier(number) == str(number)
+    assert converters.identifier(float(number)) == converters.identifier(number) == str(number)
 
 
 @pytest.mark.parametrize("length", [191, 192])
 @pytest.mark.parametrize("letter", ["x", "é", "😀"])
 def test_length_is_counted_in_code_points(letter: str, length: int) -> None:
     if length == 191:
-        assert values.text(letter * length) == letter * length
+        assert converters.text(letter * length) == letter * length
     else:
         with pytest.raises(ValueError, match="longer than the 191"):
-            values.text(letter * length)
+            converters.text(letter * length)
 
 
 def test_half_a_surrogate_pair_is_no_text() -> None:
     with pytest.raises(ValueError, match="surrogate"):
-        values.text("a\ud800")
+        converters.text("a\ud800")
 
 
 @pytest.mark.parametrize("cell", ["a@example.com\n", " a@example.com", "a@example", "a@@b.co", "a..b@example.com", ""])
 def test_an_email_that_dub_refuses_is_refused(cell: str) -> None:
     with pytest.raises(ValueError, match="e-mail"):
-        values.email(cell)
+        converters.email(cell)
 
 
 @pytest.mark.parametrize(("cell", "sent"), [("us", "US"), ("De", "DE"), ("FR", "FR")])
 def test_a_country_is_sent_in_upper_case(cell: str, sent: str) -> None:
-    assert values.country(cell) == sent
+    assert converters.country(cell) == sent
 
 
 @pytest.mark.parametrize("cell", ["", "USA", "U", "U1", "ÄÖ", "U\n", " US", "ıs", 1])
 def test_a_country_is_two_ascii_letters(cell: object) -> None:
     with pytest.raises(ValueError, match=r"country|text"):
-        values.country(cell)
+        converters.country(cell)
 
 
 UTC_NOON = "2026-03-01T12:00:00.000Z"
@@ -190,19 +191,23 @@ UTC_NOON = "2026-03-01T12:00:00.000Z"
     ],
 )
 def test_a_moment_is_sent_in_utc(cell: object) -> None:
-    assert values.timestamp(cell) == UTC_NOON
+    assert converters.timestamp(cell) == UTC_NOON
 
 
 def test_a_date_is_its_midnight_in_utc() -> None:
-    assert values.timestamp(dt.date(2026, 3, 1)) == "2026-03-01T00:00:00.000Z"
+    assert converters.timestamp(dt.date(2026, 3, 1)) == "2026-03-01T00:00:00.000Z"
 
 
 @given(st.datetimes())
-def test_no_microsecond_of_a_moment_is_lost(moment: dt.datetime) -> None:
-    assert dt.datetime.fromisoformat(values.timestamp(moment)) == moment.replace(tzinfo=dt.UTC)
+def test_a_timestamp_is_sent_with_exactly_three_digits_of_a_second(moment: dt.datetime) -> None:
+    sent = converters.timestamp(moment)
+    assert re.fullmatch(r".{19}\.\d{3}Z", sent)
+    assert dt.datetime.fromisoformat(sent) == moment.replace(
+        tzinfo=dt.UTC, microsecond=moment.microsecond // 1000 * 1000
+    )
 
 
 @pytest.mark.parametrize("cell", ["", "yesterday", "2026-13-01", 1772366400, dt.time(12), "01.03.2026"])
 def test_what_is_no_moment_is_refused(cell: object) -> None:
     with pytest.raises(ValueError, match=r"ISO 8601"):
-        values.timestamp(cell)
+        converters.timestamp(cell)

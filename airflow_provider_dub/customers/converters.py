@@ -22,7 +22,7 @@ _COUNTRY = re.compile(r"[A-Za-z]{2}")
 
 
 def is_missing(value: object) -> bool:
-    """Tell whether a cell is empty: None, NaN, NaT or NA, of Python, numpy, pandas or decimal."""
+    """Return whether a cell is empty: None, NaN, NaT or NA, of Python, numpy, pandas or decimal."""
     if value is None:
         return True
     try:
@@ -80,7 +80,7 @@ def _digits(value: object) -> str:
 
 
 def is_exact(value: float) -> bool:
-    """Tell whether a float is small enough for its kind to tell neighbouring whole numbers apart."""
+    """Return whether a float is small enough for its kind to tell neighbouring whole numbers apart."""
     return abs(value) <= _EXACT_UP_TO.get(type(value).__name__, 0)
 
 
@@ -128,7 +128,7 @@ def country(value: object) -> str:
 
 
 def timestamp(value: object) -> str:
-    """Return a moment as ISO 8601 in UTC, such as ``2026-03-01T12:00:00.000Z``.
+    """Return a timestamp as ISO 8601 in UTC, such as ``2026-03-01T12:00:00.000Z``.
 
     :param value: A datetime, date or pandas Timestamp, or ISO 8601 text. Without a time zone it is in UTC.
     :raises ValueError: It is none of these.
@@ -144,9 +144,8 @@ def timestamp(value: object) -> str:
     try:
         utc = value.astimezone(UTC) if value.tzinfo else value
     except OverflowError:
-        raise ValueError("is a moment outside the calendar") from None
-    precision = "microseconds" if utc.microsecond % 1000 else "milliseconds"
-    return utc.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+        raise ValueError("is a timestamp outside the calendar") from None
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _parsed(value: str) -> datetime:

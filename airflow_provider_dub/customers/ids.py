@@ -1,4 +1,4 @@
-"""Dub's customers: the fields that an update may set, and how a request names one customer.
+"""The ids of Dub customers, and how a request names one customer.
 
 A customer is named by Dub's own id (``cus_…``) or by an external id behind ``ext_``.
 
@@ -11,24 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import quote
-
-#: A customer as the API shows it: ``id, name, email, avatar, externalId, stripeCustomerId, country, sales, saleAmount``
-#: (cents)``, createdAt, firstSaleAt, subscriptionCanceledAt`` (ISO 8601, UTC) and, when asked for and present,
-#: ``link, programId, partner, discount``.
-Customer: TypeAlias = dict[str, Any]
-
-#: What ``PATCH /customers/{id}`` may change.
-UPDATABLE_FIELDS = (
-    "email",
-    "name",
-    "avatar",
-    "externalId",
-    "stripeCustomerId",
-    "country",
-    "subscriptionCanceledAt",
-)
 
 DUB_PREFIX = "cus_"
 EXTERNAL_PREFIX = "ext_"
@@ -42,7 +26,7 @@ def external_id_of(customer_id: str) -> str | None:
 
 
 def is_customer_id(customer_id: str) -> bool:
-    """Tell whether the text can name a customer: a bare external id cannot, Dub answers 404 to it."""
+    """Return whether the text can name a customer: a bare external id cannot, Dub answers 404 to it."""
     return customer_id.startswith((DUB_PREFIX, EXTERNAL_PREFIX))
 
 
@@ -62,13 +46,13 @@ def path_as_it_is(customer_id: str) -> str:
 
 
 def travels_in_a_path(customer_id: str) -> bool:
-    """Tell whether the id reaches its customer in the path; if not, the list of customers finds it."""
+    """Return whether the id reaches its customer in the path; if not, the list of customers finds it."""
     external_id = external_id_of(customer_id)
     return external_id is None or not _AT_RISK_IN_A_PATH.search(external_id)
 
 
 def names(customer_id: str, customer: Mapping[str, Any]) -> bool:
-    """Tell whether the record is the customer that the id names, to the letter."""
+    """Return whether the record is the customer that the id names, as an exact match."""
     external_id = external_id_of(customer_id)
     if external_id is None:
         return bool(customer.get("id") == customer_id)

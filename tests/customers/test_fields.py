@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_dub.sync.fields import not_applied
+from airflow_provider_dub.customers.fields import not_applied
 
 ANSWER = {
     "id": "cus_1",

@@ -1,0 +1,151 @@
+"""The fields of a Dub customer that an update can set. A new field is one entry in :data:`FIELDS`.
+
+Source: Dub's server, measured in August 2026. An avatar comes back as a new storage URL every time, and a customer
+without a name shows its e-mail or a random one, so neither can be compared with what was sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from airflow_provider_dub.customers import converters
+
+#: A customer as the API shows it: ``id, name, email, avatar, externalId, stripeCustomerId, country, sales, saleAmount``
+#: (cents)``, createdAt, firstSaleAt, subscriptionCanceledAt`` (ISO 8601, UTC) and, when asked for and present,
+#: ``link, programId, partner, discount``.
+Customer: TypeAlias = dict[str, Any]
+
+#: What Dub's server checks a value as.
+ServerType: TypeAlias = Literal["email", "text", "url", "timestamp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One field of a customer.
+
+    :param name: Dub's name of the field, in camelCase.
+    :param server_type: What Dub's server checks a value as.
+    :param convert: Returns the value to send for a cell, or raises ValueError with a reason that does not quote it.
+    :param description: What a cell may hold, for the documentation.
+    :param nullable: Whether Dub takes null for the field, which clears it.
+    :param is_identity: Whether the field says who the customer is, rather than something about them.
+    :param is_comparable: Returns whether the response shows this value as it was sent.
+    :param normalize: Returns one form for all values that mean the same.
+    """
+
+    name: str
+    server_type: ServerType
+    convert: Callable[[object], Any]
+    description: str
+    nullable: bool = True
+    is_identity: bool = False
+    is_comparable: Callable[[Any], bool] = lambda _sent: True
+    normalize: Callable[[Any], Any] = lambda value: value
+
+    @property
+    def column(self) -> str:
+        """The field's name in snake_case, as a column of an input or of a state table."""
+        return re.sub("[A-Z]", lambda capital: "_" + capital[0].lower(), self.name)
+
+    def is_applied(self, sent: Any, shown: Any) -> bool:
+        """Return whether the response shows the value that was sent, as far as it can.
+
+        :param sent: The value that was sent.
+        :param shown: The value in the response.
+        """
+        return not self.is_comparable(sent) or bool(self.normalize(sent) == self.normalize(shown))
+
+
+def _milliseconds(value: Any) -> Any:
+    """Return a timestamp as Dub keeps it, to the millisecond."""
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat(timespec="milliseconds")
+    except (ValueError, TypeError, OverflowError):
+        return value
+
+
+#: By Dub's name, in the order in which Dub's server checks them.
+FIELDS: dict[str, Field] = {
+    field.name: field
+    for field in (
+        Field(
+            name="email",
+            server_type="email",
+            convert=converters.email,
+            description="An e-mail address, at most 191 characters.",
+        ),
+        Field(
+            name="name",
+            server_type="text",
+            convert=converters.text,
+            is_comparable=bool,
+            description="Text, at most 191 characters. A customer without a name shows its e-mail or a random name.",
+        ),
+        Field(
+            name="avatar",
+            server_type="url",
+            convert=converters.avatar,
+            is_comparable=lambda _sent: False,
+            description="An absolute URL. Dub stores the picture and shows a URL of its own.",
+        ),
+        Field(
+            name="externalId",
+            server_type="text",
+            convert=converters.identifier,
+            nullable=False,
+            is_identity=True,
+            description="Your own id of the customer, unique in the workspace: text, a whole number or a UUID.",
+        ),
+        Field(
+            name="stripeCustomerId",
+            server_type="text",
+            convert=converters.identifier,
+            is_identity=True,
+            description="Stripe's id of the customer, unique over all workspaces of Dub.",
+        ),
+        Field(
+            name="country",
+            server_type="text",
+            convert=converters.country,
+            nullable=False,
+            description="An ISO 3166-1 alpha-2 code; it is sent in upper case.",
+        ),
+        Field(
+            name="subscriptionCanceledAt",
+            server_type="timestamp",
+            convert=converters.timestamp,
+            normalize=_milliseconds,
+            description="A date, a datetime or ISO 8601 text; UTC where it has no time zone.",
+        ),
+    )
+}
+
+
+def fields_by_column() -> dict[str, Field]:
+    """Return the fields by every name of a column that means them: camelCase, as Dub has it, and snake_case."""
+    return {name: field for field in FIELDS.values() for name in (field.name, field.column)}
+
+
+def field_named(name: object) -> Field | None:
+    """Return the field that a column's name means, or None.
+
+    :param name: A name in Dub's camelCase or in snake_case.
+    """
+    return fields_by_column().get(name) if isinstance(name, str) else None
+
+
+def not_applied(sent: Mapping[str, Any], customer: Customer) -> list[str]:
+    """Return the names of the fields that Dub accepted but does not show as they were sent.
+
+    :param sent: The fields of the update.
+    :param customer: The customer in the response.
+    """
+    return [
+        name
+        for name, value in sent.items()
+        if name not in customer or not FIELDS[name].is_applied(value, customer[name])
+    ]
