@@ -68,10 +68,10 @@ def test_filters_order_and_pages(dub: DubEmulator, call: Call, query: str, expec
     ],
 )
 def test_bad_queries(call: Call, query: str, message: str) -> None:
-    answer = call("GET", f"/customers?{query}")
+    response = call("GET", f"/customers?{query}")
 
-    assert answer.status == 422
-    assert answer.message.startswith(message)
+    assert response.status == 422
+    assert response.message.startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_the_pages_around_a_customer_without_external_id_are_readable(dub: DubEm
 
 
 def test_a_workspace_without_program(dub: DubEmulator) -> None:
-    answer = send(dub, "GET", "/customers?partnerId=pn_LAB1", headers={"Authorization": "Bearer dub_OTHERKEY"})
+    response = send(dub, "GET", "/customers?partnerId=pn_LAB1", headers={"Authorization": "Bearer dub_OTHERKEY"})
 
-    assert (answer.status, answer.message) == (404, "Program not found")
+    assert (response.status, response.message) == (404, "Program not found")
 
 
 def test_count(dub: DubEmulator, call: Call) -> None:
