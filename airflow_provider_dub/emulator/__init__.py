@@ -1,5 +1,4 @@
-"""
-A local stand-in for Dub's customers API: for tests, demos and trying out DAGs without an account.
+"""A local stand-in for Dub's customers API: for tests, demos and trying out DAGs without an account.
 
 It behaves as Dub's server was measured to behave; it is not Dub and makes no claim about the real service.
 

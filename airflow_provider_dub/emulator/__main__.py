@@ -13,10 +13,9 @@ from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """
-    Serve until interrupted, and return the exit code.
+    """Serve until interrupted, and return the exit code.
 
-    :param arguments: the command line; the default is the process's own.
+    :param arguments: The command line; the default is the process's own.
     """
     options = vars(_parser().parse_args(arguments))
     try:

@@ -27,7 +27,7 @@ class Workspace:
 
     @property
     def requests_per_minute(self) -> int:
-        """The rate limit of each of its keys."""
+        """Return the rate limit of each of its keys."""
         if self.on_trial:
             return _REQUESTS_PER_MINUTE_ON_TRIAL
         # "business plus" and the like count by their first word.
@@ -35,14 +35,13 @@ class Workspace:
 
     @property
     def may_use_customers(self) -> bool:
-        """Whether the plan includes the customers API."""
+        """Return whether the plan includes the customers API."""
         return self.plan in _PLANS_WITH_CUSTOMERS
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """
-    An API key. A legacy personal key has no workspace; a user who left the workspace has no role in it.
+    """An API key. A legacy personal key has no workspace; a user who left the workspace has no role in it.
 
     Scopes are missing on purpose: Dub does not check them for customers.
     """
@@ -54,16 +53,15 @@ class ApiKey:
 
     @property
     def requests_per_minute(self) -> int:
-        """The key's rate limit."""
+        """Return the key's rate limit."""
         return self.workspace.requests_per_minute if self.workspace else _REQUESTS_PER_MINUTE["free"]
 
 
 class Access:
-    """
-    Checks keys against workspaces.
+    """Checks keys against workspaces.
 
-    :param workspaces: all workspaces.
-    :param keys: all API keys.
+    :param workspaces: All workspaces.
+    :param keys: All API keys.
     """
 
     def __init__(self, workspaces: Iterable[Workspace], keys: Iterable[ApiKey]) -> None:
@@ -71,11 +69,10 @@ class Access:
         self._keys = {key.token: key for key in keys}
 
     def identify(self, authorization: str | None, query: Mapping[str, str]) -> ApiKey:
-        """
-        Find the key of a request.
+        """Return the key of a request.
 
-        :param authorization: the Authorization header.
-        :param query: the query; it may name a workspace.
+        :param authorization: The Authorization header.
+        :param query: The query; it may name a workspace.
         """
         token = _bearer_token(authorization)
         if not _named_workspace(query) and not (token or "").startswith("dub_"):
@@ -90,11 +87,10 @@ class Access:
         return key
 
     def workspace_of(self, key: ApiKey, query: Mapping[str, str]) -> Workspace:
-        """
-        Find the workspace of a request, if the key's user is in it.
+        """Return the workspace of a request, if the key's user is in it.
 
-        :param key: the request's key; its own workspace overrides an id in the query, but not a slug.
-        :param query: the query; it may name a workspace.
+        :param key: The request's key; its own workspace overrides an id in the query, but not a slug.
+        :param query: The query; it may name a workspace.
         """
         named = _named_workspace(query)
         for workspace in [key.workspace] if key.workspace else self._workspaces:
@@ -104,11 +100,10 @@ class Access:
 
 
 def require_role(key: ApiKey, roles: tuple[str, ...]) -> None:
-    """
-    Refuse a key whose user has none of the roles.
+    """Refuse a key whose user has none of the roles.
 
-    :param key: the request's key.
-    :param roles: the roles that may; none means any.
+    :param key: The request's key.
+    :param roles: The roles that may; none means any.
     """
     if roles and key.role not in roles:
         raise ApiError(
@@ -118,16 +113,17 @@ def require_role(key: ApiKey, roles: tuple[str, ...]) -> None:
 
 
 def require_paid_plan(workspace: Workspace) -> None:
-    """
-    Refuse a workspace whose plan has no customers.
+    """Refuse a workspace whose plan has no customers.
 
-    :param workspace: the request's workspace.
+    :param workspace: The request's workspace.
     """
     if not workspace.may_use_customers:
         raise ApiError("forbidden", "Unauthorized: Need higher plan.")
 
 
 def _bearer_token(authorization: str | None) -> str | None:
+    # HTTP does not count blanks and tabs around a value, so a scheme without a key has no blank behind it.
+    authorization = (authorization or "").strip(" \t")
     if not authorization:
         return None
     if not authorization.startswith("Bearer "):

@@ -1,19 +1,24 @@
-"""
-The ASGI application: the customers API, with latency and faults, and the emulator's own routes.
+"""The ASGI application: the customers API, with latency and faults, and the emulator's own routes.
 
 The routes under ``/_emulator`` do not exist on Dub. They are for tests, and know no key, latency, fault or rate limit.
+
+A page in a browser must not reach either: only requests to a loopback name are answered, unless others are allowed, and
+the emulator's own routes refuse what comes from another origin. Bodies are bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import ipaddress
 import secrets
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from airflow_provider_dub.emulator.faults import drop_connection
@@ -24,19 +29,27 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.emulator.seed import Seed
 
+#: The bytes that a body may have.
+MAX_BODY_BYTES = 1_000_000
+#: Allows every name in the Host header.
+ANY_HOST = "*"
+
+_CLOSE = {"Connection": "close"}
+
 
 class Emulator:
-    """
-    An emulator without a server.
+    """An emulator without a server.
 
-    :param seed: the data to start with, and to go back to.
-    :param settings: how it differs from Dub.
+    :param seed: The data to start with, and to go back to.
+    :param settings: How it differs from Dub.
+    :param allowed_hosts: The names that requests may be sent to, beside the loopback's; ``*`` allows all.
     """
 
-    def __init__(self, seed: Seed, settings: Settings) -> None:
+    def __init__(self, seed: Seed, settings: Settings, allowed_hosts: Collection[str] = ()) -> None:
         self.seed = seed
         self.settings = settings
         self.dub = Dub(seed, settings)
+        self._allowed_hosts = {name.lower() for name in allowed_hosts}
         self._control = Router(
             [
                 Route("/_emulator/reset", self._reset, methods=["POST"]),
@@ -48,33 +61,54 @@ class Emulator:
     def reset(
         self, setup_customers: Iterable[Mapping[str, Any]] | None = None, rate_limit_used: int | None = None
     ) -> None:
-        """
-        Go back to the seed and forget all requests.
+        """Go back to the seed and forget all requests.
 
-        :param setup_customers: customers to add to the seed's, or to replace those with the same id.
-        :param rate_limit_used: how many requests the main key has already made in this window.
+        :param setup_customers: The customers to add to the seed's, or to replace those with the same id.
+        :param rate_limit_used: The number of requests that the main key has already made in this window.
         """
         self.dub = Dub(self.seed, self.settings, setup_customers or (), rate_limit_used or 0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI has it."""
-        if scope["raw_path"].startswith(b"/_emulator/"):
-            await self._control(scope, receive, send)
-        else:
-            await self._serve(scope, receive, send)
+        headers = Headers(scope=scope)
+        is_own_route = scope["raw_path"].startswith(b"/_emulator/")
+        refusal = self._refusal(scope, headers, is_own_route)
+        if refusal is None:
+            body = await _read_body(headers, receive)
+            if body is None:
+                refusal = Response(status_code=413, headers=_CLOSE)
+            elif is_own_route:
+                await self._control(scope, _replaying(body, receive), send)
+            else:
+                await self._serve(scope, body, receive, send)
+        if refusal is not None:
+            await refusal(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        body = await request.body()
+    def _refusal(self, scope: Scope, headers: Headers, is_own_route: bool) -> Response | None:
+        """Return the response to a request that nobody should see, or that Node.js would not let through."""
+        host = headers.get("host")
+        if host is None:
+            return Response(status_code=400, headers=_CLOSE) if scope["http_version"] == "1.1" else None
+        if not self._may_be_asked_as(host):
+            message = (
+                "This is a local stand-in for Dub and answers only to localhost and its addresses. To allow the name in"
+                " this request's Host header, use allowed_hosts or --allow-host."
+            )
+            return JSONResponse({"error": message}, 403)
+        if is_own_route and _is_from_elsewhere(headers, host):
+            return JSONResponse({"error": "The emulator's own routes refuse requests from another origin."}, 403)
+        if headers.get("expect", "100-continue").lower() != "100-continue":
+            return Response(status_code=417, headers=_CLOSE)
+        return None
+
+    def _may_be_asked_as(self, host: str) -> bool:
+        name = _name_of(host)
+        return _is_loopback(name) or name in self._allowed_hosts or ANY_HOST in self._allowed_hosts
+
+    async def _serve(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        request = Request(scope)
         dub = self.dub
-        log: dict[str, Any] = {
-            "at": time.time(),
-            "method": request.method,
-            "path": scope["raw_path"].decode("latin-1"),
-            "query": scope["query_string"].decode("latin-1"),
-            "status": None,
-        }
-        dub.requests.append(log)
+        log = dub.log(request)
         fault = dub.faults.draw(request.method)
         if fault:
             log["fault"] = fault
@@ -82,7 +116,7 @@ class Emulator:
         if fault == "reset-before":
             await drop_connection(scope, receive)
             return
-        response = dub.faults.broken_answer(fault) or dub.answer(request, body, log)
+        response = dub.faults.broken_response(fault) or dub.respond(request, body, log)
         log["status"] = response.status_code
         await dub.faults.deliver(fault, response, scope, receive, send)
 
@@ -95,12 +129,63 @@ class Emulator:
         body = await request.body()
         try:
             self.reset(**(await request.json() if body else {}))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             return JSONResponse({"error": f"A reset takes setup_customers and rate_limit_used: {error}"}, 422)
         return JSONResponse({"customers": len(self.dub.store.all())})
 
     async def _requests(self, _: Request) -> JSONResponse:
-        return JSONResponse(self.dub.requests)
+        return JSONResponse(list(self.dub.requests))
 
     async def _customers(self, _: Request) -> JSONResponse:
         return JSONResponse(self.dub.store.all())
+
+
+async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
+    """Return the body of a request, or None if it is too long."""
+    length = headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
+        return None
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            return None
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    """Return a ``receive`` that gives a body that was read already."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Any:
+        return messages.pop() if messages else await receive()
+
+    return receive_again
+
+
+def _name_of(host: str) -> str:
+    """Return the name in a Host header, without the port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_from_elsewhere(headers: Headers, host: str) -> bool:
+    """Return whether a browser sends this for a page of another origin."""
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return True
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()

@@ -1,4 +1,4 @@
-"""Answers that are no success: Dub's JSON errors, and the pages and redirects of the web framework beneath it."""
+"""Responses that are no success: Dub's JSON errors, and the pages and redirects of the web framework beneath it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ _STATUS = {
 
 
 class ApiError(Exception):
-    """
-    An error as the API words it.
+    """An error as the API words it.
 
     :param code: Dub's error code, such as ``not_found``; it decides the HTTP status.
-    :param message: what the caller reads.
+    :param message: What the caller reads.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -33,11 +32,10 @@ class ApiError(Exception):
 
 
 class PageError(Exception):
-    """
-    A URL that never reaches the API: the framework answers with an HTML page.
+    """A request that never reaches the API: the framework responds with an HTML page.
 
-    :param status: 404 or 500.
-    :param reason: what the page says.
+    :param status: The HTTP status, 404 or 500.
+    :param reason: What the page says.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -46,10 +44,9 @@ class PageError(Exception):
 
 
 class RedirectError(Exception):
-    """
-    A URL that the framework answers with a permanent redirect to its tidy form.
+    """A URL that the framework redirects, for good, to its tidy form.
 
-    :param path: the path to redirect to.
+    :param path: The path to redirect to.
     """
 
     def __init__(self, path: str) -> None:
@@ -58,11 +55,10 @@ class RedirectError(Exception):
 
 
 def html_page(status: int, reason: str) -> str:
-    """
-    Write an HTML error page, as a framework or an edge server sends it.
+    """Return an HTML error page, as a framework or an edge server sends it.
 
-    :param status: the HTTP status.
-    :param reason: the words beside it.
+    :param status: The HTTP status.
+    :param reason: The words beside it.
     """
     title = f"{status}: {reason}"
     return f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"

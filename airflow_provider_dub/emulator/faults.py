@@ -1,5 +1,4 @@
-"""
-Failures on purpose, for tests of clients.
+"""Failures on purpose, for tests of clients.
 
 Each fault is written ``name=value``. The shares, each between 0 and 1, exclude each other and are drawn per request by
 a seeded generator, so a run can be repeated:
@@ -9,7 +8,7 @@ a seeded generator, so a run can be repeated:
 ``html-error``     500, 502 or 503 with an HTML page; nothing was applied
 ``reset-before``   the connection drops before the request is applied
 ``reset-after``    the connection drops after the request was applied
-``stall``          the request is applied; the answer takes ``stall-seconds`` (default 30)
+``stall``          the request is applied; the response takes ``stall-seconds`` (default 30)
 ``truncate``       the request is applied; a 200 ends before its Content-Length
 ``transient-422``  an update fails with a deadlock, as a 422; nothing was applied
 =================  =====================================================================================
@@ -31,8 +30,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from airflow_provider_dub.emulator.connections import drop
 from airflow_provider_dub.emulator.errors import ApiError, html_page
-from airflow_provider_dub.emulator.store import update_failed
+from airflow_provider_dub.emulator.store import statement_failed
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -55,10 +55,9 @@ class FaultPlan:
 
     @classmethod
     def parse(cls, specs: Iterable[str]) -> FaultPlan:
-        """
-        Read faults from their written form.
+        """Return the plan for faults in their written form.
 
-        :param specs: such as ``["error=0.05", "storm=2:5"]``.
+        :param specs: The faults, such as ``["error=0.05", "storm=2:5"]``.
         """
         shares: dict[str, float] = {}
         others: dict[str, Any] = {}
@@ -92,11 +91,10 @@ def _number(spec: str, text: str, maximum: float = float("inf")) -> float:
 
 
 class Faults:
-    """
-    Draws the fault of each request.
+    """Draws the fault of each request.
 
-    :param plan: which faults happen.
-    :param seed: the same seed gives the same faults.
+    :param plan: Which faults happen.
+    :param seed: A number; the same one gives the same faults.
     """
 
     def __init__(self, plan: FaultPlan, seed: int) -> None:
@@ -105,10 +103,9 @@ class Faults:
         self._started = time.monotonic()
 
     def draw(self, method: str) -> str | None:
-        """
-        Decide the fault of the next request, if any.
+        """Return the fault of the next request, if any.
 
-        :param method: only updates meet deadlocks.
+        :param method: The request's method; only updates meet deadlocks.
         """
         point = self._random.random()
         for name, share in self.plan.shares.items():
@@ -118,17 +115,16 @@ class Faults:
         return None
 
     def is_storming(self) -> bool:
-        """Whether everything is refused right now."""
+        """Return whether everything is refused right now."""
         if self.plan.storm is None:
             return False
         start, seconds = self.plan.storm
         return start <= time.monotonic() - self._started < start + seconds
 
-    def broken_answer(self, fault: str | None) -> Response | None:
-        """
-        Answer like a server that is down, if that is the fault.
+    def broken_response(self, fault: str | None) -> Response | None:
+        """Return the response of a server that is down, if that is the fault.
 
-        :param fault: the request's fault.
+        :param fault: The request's fault.
         """
         if fault == "html-error":
             status = self._random.choice((500, 502, 503))
@@ -142,14 +138,13 @@ class Faults:
         return JSONResponse(ApiError("internal_server_error", message).body, status)
 
     async def deliver(self, fault: str | None, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-        """
-        Send an answer, or fail to.
+        """Send a response, or fail to.
 
-        :param fault: the request's fault.
-        :param response: the answer that a healthy server would send.
-        :param scope: the request.
-        :param receive: its incoming events.
-        :param send: its outgoing events.
+        :param fault: The request's fault.
+        :param response: The response of a healthy server.
+        :param scope: The request.
+        :param receive: Its incoming events.
+        :param send: Its outgoing events.
         """
         if fault == "reset-after":
             await drop_connection(scope, receive)
@@ -163,18 +158,17 @@ class Faults:
 
 
 def deadlock() -> ApiError:
-    """Give the error of an update that met another one."""
-    return update_failed(_DEADLOCK)
+    """Return the error of an update that met another one."""
+    return statement_failed("update", _DEADLOCK)
 
 
 async def drop_connection(scope: Scope, receive: Receive) -> None:
-    """
-    End the connection without an answer.
+    """End the connection without a response.
 
-    :param scope: the request, served through :func:`.server.connection_aware`.
-    :param receive: its incoming events.
+    :param scope: The request, served through :class:`.connections.BoundedProtocol`.
+    :param receive: Its incoming events.
     """
-    scope["extensions"]["transport"].abort()
+    drop(scope)
     await _disconnected(receive)
 
 

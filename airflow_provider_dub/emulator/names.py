@@ -11,15 +11,14 @@ _ANIMALS = ("Badger", "Bear", "Crane", "Dolphin", "Eagle", "Falcon", "Gecko", "H
 
 
 def random_name() -> str:
-    """Make up a name for a customer who has neither name nor e-mail address."""
+    """Return a made-up name, for a customer who has neither name nor e-mail address."""
     return " ".join(secrets.choice(words) for words in (_ADJECTIVES, _COLORS, _ANIMALS))
 
 
 def random_id(length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
-    """
-    Make up an identifier.
+    """Return a made-up identifier.
 
-    :param length: how many characters.
-    :param alphabet: the characters to choose from.
+    :param length: The number of characters.
+    :param alphabet: The characters to choose from.
     """
     return "".join(secrets.choice(alphabet) for _ in range(length))

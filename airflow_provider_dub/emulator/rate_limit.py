@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the limiter says of one request."""
+    """What the limiter decides about one request."""
 
     admitted: bool
     limit: int
@@ -19,7 +19,7 @@ class Verdict:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that Dub adds to errors. Both times are the end of the window in epoch milliseconds."""
+        """Return the headers that Dub adds to errors. Both times are the end of the window in epoch milliseconds."""
         return {
             "Retry-After": str(self.reset_ms),
             "X-RateLimit-Limit": str(self.limit),
@@ -28,7 +28,7 @@ class Verdict:
         }
 
 
-# What Dub answers when the limiter's own store does not.
+# The verdict when the limiter's own store does not respond.
 FAILED_OPEN = Verdict(admitted=True, limit=0, remaining=0, reset_ms=0)
 
 
@@ -46,11 +46,10 @@ class _Usage:
 
 
 class SlidingWindow:
-    """
-    Counts the requests of each key.
+    """Counts the requests of each key.
 
-    :param window_seconds: the window's length; Dub's is 60.
-    :param clock: the time in seconds since the epoch.
+    :param window_seconds: The window's length; Dub's is 60.
+    :param clock: The time in seconds since the epoch.
     """
 
     def __init__(self, window_seconds: float = 60.0, clock: Callable[[], float] = time.time) -> None:
@@ -59,11 +58,10 @@ class SlidingWindow:
         self._usage: dict[str, _Usage] = {}
 
     def admit(self, key: str, limit: int) -> Verdict:
-        """
-        Decide one request, and count it if it is admitted.
+        """Return the verdict on one request, which counts if it is admitted.
 
-        :param key: whose budget it is.
-        :param limit: requests per window.
+        :param key: The key that the budget belongs to.
+        :param limit: The number of requests per window.
         """
         window, elapsed_ms = self._now()
         usage = self._usage_in(window, key)
@@ -75,20 +73,18 @@ class SlidingWindow:
         return Verdict(admitted=True, limit=limit, remaining=remaining, reset_ms=(window + 1) * self._window_ms)
 
     def refuse(self, limit: int) -> Verdict:
-        """
-        Turn down a request without counting it.
+        """Return the verdict on a request that is refused and does not count.
 
-        :param limit: requests per window.
+        :param limit: The number of requests per window.
         """
         window, _ = self._now()
         return Verdict(admitted=False, limit=limit, remaining=0, reset_ms=(window + 1) * self._window_ms)
 
     def spend(self, key: str, requests: int) -> None:
-        """
-        Count requests that are taken to have happened in the current window.
+        """Count requests that are taken to have happened in the current window.
 
-        :param key: whose budget it is.
-        :param requests: how many.
+        :param key: The key that the budget belongs to.
+        :param requests: The number of requests.
         """
         window, _ = self._now()
         self._usage_in(window, key).current += requests

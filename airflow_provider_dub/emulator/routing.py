@@ -15,17 +15,16 @@ _UP = ("..", ".%2e", "%2e.", "%2e%2e")
 
 @dataclass(frozen=True)
 class Target:
-    """What a path names: ``customers``, ``count``, or one ``customer`` by its decoded id segment."""
+    """What a path names: ``customers``, ``count``, ``export``, or one ``customer`` by its decoded id segment."""
 
     resource: str
     customer_id: str = ""
 
 
 def resolve(raw_path: str) -> Target:
-    """
-    Read a path that has not been decoded yet.
+    """Return what a path names that has not been decoded yet.
 
-    :param raw_path: the path as sent, without the query.
+    :param raw_path: The path as sent, without the query.
     """
     path = raw_path.partition("#")[0]
     if "\\" in path or "//" in path:
@@ -35,11 +34,12 @@ def resolve(raw_path: str) -> Target:
         raise RedirectError(path.rstrip("/"))
     _check_escapes(path)
     # The framework takes a trailing ".rsc" for its own and drops it.
-    match path.removesuffix(".rsc").split("/")[1:]:
+    # It rewrites /customers to /api/customers, where the routes are.
+    match path.removesuffix(".rsc").removeprefix("/api").split("/")[1:]:
         case ["customers"]:
             return Target("customers")
-        case ["customers", "count"]:
-            return Target("count")
+        case ["customers", ("count" | "export") as resource]:
+            return Target(resource)
         case ["customers", segment]:
             return Target("customer", unquote(segment))
     raise PageError(404, "This page could not be found.")

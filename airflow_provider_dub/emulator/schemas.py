@@ -1,21 +1,22 @@
-"""
-What requests may say: the query and the body of a PATCH, checked field by field with zod's codes and messages.
+"""What requests may say: queries and bodies, checked field by field with zod's codes and messages.
 
-A schema is a mapping from field to parser, in the order in which the server checks them. Only the first issue counts.
+A schema is a mapping from name to parser, in the order in which the server checks them. Only the first issue counts.
+The schema of a customer is the table of fields, as it is at the time of the request.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import Url, ValidationError
 
+from airflow_provider_dub.customers import fields
 from airflow_provider_dub.emulator.errors import ApiError
+from airflow_provider_dub.emulator.timestamps import read_timestamp
 
 Parser = Callable[[Any], Any]
 Schema = Mapping[str, Parser]
@@ -24,13 +25,13 @@ MAX_PAGE_SIZE = 100
 _MAX_SAFE_INTEGER = 2**53 - 1
 
 _EMAIL = re.compile(r"(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}")
-_DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})")
 _DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _RADIX_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+")
 # What JavaScript's trim() removes; Python's strip() differs in a few control characters and the BOM.
 _JS_WHITESPACE = (
     "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
+_MISSING = object()
 _JSON_TYPE_NAMES = {
     str: "string",
     float: "number",
@@ -38,6 +39,7 @@ _JSON_TYPE_NAMES = {
     list: "array",
     dict: "object",
     type(None): "null",
+    type(_MISSING): "undefined",
 }
 
 
@@ -48,55 +50,72 @@ class _IssueError(Exception):
         self.message = message
 
 
-def parse(schema: Schema, values: Any) -> dict[str, Any]:
-    """
-    Check values against a schema; fields that the schema does not know are dropped.
+def parse(schema: Schema, values: Mapping[str, str]) -> dict[str, Any]:
+    """Check a query and return its values; names that the schema does not know are dropped.
 
-    :param schema: a parser per field.
-    :param values: a decoded JSON body, or a query.
+    :param schema: A parser for each name.
+    :param values: The query.
     """
-    if not isinstance(values, dict):
-        raise invalid("invalid_type", "", _expected("object", values))
-    parsed = {}
-    for field, parser in schema.items():
-        if field in values:
-            try:
-                parsed[field] = parser(values[field])
-            except _IssueError as issue:
-                raise invalid(issue.code, field, issue.message) from None
-    return parsed
+    return {name: _parsed(parser, values[name], name) for name, parser in schema.items() if name in values}
+
+
+def parse_update(body: Any, unchecked: Collection[str] = ()) -> dict[str, Any]:
+    """Check the body of an update and return the fields that it sets.
+
+    :param body: The decoded JSON.
+    :param unchecked: Names of fields that the server does not know.
+    """
+    _require_object(body)
+    return {
+        name: _parsed(_parser_of(field), body[name], name)
+        for name, field in fields.FIELDS.items()
+        if name in body and name not in unchecked
+    }
+
+
+def parse_new(body: Any, unchecked: Collection[str] = ()) -> dict[str, Any]:
+    """Check the body of a new customer and return its fields; those that cannot be null are required.
+
+    :param body: The decoded JSON.
+    :param unchecked: Names of fields that the server does not know.
+    """
+    _require_object(body)
+    return {
+        name: _parsed(_parser_of(field), body.get(name, _MISSING), name)
+        for name, field in fields.FIELDS.items()
+        if (name in body or not field.nullable) and name not in unchecked
+    }
 
 
 def invalid(code: str, path: str, message: str) -> ApiError:
-    """
-    Word one zod issue as an error.
+    """Word one zod issue as an error.
 
-    :param code: zod's issue code.
-    :param path: the field.
-    :param message: zod's message.
+    :param code: Zod's code of the issue.
+    :param path: The field.
+    :param message: Zod's message.
     """
     return ApiError("unprocessable_entity", f"{code}: {path}: {message}")
 
 
-def parse_json(body: bytes) -> Any:
-    """
-    Decode a request body as JavaScript does: lenient about encoding, strict about JSON.
+def _require_object(body: Any) -> None:
+    if not isinstance(body, dict):
+        raise invalid("invalid_type", "", _expected("object", body))
 
-    :param body: the bytes as received, whatever their content type.
-    """
+
+def _parsed(parser: Parser, value: Any, name: str) -> Any:
     try:
-        # Numbers are only ever named in an error, and Python limits the length of an int.
-        text = body.decode("utf-8-sig", errors="replace")
-        return json.loads(text, parse_int=float, parse_constant=_reject_constant)
-    except (ValueError, RecursionError):
-        raise ApiError(
-            "bad_request",
-            "Invalid JSON format in request body. Please ensure the request body is a valid JSON object.",
-        ) from None
+        return parser(value)
+    except _IssueError as issue:
+        raise invalid(issue.code, name, issue.message) from None
 
 
-def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is Python, not JSON")
+def _parser_of(field: fields.Field) -> Parser:
+    parser = _external_id if field.name == "externalId" else _PARSERS[field.server_type]
+    return _or_null(parser) if field.nullable else parser
+
+
+def _or_null(parser: Parser) -> Parser:
+    return lambda value: None if value is None else parser(value)
 
 
 def _expected(expected: str, value: Any) -> str:
@@ -129,17 +148,18 @@ def _url(value: Any) -> str:
 
 
 def _timestamp(value: Any) -> str:
-    try:
-        if not _DATETIME.fullmatch(_string(value)):
-            raise ValueError
-        moment = datetime.fromisoformat(value).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _IssueError("invalid_format", "Invalid ISO datetime") from None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    read = read_timestamp(_string(value), datetime.now(UTC))
+    if read is None:
+        raise _IssueError("custom", "Invalid date")
+    return read.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def _or_null(parser: Parser) -> Parser:
-    return lambda value: None if value is None else parser(value)
+_PARSERS: Mapping[fields.ServerType, Parser] = {
+    "email": _email,
+    "text": _string,
+    "url": _url,
+    "timestamp": _timestamp,
+}
 
 
 def _one_of(*options: str) -> Parser:
@@ -164,7 +184,10 @@ def _javascript_number(text: str) -> float:
     if not text:
         return 0.0
     if _RADIX_NUMBER.fullmatch(text):
-        return float(int(text, 0))
+        try:
+            return float(int(text, 0))
+        except OverflowError:
+            return math.inf
     return float(text) if _DECIMAL_NUMBER.fullmatch(text) else math.nan
 
 
@@ -186,17 +209,7 @@ def _positive_integer(label: str, maximum: int | None = None) -> Parser:
     return parse_number
 
 
-UPDATE_BODY: Schema = {
-    "email": _or_null(_email),
-    "name": _or_null(_string),
-    "avatar": _or_null(_url),
-    "externalId": _external_id,
-    "stripeCustomerId": _or_null(_string),
-    "country": _string,
-    "subscriptionCanceledAt": _or_null(_timestamp),
-}
-
-COUNT_QUERY: Schema = {
+_FILTERS: Schema = {
     "email": _string,
     "externalId": _string,
     "search": _string,
@@ -205,17 +218,38 @@ COUNT_QUERY: Schema = {
     "programId": _string,
     "partnerId": _string,
 }
-
-# One customer's routes check all of these too, though they only use includeExpandedFields.
-CUSTOMER_QUERY: Schema = {
-    **COUNT_QUERY,
-    "includeExpandedFields": _boolean,
+_ORDER: Schema = {
     "sortBy": _one_of("createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt"),
     "sortOrder": _one_of("asc", "desc"),
     "endingBefore": _string,
     "startingAfter": _string,
+}
+
+COUNT_QUERY: Schema = {**_FILTERS, "groupBy": _one_of("country", "linkId", "partnerId")}
+
+# One customer's routes check all of these too, though they only use includeExpandedFields.
+CUSTOMER_QUERY: Schema = {
+    **_FILTERS,
+    "includeExpandedFields": _boolean,
+    **_ORDER,
     "page": _positive_integer("Page"),
     "pageSize": _positive_integer("Page size", MAX_PAGE_SIZE),
 }
 
 LIST_QUERY: Schema = {**CUSTOMER_QUERY, "customerIds": lambda value: value.split(",")}
+
+
+def export_query(columns: Collection[str]) -> Schema:
+    """Return what an export may be asked for.
+
+    :param columns: The columns that there are.
+    """
+
+    def parse_columns(value: str) -> list[str]:
+        wanted = [name for each in value.split(",") if (name := each.strip(_JS_WHITESPACE))]
+        if not set(wanted).issubset(columns):
+            message = "Invalid column IDs provided. Please check the available columns."
+            raise _IssueError("custom", message)
+        return wanted
+
+    return {**_FILTERS, **_ORDER, "columns": parse_columns}

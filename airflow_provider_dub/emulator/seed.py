@@ -1,5 +1,4 @@
-"""
-The data that an emulator starts with.
+"""The data that an emulator starts with.
 
 A seed file has the shape of ``seed.json`` beside this module; a section that it leaves out is taken from there.
 Workspaces, keys and partners may be described by a sentence, such as ``"main ws, viewer"``, or by an object.
@@ -15,26 +14,20 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_dub.customers import fields
 from airflow_provider_dub.emulator.access import ROLES, ApiKey, Workspace
 from airflow_provider_dub.emulator.names import random_id
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.emulator.store import Customer
+    from airflow_provider_dub.emulator.store import Row
 
-_UNSET_CUSTOMER: Customer = {
+_UNSET_COLUMNS: Row = {
     "id": None,
-    "name": None,
-    "email": None,
-    "avatar": None,
-    "externalId": None,
-    "stripeCustomerId": None,
     "linkId": None,
-    "country": None,
     "sales": 0,
     "saleAmount": 0,
     "createdAt": "2025-05-01T00:00:00.000Z",
     "firstSaleAt": None,
-    "subscriptionCanceledAt": None,
     "projectId": None,
     "programId": None,
     "partnerId": None,
@@ -59,24 +52,23 @@ class Seed:
     keys: Mapping[str, ApiKey]
     links: Mapping[str, Mapping[str, Any]]
     enrollments: Mapping[tuple[str, str], Enrollment]
-    customers: list[Customer]
+    customers: list[Row]
 
     @property
     def main_key(self) -> ApiKey:
-        """The first key that may read and update customers."""
+        """Return the first key that may read and update customers."""
         for key in self.keys.values():
             is_usable = key.workspace and key.workspace.may_use_customers and key.role in ("owner", "member")
             if is_usable and not key.expired:
                 return key
         raise ValueError("The seed has no key that may update customers.")
 
-    def customer(self, given: Mapping[str, Any]) -> Customer:
-        """
-        Complete a row from some of its columns.
+    def customer(self, given: Mapping[str, Any]) -> Row:
+        """Return a whole row from some of its columns.
 
-        :param given: values by column; a customer without ``projectId`` belongs to the first workspace.
+        :param given: The values by column; a customer without ``projectId`` belongs to the first workspace.
         """
-        row = {**_UNSET_CUSTOMER, **given}
+        row = {**dict.fromkeys(fields.FIELDS), **_UNSET_COLUMNS, **given}
         row["id"] = row["id"] or "cus_1" + random_id(25, _ID_ALPHABET)
         row["projectId"] = row["projectId"] or next(iter(self.workspaces))
         row["saleAmount"] = int(row["saleAmount"])
@@ -84,10 +76,9 @@ class Seed:
 
 
 def load_seed(source: str | Path | Mapping[str, Any] | None = None) -> Seed:
-    """
-    Read a seed.
+    """Return the seed of a file or of its content.
 
-    :param source: a JSON file or its content; the default is the seed of the recordings.
+    :param source: A JSON file or its content; the default is the seed of the recordings.
     """
     sections = json.loads(resources.files(__package__).joinpath("seed.json").read_text(encoding="utf-8"))
     if isinstance(source, Mapping):

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_dub.emulator.app import Emulator
+from airflow_provider_dub.emulator.connections import BoundedProtocol
 from airflow_provider_dub.emulator.faults import FaultPlan
 from airflow_provider_dub.emulator.seed import load_seed
 from airflow_provider_dub.emulator.service import Settings
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
 
 class DubEmulator:
-    """
-    A local stand-in for Dub's customers API, as a context manager.
+    """A local stand-in for Dub's customers API, as a context manager.
 
-    :param seed: a JSON file in the shape of ``seed.json``, or its content.
-    :param port: where to listen; 0 takes a free one.
-    :param host: the address to listen on.
-    :param requests_per_minute: a limit per key and window in place of the plan's.
-    :param latency_ms: how long each answer takes.
-    :param latency_jitter_ms: up to how much longer, at random.
-    :param window_seconds: the length of the rate limit's window.
-    :param ignore_fields: fields of an update that are accepted and not applied, as on an older server.
-    :param faults: failures to inject, such as ``"error=0.05"``; see :mod:`airflow_provider_dub.emulator.faults`.
-    :param fault_seed: the same seed gives the same faults.
-    :param ssl_certfile: a certificate, to serve HTTPS.
-    :param ssl_keyfile: its private key.
+    :param seed: The data to start with: a JSON file in the shape of ``seed.json``, or its content.
+    :param port: The port to listen on; 0 takes a free one.
+    :param host: The address to listen on.
+    :param requests_per_minute: The limit per key and window in place of the plan's.
+    :param latency_ms: The milliseconds that each response takes.
+    :param latency_jitter_ms: The milliseconds that it may take longer, at random.
+    :param window_seconds: The length of the rate limit's window.
+    :param ignore_fields: The fields of an update that are accepted and not applied, as on an older server.
+    :param faults: The failures to inject, such as ``"error=0.05"``; see :mod:`airflow_provider_dub.emulator.faults`.
+    :param fault_seed: A number; the same one gives the same faults.
+    :param ssl_certfile: The certificate to serve HTTPS with.
+    :param ssl_keyfile: The certificate's private key.
+    :param allowed_hosts: The names that requests may be sent to, beside ``localhost``, the loopback's addresses and the
+        host; ``*`` allows all.
+    :param keep_requests: The number of requests that the log keeps, of the newest.
     """
 
     def __init__(
@@ -56,6 +54,8 @@ class DubEmulator:
         fault_seed: int = 0,
         ssl_certfile: str | Path | None = None,
         ssl_keyfile: str | Path | None = None,
+        allowed_hosts: Collection[str] = (),
+        keep_requests: int = 100_000,
     ) -> None:
         settings = Settings(
             requests_per_minute=requests_per_minute,
@@ -65,8 +65,9 @@ class DubEmulator:
             ignore_fields=frozenset(ignore_fields),
             faults=FaultPlan.parse(faults),
             fault_seed=fault_seed,
+            keep_requests=keep_requests,
         )
-        self._emulator = Emulator(load_seed(seed), settings)
+        self._emulator = Emulator(load_seed(seed), settings, {host, *allowed_hosts})
         self._host = host
         self._port = port
         self._ssl_certfile = ssl_certfile
@@ -78,36 +79,34 @@ class DubEmulator:
 
     @property
     def url(self) -> str:
-        """The base URL, without a trailing slash."""
+        """Return the base URL, without a trailing slash."""
         scheme = "https" if self._ssl_certfile else "http"
         return f"{scheme}://{self._host}:{self._port}"
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """What was received since the start or a reset: at (epoch), method, path, query, status and perhaps a fault."""
+        """Return the newest requests since the last reset, as at (epoch), method, path, query, status and, if any, fault."""
         return [dict(entry) for entry in list(self._emulator.dub.requests)]
 
     @property
     def customers(self) -> list[dict[str, Any]]:
-        """A snapshot of the stored rows."""
+        """Return a snapshot of the stored rows."""
         return self._emulator.dub.store.all()
 
     def reset(
         self, setup_customers: Iterable[Mapping[str, Any]] | None = None, rate_limit_used: int | None = None
     ) -> None:
-        """
-        Go back to the seed and forget all requests.
+        """Go back to the seed and forget all requests.
 
-        :param setup_customers: customers to add to the seed's, or to replace those with the same id.
-        :param rate_limit_used: how many requests the main key has already made in this window.
+        :param setup_customers: The customers to add to the seed's, or to replace those with the same id.
+        :param rate_limit_used: The number of requests that the main key has already made in this window.
         """
         self._emulator.reset(setup_customers, rate_limit_used)
 
     def change_limit(self, requests_per_minute: int) -> None:
-        """
-        Change the limit per key and window, as when a plan changes, until the next reset.
+        """Change the limit per key and window, as when a plan changes, until the next reset.
 
-        :param requests_per_minute: the new limit.
+        :param requests_per_minute: The new limit.
         """
         dub = self._emulator.dub
         dub.settings = replace(dub.settings, requests_per_minute=requests_per_minute)
@@ -115,7 +114,7 @@ class DubEmulator:
     def __enter__(self) -> DubEmulator:
         config = uvicorn.Config(
             self._emulator,
-            http=connection_aware(AutoHTTPProtocol),
+            http=BoundedProtocol,
             lifespan="off",
             ws="none",
             log_config=None,
@@ -151,26 +150,7 @@ class _Server(uvicorn.Server):
         self.is_accepting.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A stalled answer or an idle client must not hold up the end.
+        # A stalled response or an idle client must not hold up the end.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
-
-
-def connection_aware(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
-    """
-    Let the application drop its connection, by ``scope["extensions"]["transport"]``.
-
-    :param protocol: one of uvicorn's HTTP protocols.
-    """
-
-    def connection_made(self: Any, transport: asyncio.BaseTransport) -> None:
-        protocol.connection_made(self, transport)
-        app: ASGIApp = self.app
-
-        async def app_with_transport(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "extensions": {"transport": transport}}, receive, send)
-
-        self.app = app_with_transport
-
-    return type("ConnectionAwareProtocol", (protocol,), {"connection_made": connection_made})

@@ -13,7 +13,7 @@ from airflow_provider_dub.emulator import DubEmulator
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: dict[str, str]
     text: str
@@ -33,7 +33,7 @@ def send(
     path: str,
     body: str | bytes | dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
-) -> Answer:
+) -> Response:
     """Send one request, with the path as it is: other clients would tidy it up."""
     if headers is None:
         headers = {"Authorization": f"Bearer {emulator.api_key}"}
@@ -46,7 +46,7 @@ def send(
         connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
         text = response.read().decode()
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, text)
+        return Response(response.status, {name.lower(): value for name, value in response.getheaders()}, text)
     finally:
         connection.close()
 
@@ -63,12 +63,12 @@ def dub(running: DubEmulator) -> DubEmulator:
     return running
 
 
-Call = Callable[..., Answer]
+Call = Callable[..., Response]
 
 
 @pytest.fixture
 def call(dub: DubEmulator) -> Call:
-    def call_dub(*arguments: Any, **options: Any) -> Answer:
+    def call_dub(*arguments: Any, **options: Any) -> Response:
         return send(dub, *arguments, **options)
 
     return call_dub

@@ -30,11 +30,11 @@ PERSONAL = "PERSONALKEY0123456789abcd"
     ],
 )
 def test_keys(dub: DubEmulator, key: str, path: str, status: int, message: str | None) -> None:
-    answer = send(dub, "GET", path, headers={"Authorization": f"Bearer {key}"})
+    response = send(dub, "GET", path, headers={"Authorization": f"Bearer {key}"})
 
-    assert answer.status == status
+    assert response.status == status
     if message:
-        assert answer.message.startswith(message)
+        assert response.message.startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_a_malformed_header(dub: DubEmulator, header: str) -> None:
 
 
 def test_the_role_is_checked_before_the_body(dub: DubEmulator) -> None:
-    answer = send(dub, "PATCH", "/customers/ext_missing", "{", headers={"Authorization": "Bearer dub_VIEWERKEY"})
+    response = send(dub, "PATCH", "/customers/ext_missing", "{", headers={"Authorization": "Bearer dub_VIEWERKEY"})
 
-    assert answer.status == 403
+    assert response.status == 403
 
 
 def test_a_success_has_no_rate_headers(call: Call) -> None:

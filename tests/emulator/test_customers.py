@@ -16,9 +16,9 @@ def stored(dub: DubEmulator, customer_id: str) -> dict[str, Any]:
 
 
 def test_country_is_applied(dub: DubEmulator, call: Call) -> None:
-    answer = call("PATCH", "/customers/ext_user_1", {"country": "de"})
+    response = call("PATCH", "/customers/ext_user_1", {"country": "de"})
 
-    assert answer.json["country"] == stored(dub, "cus_1LABA")["country"] == "de"
+    assert response.json["country"] == stored(dub, "cus_1LABA")["country"] == "de"
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,18 @@ def test_cancellation_is_applied(dub: DubEmulator, call: Call, sent: str | None,
 
 @pytest.mark.parametrize("sent", ["", "yesterday", "2026-09-10", "2026-09-10T08:30:00", "2026-02-30T00:00:00Z"])
 def test_cancellation_must_be_a_timestamp(call: Call, sent: str) -> None:
-    answer = call("PATCH", "/customers/cus_1LABA", {"subscriptionCanceledAt": sent})
+    response = call("PATCH", "/customers/cus_1LABA", {"subscriptionCanceledAt": sent})
 
-    assert answer.status == 422
-    assert answer.message == "invalid_format: subscriptionCanceledAt: Invalid ISO datetime"
+    assert response.status == 422
+    assert response.message == "invalid_format: subscriptionCanceledAt: Invalid ISO datetime"
 
 
 def test_an_older_server_accepts_and_drops_the_newer_fields() -> None:
     with DubEmulator(ignore_fields=("country", "subscriptionCanceledAt")) as older:
-        answer = send(older, "PATCH", "/customers/cus_1LABA", {"country": "FR", "subscriptionCanceledAt": "soon"})
+        response = send(older, "PATCH", "/customers/cus_1LABA", {"country": "FR", "subscriptionCanceledAt": "soon"})
         refused = send(older, "PATCH", "/customers/cus_1LABA", {"country": None})
 
-    assert (answer.status, answer.json["country"], answer.json["subscriptionCanceledAt"]) == (200, "US", None)
+    assert (response.status, response.json["country"], response.json["subscriptionCanceledAt"]) == (200, "US", None)
     assert refused.message == "invalid_type: country: Invalid input: expected string, received null"
 
 
@@ -86,10 +86,10 @@ def test_an_update_without_external_id_is_applied_and_then_fails(dub: DubEmulato
 def test_bad_values_are_refused(dub: DubEmulator, call: Call, body: dict[str, Any], message: str) -> None:
     before = dub.customers
 
-    answer = call("PATCH", "/customers/cus_1LABA", body)
+    response = call("PATCH", "/customers/cus_1LABA", body)
 
-    assert answer.status == 422
-    assert message in answer.message
+    assert response.status == 422
+    assert message in response.message
     assert dub.customers == before
 
 
@@ -151,6 +151,6 @@ def test_head_and_options(call: Call) -> None:
     [("http://h/a", True), ("data:image/png;base64,iVBORw0KGgo=", True), ("data:,a", False), ("mailto:a@b.co", False)],
 )
 def test_only_avatars_that_can_be_fetched_survive(dub: DubEmulator, call: Call, avatar: str, survives: bool) -> None:
-    answer = call("PATCH", "/customers/cus_1LABA", {"avatar": avatar})
+    response = call("PATCH", "/customers/cus_1LABA", {"avatar": avatar})
 
-    assert stored(dub, "cus_1LABA")["avatar"] == (answer.json["avatar"] if survives else None)
+    assert stored(dub, "cus_1LABA")["avatar"] == (response.json["avatar"] if survives else None)

@@ -32,8 +32,8 @@ def test_error() -> None:
     with DubEmulator(faults=["error=1"]) as dub:
         answers = [rename(dub) for _ in range(20)]
 
-        assert {answer.status for answer in answers} == {500, 502, 503, 504}
-        bodies = {answer.text for answer in answers}
+        assert {response.status for response in answers} == {500, 502, 503, 504}
+        bodies = {response.text for response in answers}
         assert "" in bodies
         assert json.loads(max(bodies))["error"]["code"] == "internal_server_error"
         assert not is_renamed(dub)
@@ -42,10 +42,10 @@ def test_error() -> None:
 
 def test_html_error() -> None:
     with DubEmulator(faults=["html-error=1"]) as dub:
-        answer = rename(dub)
+        response = rename(dub)
 
-        assert answer.status in (500, 502, 503)
-        assert answer.headers["content-type"].startswith("text/html")
+        assert response.status in (500, 502, 503)
+        assert response.headers["content-type"].startswith("text/html")
         assert not is_renamed(dub)
 
 
@@ -72,20 +72,20 @@ def test_truncate() -> None:
 def test_stall() -> None:
     with DubEmulator(faults=["stall=1", "stall-seconds=0.3"]) as dub:
         began = time.monotonic()
-        answer = rename(dub)
+        response = rename(dub)
 
-        assert (answer.status, time.monotonic() - began > 0.3) == (200, True)
+        assert (response.status, time.monotonic() - began > 0.3) == (200, True)
         assert fault_of_last(dub) == "stall"
 
 
 def test_transient_422() -> None:
     with DubEmulator(faults=["transient-422=1"]) as dub:
-        answer = rename(dub)
+        response = rename(dub)
         read = send(dub, "GET", "/customers/cus_1LABA")
 
-        assert answer.status == 422
-        assert "deadlock" in answer.message
-        assert "x-ratelimit-limit" in answer.headers
+        assert response.status == 422
+        assert "deadlock" in response.message
+        assert "x-ratelimit-limit" in response.headers
         assert not is_renamed(dub)
         assert (read.status, fault_of_last(dub)) == (200, None)
 
@@ -106,7 +106,7 @@ def test_fail_open() -> None:
     with DubEmulator(faults=["fail-open=1"], requests_per_minute=1) as dub:
         answers = [send(dub, "GET", "/customers/ext_missing") for _ in range(3)]
 
-        assert {answer.status for answer in answers} == {404}
+        assert {response.status for response in answers} == {404}
         names = ("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
         assert [answers[-1].headers[name] for name in names] == ["0"] * 4
         assert fault_of_last(dub) == "fail-open"

@@ -68,25 +68,44 @@ def test_filters_order_and_pages(dub: DubEmulator, call: Call, query: str, expec
     ],
 )
 def test_bad_queries(call: Call, query: str, message: str) -> None:
-    answer = call("GET", f"/customers?{query}")
+    response = call("GET", f"/customers?{query}")
 
-    assert answer.status == 422
-    assert answer.message.startswith(message)
+    assert response.status == 422
+    assert response.message.startswith(message)
 
 
-def test_one_customer_without_external_id_fails_the_page(dub: DubEmulator, call: Call) -> None:
-    dub.reset([{"id": "cus_1NULL", "externalId": None, "createdAt": "2025-03-03T00:00:00.000Z"}])
+@pytest.mark.parametrize(
+    ("query", "position"),
+    [
+        ("", 3),
+        ("sortOrder=asc", 5),
+        ("page=2&pageSize=2", 1),
+        ("endingBefore=cus_1M0", 3),
+        ("startingAfter=cus_1M3", 0),
+    ],
+)
+def test_one_customer_without_external_id_fails_each_page_over_it(
+    dub: DubEmulator, call: Call, query: str, position: int
+) -> None:
+    dub.reset([*MANY, MANY[2] | {"externalId": None}])
 
-    answer = call("GET", "/customers")
+    response = call("GET", f"/customers?{query}")
 
-    assert answer.status == 422
-    assert answer.message == "invalid_type: [1].externalId: Invalid input: expected string, received null"
+    assert response.status == 422
+    assert response.message == f"invalid_type: [{position}].externalId: Invalid input: expected string, received null"
+
+
+@pytest.mark.parametrize("query", ["pageSize=3", "startingAfter=cus_1M2", "endingBefore=cus_1M2", "page=3&pageSize=2"])
+def test_the_pages_around_a_customer_without_external_id_are_readable(dub: DubEmulator, call: Call, query: str) -> None:
+    dub.reset([*MANY, MANY[2] | {"externalId": None}])
+
+    assert call("GET", f"/customers?{query}").status == 200
 
 
 def test_a_workspace_without_program(dub: DubEmulator) -> None:
-    answer = send(dub, "GET", "/customers?partnerId=pn_LAB1", headers={"Authorization": "Bearer dub_OTHERKEY"})
+    response = send(dub, "GET", "/customers?partnerId=pn_LAB1", headers={"Authorization": "Bearer dub_OTHERKEY"})
 
-    assert (answer.status, answer.message) == (404, "Program not found")
+    assert (response.status, response.message) == (404, "Program not found")
 
 
 def test_count(dub: DubEmulator, call: Call) -> None:

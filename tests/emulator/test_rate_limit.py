@@ -103,8 +103,8 @@ def test_a_changed_limit_holds_until_a_reset() -> None:
 def test_the_budget_of_a_reset(dub: DubEmulator, call: Call) -> None:
     dub.reset(rate_limit_used=1200)
 
-    answer = call("GET", "/customers")
+    response = call("GET", "/customers")
 
-    assert answer.status == 429
-    assert answer.headers["retry-after"] == answer.headers["x-ratelimit-reset"]
-    assert answer.json["error"]["doc_url"].endswith("#rate-limit_exceeded")
+    assert response.status == 429
+    assert response.headers["retry-after"] == response.headers["x-ratelimit-reset"]
+    assert response.json["error"]["doc_url"].endswith("#rate-limit_exceeded")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from airflow_provider_dub.emulator import DubEmulator
 from .conftest import send
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
-VECTORS = [json.loads(line) for line in (RECORDINGS / "vectors.jsonl").read_text(encoding="utf-8").splitlines()]
+VECTORS = [
+    json.loads(line)
+    for name in ("vectors.jsonl", "vectors_2.jsonl")
+    for line in (RECORDINGS / name).read_text(encoding="utf-8").splitlines()
+]
 
 PLACEHOLDERS = {
     "<epoch_ms>": r"[0-9]{13}",
@@ -29,29 +34,35 @@ UNORDERED = {"list.email_duplicates"}
 
 
 # The recordings are older than the server's support for these two fields.
-@pytest.fixture(scope="module", params=[None, RECORDINGS / "fixtures.json"], ids=["own seed", "fixtures.json"])
-def recorded_dub(request: pytest.FixtureRequest) -> Iterator[DubEmulator]:
+@pytest.fixture(scope="module")
+def recorded_dub() -> Iterator[DubEmulator]:
     ignored = ("country", "subscriptionCanceledAt")
-    with DubEmulator(request.param, window_seconds=3600, ignore_fields=ignored) as emulator:
+    with DubEmulator(RECORDINGS / "fixtures.json", window_seconds=3600, ignore_fields=ignored) as emulator:
         yield emulator
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
-def test_answers_as_recorded(recorded_dub: DubEmulator, vector: dict[str, Any]) -> None:
+def test_responds_as_recorded(recorded_dub: DubEmulator, vector: dict[str, Any]) -> None:
     recorded_dub.reset(vector.get("setup_customers"), used_by_main_key(vector))
     path = vector["path"] + ("?" + vector["query"] if vector["query"] else "")
 
-    answer = send(recorded_dub, vector["method"], path, recorded_body(vector), vector["headers"])
+    response = send(recorded_dub, vector["method"], path, recorded_body(vector), vector["headers"])
 
-    assert answer.status == vector["status"]
-    kept = {name: value for name, value in sorted(answer.headers.items()) if is_recorded_header(name)}
+    assert response.status == vector["status"]
+    kept = {name: value for name, value in sorted(response.headers.items()) if is_recorded_header(name)}
     assert_alike(kept, vector["response_headers"])
     if vector["name"] in UNORDERED:
-        assert sorted(answer.json, key=lambda row: row["id"]) == vector["response_body"]
+        assert sorted(response.json, key=lambda row: row["id"]) == vector["response_body"]
     else:
-        assert_alike(answer.json, vector["response_body"])
+        assert_alike(response.json if response.text else "", vector["response_body"])
     if "db_after" in vector:
-        assert_alike(stored(recorded_dub, vector["db_after"]), vector["db_after"])
+        wait_until_alike(lambda: stored(recorded_dub, vector["db_after"]), vector["db_after"])
+
+
+def test_the_own_seed_is_that_of_the_recordings() -> None:
+    with DubEmulator() as own, DubEmulator(RECORDINGS / "fixtures.json") as recorded:
+        assert own.customers == recorded.customers
+        assert own.api_key == recorded.api_key
 
 
 def used_by_main_key(vector: dict[str, Any]) -> int:
@@ -80,3 +91,15 @@ def assert_alike(actual: Any, expected: Any) -> None:
     for placeholder, regex in PLACEHOLDERS.items():
         pattern = pattern.replace(re.escape(placeholder), regex)
     assert re.fullmatch(pattern, json.dumps(actual, ensure_ascii=False)), f"{actual} is not {expected}"
+
+
+def wait_until_alike(read: Callable[[], Any], expected: Any) -> None:
+    """An avatar is fetched after the response; some recordings show its row before, some after that."""
+    end = time.monotonic() + 2
+    while True:
+        try:
+            return assert_alike(read(), expected)
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)

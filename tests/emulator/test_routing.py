@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/Customers", "/customers/ext_a/b", "/customers/.."])
 def test_other_paths_are_pages(call: Call, path: str) -> None:
-    answer = call("GET", path)
+    response = call("GET", path)
 
-    assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert "x-ratelimit-limit" not in answer.headers
+    assert (response.status, response.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "x-ratelimit-limit" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_malformed_escapes_are_server_errors(call: Call, path: str) -> None:
     ],
 )
 def test_untidy_paths_are_redirected(call: Call, path: str, location: str) -> None:
-    answer = call("GET", path)
+    response = call("GET", path)
 
-    assert (answer.status, answer.headers["location"]) == (308, location)
+    assert (response.status, response.headers["location"]) == (308, location)
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ def test_objects_in_place_of_sentences(tmp_path: Path) -> None:
     path.write_text(json.dumps(OWN))
     with DubEmulator(path) as dub:
         assert dub.api_key == "dub_ACME"
-        answer = send(dub, "GET", "/customers/ext_a?includeExpandedFields=true&projectSlug=acme")
+        response = send(dub, "GET", "/customers/ext_a?includeExpandedFields=true&projectSlug=acme")
         update = send(dub, "PATCH", "/customers/ext_a", {}, headers={"Authorization": "Bearer dub_READER"})
 
-    assert answer.json["partner"] == {"id": "pn_1", "name": "Pia", "email": "pia@x.test", "image": None}
-    assert answer.json["discount"]["amount"] == 30
+    assert response.json["partner"] == {"id": "pn_1", "name": "Pia", "email": "pia@x.test", "image": None}
+    assert response.json["discount"]["amount"] == 30
     assert update.status == 403
 
 
