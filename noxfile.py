@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -15,6 +16,8 @@ import nox
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["airflow"]
 
+#: ``uv run`` tells where it is, also where it is not on the PATH.
+UV = os.environ.get("UV", "uv")
 PROJECT = Path(__file__).parent
 WHEELS = PROJECT / ".nox" / "wheels"
 CONSTRAINTS = PROJECT / "tests" / "packaging" / "constraints"
@@ -55,7 +58,7 @@ MATRIX = dict.fromkeys([*((airflow, python) for airflow in AIRFLOWS for python i
 def lint(session: nox.Session) -> None:
     """Lint, format and types."""
     for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-        session.run("uv", "run", "--frozen", *command, external=True)
+        session.run(UV, "run", "--frozen", *command, external=True)
 
 
 @nox.session(venv_backend="none", tags=["inner"])
@@ -63,7 +66,26 @@ def inner(session: nox.Session) -> None:
     """Run the tests that need neither a whole Airflow nor a database: a minute, while you work."""
     folders = ["tests/api", "tests/customers", "tests/sync", "tests/packaging", "tests/links", "tests/assets"]
     left_out = ["--ignore=tests/packaging/test_wheel.py", "--ignore=tests/packaging/test_quick_start.py"]
-    session.run("uv", "run", "--frozen", "pytest", "-q", *folders, *left_out, *session.posargs, external=True)
+    session.run(UV, "run", "--frozen", "pytest", "-q", *folders, *left_out, *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the tests on the Airflow of the lock file, the highest: what the README's second command does."""
+    session.run(UV, "run", "--frozen", "pytest", "-q", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def mariadb(session: nox.Session) -> None:
+    """Run the transfer on MariaDB, which has to be installed: no Python package brings it."""
+    command = ["pytest", "-q", "tests/transfers", "-k", "mysql", *session.posargs]
+    session.run(UV, "run", "--frozen", "--group", "mysql", *command, external=True)
+
+
+@nox.session(venv_backend="none")
+def many_workers(session: nox.Session) -> None:
+    """Run a whole Airflow on Celery with two workers, one of which is killed: three minutes."""
+    session.run(UV, "run", "--frozen", "pytest", "-q", "-m", "scale_out", *session.posargs, external=True)
 
 
 @nox.session
@@ -105,14 +127,26 @@ def dist(session: nox.Session) -> None:
     if {name for name in names if not name.endswith(".dist-info")} != {"airflow_provider_dub"}:
         session.error(f"The wheel holds more than the package: {names}")
     empty = builds[0].parent / "empty"
-    session.run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(empty), external=True)
-    session.run("uv", "pip", "install", "--quiet", "--python", str(empty / "bin" / "python"), wheel, external=True)
+    session.run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(empty), external=True)
+    session.run(UV, "pip", "install", "--quiet", "--python", str(empty / "bin" / "python"), wheel, external=True)
     home = {"AIRFLOW_HOME": str(empty / "airflow")}
     with session.chdir(empty):
         session.run(str(empty / "bin" / "airflow"), "providers", "get", "airflow-provider-dub", env=home, external=True)
     if session.posargs:
         for path in built:
             shutil.copy(path, session.posargs[0])
+
+
+@nox.session(venv_backend="none")
+def release_check(session: nox.Session) -> None:
+    """Compare a tag with the version and the changelog: ``nox -s release_check -- v0.1.0``."""
+    (tag,) = session.posargs
+    version = re.search(r'^__version__ = "(.+)"$', (PROJECT / "airflow_provider_dub" / "__init__.py").read_text(), re.M)
+    release = re.search(r"^## \[(.+?)\] - (\d{4}-\d\d-\d\d)$", (PROJECT / "CHANGELOG.md").read_text(), re.M)
+    said = {"tag": tag, "version": version and f"v{version[1]}", "changelog": release and f"v{release[1]}"}
+    if len(set(said.values())) != 1:
+        session.error(f"These must be the same: {said}")
+    session.log(f"{tag}: tag, version and changelog agree")
 
 
 @nox.session(venv_backend="none")
@@ -127,7 +161,7 @@ def constraints(session: nox.Session) -> None:
             with tempfile.NamedTemporaryFile("w", suffix=".in") as requirements:
                 print(f"apache-airflow=={file.stem}", file=requirements, flush=True)
                 session.run(
-                    *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.12"),
+                    *(UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.12"),
                     *("--constraint", str(file), *extras, "pyproject.toml", requirements.name),
                     external=True,
                     silent=True,
@@ -147,7 +181,7 @@ def constrained(session: nox.Session, airflow: str) -> None:
 def wheel(session: nox.Session) -> None:
     """Build the wheel, once for all."""
     shutil.rmtree(WHEELS, ignore_errors=True)
-    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(WHEELS), str(PROJECT))
+    session.run(UV, "build", "--quiet", "--wheel", "--out-dir", str(WHEELS), str(PROJECT))
 
 
 @nox.session(requires=["wheel"], allow_parallel=True)
@@ -193,7 +227,7 @@ def _test_wheel(session: nox.Session, airflow: str, needs: list[str]) -> None:
 def _locked(session: nox.Session, group: str) -> None:
     """Install a dependency group as the lock file has it."""
     session.run_install(
-        *("uv", "sync", "--quiet", "--frozen", "--only-group", group),
+        *(UV, "sync", "--quiet", "--frozen", "--only-group", group),
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
         external=True,
     )
