@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Stats
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, BaseOperator, Stats
 
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import count_in_events
@@ -17,6 +18,7 @@ from airflow_provider_dub.exceptions import (
     DubFixRowsError,
     DubFixSetupError,
     DubRetryLaterError,
+    DubReviewChangesError,
     DubStoppedError,
 )
 from airflow_provider_dub.hooks.dub import DubHook
@@ -24,9 +26,10 @@ from airflow_provider_dub.hooks.sending import sender, verified_ids
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.large_result import warn_if_large
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
+from airflow_provider_dub.operators.templated import is_template, read_flag, read_number
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
-from airflow_provider_dub.sync.results import Outcome, SyncSummary
+from airflow_provider_dub.sync.results import Outcome, SyncSummary, counted
 from airflow_provider_dub.sync.run import run_sync
 from airflow_provider_dub.sync.updates import UpdateReader
 
@@ -41,7 +44,8 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.rows import CountedRows, Rows
     from airflow_provider_dub.sync.updates import CustomerUpdate
 
-_FAILURES_IN_MESSAGE = 3
+#: Groups of failures that the exception of a task names.
+_GROUPS_IN_MESSAGE = 3
 #: Pages of the preflight check between two lines of the log.
 _PAGES_PER_LINE = 100
 
@@ -66,12 +70,21 @@ class DubSyncOperator(BaseOperator):
         reason, ready to be sent again. It is written anew by every run, also when there are none.
     :param records_path: (templated) The path or URI for the updated customers as JSON lines; its URI is returned
         instead of the list.
+    :raises AirflowSkipException: The input has no rows, and ``on_empty="skip"``.
+    :raises DubReviewChangesError: More rows would be sent than allowed; nothing was sent.
     :raises DubFixSetupError: No row can work, or an argument is wrong.
     :raises DubFixRowsError: Too many rows failed, and a retry would not help.
     :raises DubRetryLaterError: Too many rows failed, and a retry may help.
     """
 
-    template_fields: Sequence[str] = ("dub_conn_id", "rejected_path", "records_path")
+    template_fields: Sequence[str] = (
+        "dub_conn_id",
+        "rejected_path",
+        "records_path",
+        "only_validate",
+        "limit",
+        "max_changes",
+    )
     ui_color = "#e7e5e4"
     operator_extra_links = DUB_LINKS
 
@@ -88,10 +101,17 @@ class DubSyncOperator(BaseOperator):
         dub_conn_id: str = DubHook.default_conn_name,
         rejected_path: str | ObjectStoragePath | None = None,
         records_path: str | ObjectStoragePath | None = None,
+        dry_run: bool | str = False,
+        limit: int | str | None = None,
+        max_changes: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.options = options
+        self.only_validate = dry_run  # BaseOperator.dry_run is a method
+        self.limit = limit
+        self.max_changes = max_changes
+        self._read_templated(rendered=False)
         self.dub_conn_id = dub_conn_id
         self.rejected_path = rejected_path
         self.records_path = records_path
@@ -126,7 +146,24 @@ class DubSyncOperator(BaseOperator):
         except (ValueError, TypeError) as error:
             raise DubFixSetupError(str(error)) from error
 
-    def _check_paths(self) -> None:
+    def _read_templated(self, *, rendered: bool) -> None:
+        """Take over the options that may come from a template or a trigger form.
+
+        :param rendered: Whether Airflow has rendered them.
+        """
+        readers: dict[str, tuple[Callable[[str, object], Any], object]] = {
+            "dry_run": (read_flag, self.only_validate),
+            "limit": (read_number, self.limit),
+            "max_changes": (read_number, self.max_changes),
+        }
+        known = {
+            name: read(name, value) for name, (read, value) in readers.items() if rendered or not is_template(value)
+        }
+        self.options = replace(self.options, **known)
+
+    def _check_templated(self) -> None:
+        """Check the arguments that Airflow has rendered."""
+        self._read_templated(rendered=True)
         if self.rejected_path and str(self.rejected_path) == str(self.records_path):
             raise ValueError("rejected_path and records_path must be two files.")
 
@@ -160,6 +197,27 @@ class DubSyncOperator(BaseOperator):
             self._summary.close(range(self._summary.total, max(total, self._summary.total)))
             self._log_summary()
             self._push_summary(context)
+
+    def _guard(self, rows: int, changes: Callable[[], int]) -> None:
+        """End the task before the first request if there is nothing to do, or too much.
+
+        :param rows: The number of rows of the input.
+        :param changes: Returns the number of rows that would be sent.
+        :raises AirflowSkipException: There are no rows, and ``on_empty="skip"``.
+        :raises DubFixRowsError: There are no rows, and ``on_empty="fail"``.
+        :raises DubReviewChangesError: There are more changes than ``max_changes``.
+        """
+        if not rows and self.options.on_empty == "skip":
+            raise AirflowSkipException('The input has no rows, and on_empty="skip".')
+        if not rows and self.options.on_empty == "fail":
+            raise DubFixRowsError('The input has no rows, and on_empty="fail".')
+        most = self.options.max_changes
+        if most is not None and (found := changes()) > most:
+            raise DubReviewChangesError(
+                f"{counted(found, 'row')} of {rows:,} would be sent, and max_changes={most} allows fewer: nothing was "
+                "sent. Look at the rows, for instance with dry_run; if they are right, run the task with a higher "
+                "max_changes."
+            )
 
     @contextmanager
     def _connected(self, rows: CountedRows, context: Context) -> Iterator[DubClient | None]:
@@ -260,7 +318,10 @@ class DubSyncOperator(BaseOperator):
             if summary.transient_codes:
                 raise DubRetryLaterError(message, summary.transient_codes)
             raise DubFixRowsError(message)
-        count_in_events(summary.numbers(), self.outlets, context)
+        if summary.failed and not self.options.dry_run:
+            self.log.warning("%s failed, within the limits: %s.", counted(summary.failed, "row"), self.options.limits)
+        with self._best_effort("the counts in the events of assets"):
+            count_in_events(summary.numbers(), self.outlets, context)
 
     # What the steps need.
 
@@ -290,8 +351,10 @@ class DubSyncOperator(BaseOperator):
             )
         for (field, reason), count in summary.omitted_fields.items():
             self.log.warning("The field %s was left out of %s rows: it %s.", field, count, reason)
-        for failure in summary.failures:
-            self.log.warning("%s", _failure_line(failure))
+        for group in summary.failure_groups.values():
+            self.log.warning("%s", group.line())
+        if summary.failed and self._rejected:
+            self.log.warning("The rows that were not applied are in %s.", self.rejected_path)
         if self._rejected and self._rejected.missing:
             self.log.warning(
                 "The run had to end before %s rows were written to rejected_path.", f"{self._rejected.missing:,}"
@@ -308,9 +371,22 @@ class DubSyncOperator(BaseOperator):
             "rate_limited": traffic.rate_limited,
             "seconds_waited_for_rate_limit": round(traffic.seconds_waited, 3),
         }
-        for outcome, count in self._summary.counts.items():
-            Stats.incr(f"dub.customers.{outcome}", count - self._summary.resumed[outcome])
-        context["ti"].xcom_push(key="summary", value=summary)
+        with self._best_effort("the metrics"):
+            for outcome, count in self._summary.counts.items():
+                Stats.incr(f"dub.customers.{outcome}", count - self._summary.resumed[outcome])
+        with self._best_effort("the XCom summary"):
+            context["ti"].xcom_push(key="summary", value=summary)
+
+    @contextmanager
+    def _best_effort(self, what: str) -> Iterator[None]:
+        """Let the outcome of the run stand, whatever becomes of what is told about it.
+
+        :param what: What is told.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.log.warning("Airflow did not take %s (%s).", what, type(error).__name__)
 
     def _warn_if_large(self, records: list[Customer] | str) -> None:
         if self.do_xcom_push:
@@ -318,11 +394,14 @@ class DubSyncOperator(BaseOperator):
 
     def _why(self) -> str:
         summary = self._summary
-        why = [_failure_line(failure) for failure in summary.failures[:_FAILURES_IN_MESSAGE]]
+        groups = [*summary.failure_groups.values()]
+        why = [group.line() for group in groups[:_GROUPS_IN_MESSAGE]]
         if summary.ended_early and summary.last_error:
             why.insert(0, f"The run ended early, after this: {summary.last_error}")
-        if summary.failed > _FAILURES_IN_MESSAGE:
-            why.append("More in the XCom `summary`.")
+        if len(groups) > _GROUPS_IN_MESSAGE:
+            why.append("More reasons are in the log and the XCom `summary`.")
+        if self._rejected:
+            why.append(f"The rows are in {self.rejected_path}.")
         return " ".join(why)
 
     # What Airflow asks for.
@@ -351,10 +430,3 @@ def _parameters_of(documented: type) -> list[str]:
     first = next((at for at, line in enumerate(lines) if line.startswith(":param")), len(lines))
     last = next((at for at, line in enumerate(lines) if line.startswith(":raises")), len(lines))
     return [line for line in lines[first:last] if not line.startswith(":param options:")]
-
-
-def _failure_line(failure: dict[str, Any]) -> str:
-    # repr() keeps a line break in an id from starting a log line of its own.
-    where = f"Row {failure['row']}" + (f" ({repr(failure['key'])[1:-1]})" if failure["key"] is not None else "")
-    field = f"{failure['field']}: " if failure["field"] else ""
-    return f"{where}: {field}{failure['message'].rstrip('.')} [{failure['code']}]."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.hooks.dub import DubHook
@@ -10,15 +10,16 @@ from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.operators.hidden_rows import HiddenRows, hide_rows
 from airflow_provider_dub.operators.resume import resumed
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
+from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.rows import CountedRows, StreamedRows, rows_of
-from airflow_provider_dub.sync.updates import updates_of
+from airflow_provider_dub.sync.updates import CustomerUpdate, updates_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
 
     from airflow_provider_dub.customers.fields import Customer
-    from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnInvalid, OnMissing
+    from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
 
 
 class DubUpdateCustomersOperator(DubSyncOperator):
@@ -55,7 +56,10 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         max_failure_rate: float | None = None,
         include_expanded_fields: bool = False,
         check_external_ids: bool = True,
-        dry_run: bool = False,
+        max_changes: int | str | None = None,
+        on_empty: OnEmpty = "succeed",
+        limit: int | str | None = None,
+        dry_run: bool | str = False,
         max_workers: int = 8,
         rejected_path: str | ObjectStoragePath | None = None,
         records_path: str | ObjectStoragePath | None = None,
@@ -73,11 +77,18 @@ class DubUpdateCustomersOperator(DubSyncOperator):
             max_failure_rate=max_failure_rate,
             include_expanded_fields=include_expanded_fields,
             check_external_ids=check_external_ids,
-            dry_run=dry_run,
+            on_empty=on_empty,
             max_workers=max_workers,
         )
         super().__init__(
-            options=options, dub_conn_id=dub_conn_id, rejected_path=rejected_path, records_path=records_path, **kwargs
+            options=options,
+            dub_conn_id=dub_conn_id,
+            rejected_path=rejected_path,
+            records_path=records_path,
+            dry_run=dry_run,
+            limit=limit,
+            max_changes=max_changes,
+            **kwargs,
         )
         whole_number("checkpoint_every", checkpoint_every, 1)
         self.customers = customers
@@ -96,13 +107,14 @@ class DubUpdateCustomersOperator(DubSyncOperator):
     def execute(self, context: Context) -> list[Customer] | str:
         """Send the updates and return the customers."""
         with self._checking():
-            self._check_paths()
+            self._check_templated()
             rows = self._read()
             reader = self._reader(rows)
         with resumed(self, context) as open_checkpoints:
             with self._publishing(len(rows), context), self._connected(rows, context) as client:
                 checkpoints = open_checkpoints(reader) if client else None
                 processed = checkpoints.result_of if checkpoints else None
+                self._guard(len(rows), lambda: _count(updates_of(reader, self.options, processed)))
                 customers = self._send(
                     client,
                     rows,
@@ -120,3 +132,8 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         if isinstance(rows, StreamedRows):
             raise TypeError("customers must be rows that can be read again, not an iterator: make it a list.")
         return cast("CountedRows", rows)
+
+
+def _count(updates: Iterable[CustomerUpdate | RowResult]) -> int:
+    """Return how many of the updates would be sent."""
+    return sum(isinstance(one, CustomerUpdate) or one.outcome is Outcome.WOULD_UPDATE for one in updates)

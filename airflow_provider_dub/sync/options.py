@@ -12,6 +12,7 @@ from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
 NullPolicy: TypeAlias = Literal["omit", "clear"]
 OnMissing: TypeAlias = Literal["fail", "skip"]
 OnDuplicate: TypeAlias = Literal["fail", "last"]
+OnEmpty: TypeAlias = Literal["succeed", "skip", "fail"]
 OnInvalid: TypeAlias = Literal["reject", "omit_field"]
 
 #: The most threads of a run, and so the most connections to Dub.
@@ -37,13 +38,18 @@ class SyncOptions:
     :param max_failures: The number of rows that may fail. By default none, or any number where ``max_failure_rate``
         is given. The task fails in any case if the run ended before all rows were attempted.
     :param max_failure_rate: The share of all rows that may fail, from 0 to 1. With ``max_failures`` too, both hold.
+    :param max_changes: The most rows that a run may send. If there are more, it ends before its first request.
+    :param on_empty: What an input without rows is: a success (``"succeed"``), a skipped task (``"skip"``) or a failure
+        (``"fail"``).
+    :param limit: The number of rows to send; the rows after the first so many stay as they are for the next run.
     :param include_expanded_fields: Whether the customers also have ``link``, ``programId``, ``partner`` and
         ``discount``.
     :param check_external_ids: Whether an external id must be an exact match before its customer is updated: Dub
         ignores case, accents and trailing blanks. Costs a request per 100 customers of the workspace, or one per row
         where that is less; nothing for Dub's own ids. Without it, a customer whose id differs only in these is
         updated, and the row fails.
-    :param dry_run: Whether everything is checked and counted, but nothing is sent.
+    :param dry_run: Whether everything is checked and counted, but nothing is sent. Rows that would be rejected are
+        counted, and fail the task only if ``max_failures`` or ``max_failure_rate`` is given.
     :param max_workers: The number of threads that send, from 1 to 64. Rows are sent side by side, in no order.
     :raises ValueError: An option is impossible; the message names it.
     """
@@ -57,6 +63,9 @@ class SyncOptions:
     on_invalid: OnInvalid = "reject"
     max_failures: int | None = None
     max_failure_rate: float | None = None
+    max_changes: int | None = None
+    on_empty: OnEmpty = "succeed"
+    limit: int | None = None
     include_expanded_fields: bool = False
     check_external_ids: bool = True
     dry_run: bool = False
@@ -76,12 +85,14 @@ class SyncOptions:
         _one_of("on_missing", self.on_missing, OnMissing)
         _one_of("on_duplicate", self.on_duplicate, OnDuplicate)
         _one_of("on_invalid", self.on_invalid, OnInvalid)
+        _one_of("on_empty", self.on_empty, OnEmpty)
         for name in ("include_expanded_fields", "check_external_ids", "dry_run"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False.")  # "False" would be true
         whole_number("max_workers", self.max_workers, 1, MAX_WORKERS)
-        if self.max_failures is not None:
-            whole_number("max_failures", self.max_failures, 0)
+        for name, least in (("max_failures", 0), ("max_changes", 0), ("limit", 1)):
+            if getattr(self, name) is not None:
+                whole_number(name, getattr(self, name), least)
         rate = self.max_failure_rate
         if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1):
             raise ValueError("max_failure_rate must be a share of the rows from 0 to 1, such as 0.05.")
@@ -142,7 +153,8 @@ class SyncOptions:
         :param failed: The number of rows that failed.
         :param total: The number of all rows.
         """
-        most = self.max_failures if self.max_failures is not None or self.max_failure_rate is not None else 0
+        is_limited = self.max_failures is not None or self.max_failure_rate is not None
+        most = self.max_failures if is_limited or self.dry_run else 0
         within_rate = self.max_failure_rate is None or failed <= self.max_failure_rate * total
         return (most is None or failed <= most) and within_rate
 

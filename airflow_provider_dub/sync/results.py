@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Failures that the summary lists one by one.
 FAILURES_LISTED = 20
+#: Groups of failures that are kept, and ids that each shows.
+_MOST_GROUPS = 12
+_KEYS_IN_GROUP = 3
 
 
 class Outcome(StrEnum):
@@ -29,6 +33,8 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     #: ``dry_run``: valid, and would be sent.
     WOULD_UPDATE = "would_update"
+    #: Valid, but behind the first ``limit`` rows: left for the next run.
+    OVER_LIMIT = "over_limit"
     #: Refused here, before a request was spent.
     REJECTED = "rejected"
     #: Sent, and not confirmed by Dub.
@@ -123,11 +129,58 @@ class Sink(Protocol):
 
 
 @dataclass
+class FailureGroup:
+    """Rows that failed for the same reason.
+
+    :param example: The first of them.
+    :param rows: How many there are.
+    :param keys: The ids of the first of them.
+    """
+
+    example: RowResult
+    rows: int = 0
+    keys: list[str] = dataclass_field(default_factory=list)
+
+    def add(self, result: RowResult, rows: int = 1) -> None:
+        """Count more rows.
+
+        :param result: What became of the first of them.
+        :param rows: How many there are.
+        """
+        self.rows += rows
+        if len(self.keys) < _KEYS_IN_GROUP:
+            self.keys.append(f"row {result.row}" if result.key is None else _on_one_line(result.key))
+
+    def line(self) -> str:
+        """Return the group as one line of a log."""
+        field = f"{self.example.field}: " if self.example.field else ""
+        more = f" and {self.rows - len(self.keys):,} more" if self.rows > len(self.keys) else ""
+        reason = (self.example.reason or "").rstrip(".")
+        return f"{counted(self.rows, 'row')} ({', '.join(self.keys)}{more}): {field}{reason} [{self.example.code}]."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as a person would write it: ``1 row``, ``1,500 rows``.
+
+    :param number: The number.
+    :param noun: The noun in the singular.
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _on_one_line(text: str) -> str:
+    """Return the text so that a line break in it cannot start a log line of its own."""
+    return repr(text)[1:-1]
+
+
+@dataclass
 class SyncSummary:
     """Counts results; a :class:`Sink`."""
 
     counts: Counter[Outcome] = dataclass_field(default_factory=Counter)
     failures: list[dict[str, Any]] = dataclass_field(default_factory=list)
+    #: By code, field and reason.
+    failure_groups: dict[tuple[str | None, ...], FailureGroup] = dataclass_field(default_factory=dict)
     ignored_fields: Counter[str] = dataclass_field(default_factory=Counter)
     omitted_fields: Counter[tuple[str, str]] = dataclass_field(default_factory=Counter)
     sent_fields: Counter[str] = dataclass_field(default_factory=Counter)
@@ -147,8 +200,10 @@ class SyncSummary:
         self.sent_fields.update(result.fields)
         self.ignored_fields.update(result.ignored_fields)
         self.omitted_fields.update(result.omitted_fields)
-        if result.outcome in FAILURES and len(self.failures) < FAILURES_LISTED:
-            self.failures.append(result.as_failure())
+        if result.outcome in FAILURES:
+            self._group(result)
+            if len(self.failures) < FAILURES_LISTED:
+                self.failures.append(result.as_failure())
         if result.outcome is Outcome.FAILED:
             self.last_error = result.error or self.last_error
         if result.error is not None and result.error.fatal:
@@ -162,9 +217,19 @@ class SyncSummary:
             return
         self.counts[Outcome.NOT_ATTEMPTED] += len(unread)
         self.transient_codes.add("not_attempted")
+        self._group(not_attempted(unread.start), len(unread))
         if len(self.failures) < FAILURES_LISTED:
             first = not_attempted(unread.start).as_failure()
             self.failures.append({**first, "message": f"{first['message']}, like {len(unread) - 1:,} after it"})
+
+    def _group(self, result: RowResult, rows: int = 1) -> None:
+        # The numbers of other rows in a reason make no group of its own.
+        reason = re.sub(r"\d+", "#", result.reason or "")
+        group: tuple[str | None, ...] = (result.code, result.field, reason)
+        if group not in self.failure_groups and len(self.failure_groups) >= _MOST_GROUPS:
+            group = (None, None, None)
+            result = replace(result, code="other", field=None, reason="other reasons, see the summary")
+        self.failure_groups.setdefault(group, FailureGroup(result)).add(result, rows)
 
     @property
     def total(self) -> int:
@@ -204,5 +269,4 @@ class SyncSummary:
         """Return the counts as one line."""
         counts = [f"{self.counts[one]:,} {one.replace('_', ' ')}" for one in Outcome if self.counts[one]]
         resumed = f" ({self.resumed.total():,} of them by an earlier try)" if self.resumed.total() else ""
-        rows = "1 row" if self.total == 1 else f"{self.total:,} rows"
-        return f"{rows}: {', '.join(counts) or 'nothing to do'}{resumed}"
+        return f"{counted(self.total, 'row')}: {', '.join(counts) or 'nothing to do'}{resumed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -142,12 +143,17 @@ def updates_of(
     :raises ValueError: ``on_duplicate`` needs rows that can be read twice.
     """
     duplicates = _duplicates(reader, options)
+    left = math.inf if options.limit is None else options.limit
     for update in reader:
         if isinstance(update, RowResult):
             yield update
-        else:
-            result = _duplicate(update, duplicates, options) or _nothing_to_send(update, options)
-            yield result or (processed and processed(update)) or update
+            continue
+        result = _duplicate(update, duplicates, options)
+        if result is None and update.fields:
+            left -= 1
+            result = RowResult(update.row, update.key, Outcome.OVER_LIMIT) if left < 0 else None
+        result = result or _nothing_to_send(update, options)
+        yield result or (processed and processed(update)) or update
 
 
 def _duplicates(reader: UpdateReader, options: SyncOptions) -> Duplicates:

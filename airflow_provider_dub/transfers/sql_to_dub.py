@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnInvalid, OnMissing
+    from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
     from airflow_provider_dub.sync.results import Sink
     from airflow_provider_dub.warehouse.changes import Count
     from airflow_provider_dub.warehouse.rows import WarehouseRows
@@ -132,7 +132,10 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         max_failure_rate: float | None = None,
         include_expanded_fields: bool = False,
         check_external_ids: bool = True,
-        dry_run: bool = False,
+        max_changes: int | str | None = None,
+        on_empty: OnEmpty = "succeed",
+        limit: int | str | None = None,
+        dry_run: bool | str = False,
         max_workers: int = 8,
         rejected_path: str | ObjectStoragePath | None = None,
         records_path: str | ObjectStoragePath | None = None,
@@ -150,11 +153,18 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             max_failure_rate=max_failure_rate,
             include_expanded_fields=include_expanded_fields,
             check_external_ids=check_external_ids,
-            dry_run=dry_run,
+            on_empty=on_empty,
             max_workers=max_workers,
         )
         super().__init__(
-            options=options, dub_conn_id=dub_conn_id, rejected_path=rejected_path, records_path=records_path, **kwargs
+            options=options,
+            dub_conn_id=dub_conn_id,
+            rejected_path=rejected_path,
+            records_path=records_path,
+            dry_run=dry_run,
+            limit=limit,
+            max_changes=max_changes,
+            **kwargs,
         )
         self.sql = sql
         self.sql_conn_id = sql_conn_id
@@ -186,7 +196,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         """Send what changed, and record what became of it."""
         with ExitStack() as stack:
             with self._checking():
-                self._check_paths()
                 self._check_templated()
                 hook, dialect = self._database()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
@@ -270,6 +279,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             )
 
     def _check_templated(self) -> None:
+        super()._check_templated()
         if self.baseline not in (None, "", "source", "dub"):
             raise ValueError('baseline must be "source", "dub" or None.')
         if self.state_table is not None and not self.state_table.strip():
