@@ -126,12 +126,13 @@ class DubHook(BaseHook):
         from airflow_provider_dub.api.rate_limit import RateLimiter
 
         return DubClient(
-            self.get_conn(),
+            self.get_conn,
             connection.base_url,
             timeout=connection.timeout,
             max_retries=connection.max_retries,
             rate_limiter=RateLimiter(connection.requests_per_minute),
             workspace_slug=connection.workspace_slug,
+            https_assumed=connection.https_assumed,
         )
 
     @property
@@ -146,10 +147,9 @@ class DubHook(BaseHook):
 
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
         """
-        from airflow_provider_dub.hooks.session import dub_session
-        from airflow_provider_dub.sync.engine import MAX_WORKERS
+        from airflow_provider_dub.hooks.session import DubSession
 
-        return dub_session(self._connection.api_key, verify=self._connection.verify, pool_size=MAX_WORKERS)
+        return DubSession(self._connection.api_key, verify=self._connection.verify)
 
     def digest_key(self, *settings: Any) -> bytes:
         """Return a key for digests that changes with the API key, the address, the workspace and these settings.
