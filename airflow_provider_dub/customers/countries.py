@@ -92,7 +92,7 @@ def country_code_meant(value: str) -> str | None:
     """
     codes, names = _known()
     code = "".join(value.replace(".", "").split()).upper()
-    return (codes.get(code) if code.isascii() else None) or names.get(_words(value))
+    return (codes.get(code) if value.isascii() else None) or names.get(_words(value))
 
 
 @cache
