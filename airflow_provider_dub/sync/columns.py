@@ -222,14 +222,14 @@ def _not_sent(fields: Mapping[str, Field], ignored: Sequence[Any]) -> list[str]:
 def _near_misses(fields: Mapping[str, Field], ignored: Sequence[Any]) -> list[str]:
     sent = {one.name for one in fields.values()}
     free = {spelling(one.name): one for one in FIELDS.values() if one.name not in sent}
-    lines = []
-    for name in dict.fromkeys(ignored):
-        if isinstance(name, str) and field_named(name) is None and (one := _meant(spelling(name), free)) is not None:
-            lines.append(
-                f"The column {listed([name])} is not sent. If it is meant for {one.name}, "
-                + ("name it in columns." if one.only_if_named else f'name it "{one.column}", or name it in columns.')
-            )
-    return lines
+    unknown = [name for name in dict.fromkeys(ignored) if isinstance(name, str) and field_named(name) is None]
+    meant = {name: _meant(spelling(name), free) for name in unknown}
+    return [
+        f"The column {listed([name])} is not sent. If it is meant for {one.name}, "
+        + ("name it in columns." if one.only_if_named else f'name it "{one.column}", or name it in columns.')
+        for name, one in meant.items()
+        if one is not None
+    ]
 
 
 def _meant(name: str, free: Mapping[str, Field]) -> Field | None:
