@@ -174,9 +174,9 @@ class DubSyncOperator(BaseOperator):
         """
         reader = UpdateReader(rows, self.options)
         if reader.ignored_columns:
-            self.log.info("Columns that are no Dub fields and are not sent: %s", ", ".join(reader.ignored_columns))
-        if reader.sends_nothing:
-            self.log.warning("No column is a field of Dub, so no row has anything to send.")
+            self.log.info("Columns that are no Dub fields and are not sent: %s", reader.ignored_columns)
+        for warning in reader.warnings:
+            self.log.warning("%s", warning)
         return reader
 
     @contextmanager
@@ -186,7 +186,7 @@ class DubSyncOperator(BaseOperator):
         :param total: The number of rows.
         :param context: The task's context.
         """
-        self._summary = SyncSummary()
+        self._summary = SyncSummary(self.options.show_keys)
         try:
             yield
         except DubError as error:

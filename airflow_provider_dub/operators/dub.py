@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
 
+    from airflow_provider_dub.customers.cells import BlankPolicy
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
 
@@ -49,11 +50,14 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         external_id_column: str | None = None,
         columns: Mapping[str, str] | None = None,
         null_policy: NullPolicy | Mapping[str, NullPolicy] = "omit",
+        blanks: BlankPolicy = "missing",
+        strip: bool = False,
         on_missing: OnMissing = "fail",
         on_duplicate: OnDuplicate = "fail",
         on_invalid: OnInvalid = "reject",
         max_failures: int | None = None,
         max_failure_rate: float | None = None,
+        show_keys: bool | None = None,
         include_expanded_fields: bool = False,
         check_external_ids: bool = True,
         max_changes: int | str | None = None,
@@ -70,11 +74,14 @@ class DubUpdateCustomersOperator(DubSyncOperator):
             external_id_column=external_id_column,
             columns=columns,
             null_policy=null_policy,
+            blanks=blanks,
+            strip=strip,
             on_missing=on_missing,
             on_duplicate=on_duplicate,
             on_invalid=on_invalid,
             max_failures=max_failures,
             max_failure_rate=max_failure_rate,
+            show_keys=show_keys,
             include_expanded_fields=include_expanded_fields,
             check_external_ids=check_external_ids,
             on_empty=on_empty,

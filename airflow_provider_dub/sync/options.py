@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from airflow_provider_dub.customers.cells import BlankPolicy
 from airflow_provider_dub.customers.fields import FIELDS, Field, field_named
 from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
 
@@ -30,6 +31,10 @@ class SyncOptions:
         Other columns are not sent, and the log names them once.
     :param null_policy: What an empty cell (None, NaN, NaT, NA) does: ``"omit"`` the field, or ``"clear"`` it in Dub. A
         mapping gives a policy per field. A mapping row that lacks the column never clears a field.
+    :param blanks: What a blank (empty text, or white space only) is: a missing value (``"missing"``), or a value like
+        others (``"keep"``). A blank key is always missing.
+    :param strip: Whether blanks around names and ids are removed. Around e-mails, countries, URLs and timestamps they
+        always are.
     :param on_missing: What a customer that Dub does not know is: a failure (``"fail"``), or counted apart (``"skip"``).
     :param on_duplicate: What happens to several rows for one customer: ``"fail"`` rejects all of them, ``"last"`` sends
         the last one. Of rows that can be read only once, ``"fail"`` rejects those after the first.
@@ -42,6 +47,8 @@ class SyncOptions:
     :param on_empty: What an input without rows is: a success (``"succeed"``), a skipped task (``"skip"``) or a failure
         (``"fail"``).
     :param limit: The number of rows to send; the rows after the first so many stay as they are for the next run.
+    :param show_keys: Whether the customers' ids stand in logs, errors and the summary: by default all but those that
+        look like an e-mail address or a phone number, which are masked; True shows all of them, False none.
     :param include_expanded_fields: Whether the customers also have ``link``, ``programId``, ``partner`` and
         ``discount``.
     :param check_external_ids: Whether an external id must be an exact match before its customer is updated: Dub
@@ -58,6 +65,8 @@ class SyncOptions:
     external_id_column: str | None = None
     columns: Mapping[str, str] | None = None
     null_policy: NullPolicy | Mapping[str, NullPolicy] = "omit"
+    blanks: BlankPolicy = "missing"
+    strip: bool = False
     on_missing: OnMissing = "fail"
     on_duplicate: OnDuplicate = "fail"
     on_invalid: OnInvalid = "reject"
@@ -66,6 +75,7 @@ class SyncOptions:
     max_changes: int | None = None
     on_empty: OnEmpty = "succeed"
     limit: int | None = None
+    show_keys: bool | None = None
     include_expanded_fields: bool = False
     check_external_ids: bool = True
     dry_run: bool = False
@@ -86,7 +96,10 @@ class SyncOptions:
         _one_of("on_duplicate", self.on_duplicate, OnDuplicate)
         _one_of("on_invalid", self.on_invalid, OnInvalid)
         _one_of("on_empty", self.on_empty, OnEmpty)
-        for name in ("include_expanded_fields", "check_external_ids", "dry_run"):
+        _one_of("blanks", self.blanks, BlankPolicy)
+        if self.show_keys is not None and not isinstance(self.show_keys, bool):
+            raise ValueError("show_keys must be True, False or None.")
+        for name in ("strip", "include_expanded_fields", "check_external_ids", "dry_run"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False.")  # "False" would be true
         whole_number("max_workers", self.max_workers, 1, MAX_WORKERS)

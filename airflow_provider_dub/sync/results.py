@@ -10,6 +10,8 @@ from dataclasses import field as dataclass_field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_dub.sync.shown import shown_key
+
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.exceptions import DubError
@@ -80,9 +82,18 @@ class RowResult:
     reason: str | None = None
     resumed: bool = False
 
-    def as_failure(self) -> dict[str, Any]:
-        """Return what is wrong with the row, as JSON: row, key, code, field and message."""
-        return {"row": self.row, "key": self.key, "code": self.code, "field": self.field, "message": self.reason}
+    def as_failure(self, show_keys: bool | None = None) -> dict[str, Any]:
+        """Return what is wrong with the row, as JSON: row, key, code, field and message.
+
+        :param show_keys: Which keys are shown.
+        """
+        return {
+            "row": self.row,
+            "key": shown_key(self.key, show_keys),
+            "code": self.code,
+            "field": self.field,
+            "message": self.reason,
+        }
 
     @property
     def is_transient(self) -> bool:
@@ -141,15 +152,15 @@ class FailureGroup:
     rows: int = 0
     keys: list[str] = dataclass_field(default_factory=list)
 
-    def add(self, result: RowResult, rows: int = 1) -> None:
+    def add(self, key: str, rows: int) -> None:
         """Count more rows.
 
-        :param result: What became of the first of them.
+        :param key: What the first of them is shown as.
         :param rows: How many there are.
         """
         self.rows += rows
         if len(self.keys) < _KEYS_IN_GROUP:
-            self.keys.append(f"row {result.row}" if result.key is None else _on_one_line(result.key))
+            self.keys.append(key)
 
     def line(self) -> str:
         """Return the group as one line of a log."""
@@ -168,15 +179,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _on_one_line(text: str) -> str:
-    """Return the text so that a line break in it cannot start a log line of its own."""
-    return repr(text)[1:-1]
-
-
 @dataclass
 class SyncSummary:
-    """Counts results; a :class:`Sink`."""
+    """Counts results; a :class:`Sink`.
 
+    :param show_keys: Which keys are shown; see :func:`~airflow_provider_dub.sync.shown.shown_key`.
+    """
+
+    show_keys: bool | None = None
     counts: Counter[Outcome] = dataclass_field(default_factory=Counter)
     failures: list[dict[str, Any]] = dataclass_field(default_factory=list)
     #: By code, field and reason.
@@ -203,7 +213,7 @@ class SyncSummary:
         if result.outcome in FAILURES:
             self._group(result)
             if len(self.failures) < FAILURES_LISTED:
-                self.failures.append(result.as_failure())
+                self.failures.append(result.as_failure(self.show_keys))
         if result.outcome is Outcome.FAILED:
             self.last_error = result.error or self.last_error
         if result.error is not None and result.error.fatal:
@@ -229,7 +239,9 @@ class SyncSummary:
         if group not in self.failure_groups and len(self.failure_groups) >= _MOST_GROUPS:
             group = (None, None, None)
             result = replace(result, code="other", field=None, reason="other reasons, see the summary")
-        self.failure_groups.setdefault(group, FailureGroup(result)).add(result, rows)
+        self.failure_groups.setdefault(group, FailureGroup(result)).add(
+            shown_key(result.key, self.show_keys) or f"row {result.row}", rows
+        )
 
     @property
     def total(self) -> int:

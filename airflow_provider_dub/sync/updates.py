@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_dub.customers.converters import identifier, is_missing
-from airflow_provider_dub.customers.fields import Field, field_named, fields_by_column
+from airflow_provider_dub.customers.cells import prepare_cell
+from airflow_provider_dub.customers.converters import identifier
 from airflow_provider_dub.customers.ids import is_customer_id
+from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
 from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
 from airflow_provider_dub.sync.rows import ABSENT, Rows
+from airflow_provider_dub.sync.shown import listed
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.options import SyncOptions
-
-_NAMES_SHOWN = 30
-_LONGEST_NAME = 64
 
 
 class CustomerUpdate(NamedTuple):
@@ -49,18 +47,18 @@ class UpdateReader:
     def __init__(self, rows: Rows, options: SyncOptions) -> None:
         self._rows = rows
         self._options = options
-        self._key_column = options.key_column
         #: Whether the rows can be read more than once.
         self.rereadable = rows.columns is not None
-        by_column = self._recognised() if options.columns is None else self._named()
-        self._check_columns([self._key_column, *by_column])
-        clears = options.cleared_fields(by_column.values())
-        self._fields = [(field.name, field.convert, field.name in clears) for field in by_column.values()]
-        self._wanted = [self._key_column, *by_column]
-        #: Columns of the input that are not sent, as far as they are known beforehand.
-        self.ignored_columns = presentable(name for name in rows.columns or () if name not in self._wanted)
-        #: Whether no column is sent at all, so that every row has nothing to send.
-        self.sends_nothing = not by_column
+        has_rows = not isinstance(rows, Sized) or len(rows) > 0
+        matched = match_columns(rows.columns, key_column=options.key_column, columns=options.columns, has_rows=has_rows)
+        self._key_column = matched.key
+        clears = options.cleared_fields(matched.fields.values())
+        self._fields = [(field, field.name in clears) for field in matched.fields.values()]
+        self._wanted = [matched.key, *matched.fields]
+        #: The columns of the input that are not sent, as far as they are known beforehand.
+        self.ignored_columns = listed(matched.ignored) if matched.ignored else ""
+        #: What may not be as the user meant it.
+        self.warnings = matched.warnings
 
     def __iter__(self) -> Iterator[CustomerUpdate | RowResult]:
         """Yield what each row asks for, in order, or why it is rejected."""
@@ -82,25 +80,25 @@ class UpdateReader:
             return rejected(row, None, self._key_column, str(reason))
         fields: dict[str, Any] = {}
         refused: list[tuple[str, str]] = []
-        for (name, convert, clears), cell in zip(self._fields, cells[1:], strict=True):
-            if cell is ABSENT:
+        for (field, clears), given in zip(self._fields, cells[1:], strict=True):
+            if given is ABSENT:
                 continue
-            if type(cell) is not str and is_missing(cell):
+            cell = prepare_cell(given, field, strip=self._options.strip, blanks=self._options.blanks)
+            if cell is None:
                 if clears:
-                    fields[name] = None
+                    fields[field.name] = None
                 continue
-            if name in fields:
-                return rejected(row, key, name, "is given twice, in camelCase and in snake_case")
             try:
-                fields[name] = convert(cell)
+                fields[field.name] = field.convert(cell)
             except ValueError as reason:
-                refused.append((name, str(reason)))
+                refused.append((field.name, str(reason)))
         if refused and self._options.on_invalid == "reject":
             return _refused(row, key, refused)
         return CustomerUpdate(row, key, self._options.key_prefix + key, fields, tuple(refused))
 
-    def _key(self, cell: object) -> str:
-        if cell is ABSENT or is_missing(cell):
+    def _key(self, given: object) -> str:
+        cell = None if given is ABSENT else prepare_cell(given, strip=self._options.strip)
+        if cell is None:
             raise ValueError("the customer's id is missing")
         key = identifier(cell)
         if not (self._options.key_prefix or is_customer_id(key)):
@@ -108,26 +106,6 @@ class UpdateReader:
                 "is no Dub id (cus_...) and has no ext_ in front; ids of your own belong in external_id_column"
             )
         return key
-
-    def _recognised(self) -> dict[str, Field]:
-        if self._rows.columns is None:
-            return {name: field for name, field in fields_by_column().items() if name != self._key_column}
-        found = {name: field_named(name) for name in self._rows.columns if name != self._key_column}
-        return _one_column_each({name: field for name, field in found.items() if field})
-
-    def _named(self) -> dict[str, Field]:
-        found = {column: field_named(name) for column, name in (self._options.columns or {}).items()}
-        return _one_column_each({column: field for column, field in found.items() if field})
-
-    def _check_columns(self, needed: list[str]) -> None:
-        present = self._rows.columns
-        if present is None or not self._rows or not (missing := [name for name in needed if name not in present]):
-            return
-        raise ValueError(
-            f"The input has no column {_list(missing)}. It has {_list(present)}. Name the column of the ids with "
-            "id_column (cus_... or ext_...) or external_id_column (your own ids); "
-            "a DataFrame's index needs reset_index()."
-        )
 
 
 def updates_of(
@@ -192,25 +170,3 @@ def _refused(row: int, key: str, refused: list[tuple[str, str]]) -> RowResult:
         return rejected(row, key, *refused[0])
     names = ", ".join(name for name, _ in refused)
     return rejected(row, key, names, "; ".join(f"{name} {reason}" for name, reason in refused))
-
-
-def _one_column_each(by_column: dict[str, Field]) -> dict[str, Field]:
-    first: dict[str, str] = {}
-    for column, field in by_column.items():
-        if field.name in first:
-            raise ValueError(
-                f'The columns "{first[field.name]}" and "{column}" both mean the Dub field {field.name}: '
-                "name one of them in columns."
-            )
-        first[field.name] = column
-    return by_column
-
-
-def _list(names: Iterable[Any]) -> str:
-    return ", ".join(f'"{name}"' for name in presentable(names)) or "no columns at all"
-
-
-def presentable(names: Iterable[Any]) -> list[str]:
-    """Return the names that may be shown: the first ones, and none that looks like data in the place of a name."""
-    shown = [str(name) for name in islice(names, _NAMES_SHOWN)]
-    return ["(not shown)" if len(name) > _LONGEST_NAME or "@" in name else name for name in shown]

@@ -20,7 +20,8 @@ from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
 from airflow_provider_dub.sync.results import Outcome
-from airflow_provider_dub.sync.updates import UpdateReader, presentable, updates_of
+from airflow_provider_dub.sync.shown import listed
+from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 from airflow_provider_dub.warehouse.baseline import KnownRows
 from airflow_provider_dub.warehouse.changes import Changes, Columns, columns_of
 from airflow_provider_dub.warehouse.claim import Claimant, ClaimedError, ClaimLostError
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_dub.customers.cells import BlankPolicy
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
     from airflow_provider_dub.sync.results import Sink
     from airflow_provider_dub.warehouse.changes import Count
@@ -125,11 +127,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         external_id_column: str | None = None,
         columns: Mapping[str, str] | None = None,
         null_policy: NullPolicy | Mapping[str, NullPolicy] = "omit",
+        blanks: BlankPolicy = "missing",
+        strip: bool = False,
         on_missing: OnMissing = "fail",
         on_duplicate: OnDuplicate = "fail",
         on_invalid: OnInvalid = "reject",
         max_failures: int | None = None,
         max_failure_rate: float | None = None,
+        show_keys: bool | None = None,
         include_expanded_fields: bool = False,
         check_external_ids: bool = True,
         max_changes: int | str | None = None,
@@ -146,11 +151,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             external_id_column=external_id_column,
             columns=columns,
             null_policy=null_policy,
+            blanks=blanks,
+            strip=strip,
             on_missing=on_missing,
             on_duplicate=on_duplicate,
             on_invalid=on_invalid,
             max_failures=max_failures,
             max_failure_rate=max_failure_rate,
+            show_keys=show_keys,
             include_expanded_fields=include_expanded_fields,
             check_external_ids=check_external_ids,
             on_empty=on_empty,
@@ -259,7 +267,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 recorded += journal.take_as_applied(row, dub_id, "baseline")
             journal.close(range(0))
         if self.baseline == "source":
-            self.options = replace(self.options, dry_run=True)
+            limited = self.options.max_failures is not None or self.options.max_failure_rate is not None
+            most = self.options.max_failures if limited else 0
+            self.options = replace(self.options, dry_run=True, max_failures=most)
         self._details["baseline"] = recorded
         self.log.info("%s rows are recorded as applied.", f"{recorded:,}")
 
@@ -318,9 +328,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         latest_by = self.latest_by if self.options.on_duplicate == "last" else None
         columns = Columns.of_query(found, self.options.key_column, self.options.columns, latest_by)
         if columns.ignored:
-            self.log.info(
-                "Columns that are no Dub fields and are not sent: %s", ", ".join(presentable(columns.ignored))
-            )
+            self.log.info("Columns that are no Dub fields and are not sent: %s", listed(columns.ignored))
         return columns
 
     def _difference(self, dialect: Dialect, columns: Columns, remembers: bool) -> Difference:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.customers.fields import field_named, fields_by_column
-from airflow_provider_dub.sync.updates import presentable
+from airflow_provider_dub.sync.shown import presentable
 from airflow_provider_dub.warehouse.difference import Difference, Status, column_names
 from airflow_provider_dub.warehouse.rows import WarehouseRows
 from airflow_provider_dub.warehouse.spool import Spool

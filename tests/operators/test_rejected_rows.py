@@ -23,11 +23,10 @@ from tests.customers.test_converters import anything
 def again(cell: object, column: str = "name", key: object = "u") -> tuple[object, object]:
     """Read a row, write it as rejected, and read that."""
     rows = rows_of([{"key": key, column: cell, "other": cell}])
-    (first,) = UpdateReader(rows, SyncOptions(external_id_column="key", null_policy={"name": "clear"}))
+    options = SyncOptions(external_id_column="key", columns={column: column}, null_policy={"name": "clear"})
+    (first,) = UpdateReader(rows, options)
     line = rejected_line(RowResult(0, first.key, Outcome.FAILED), rows.whole(0), "key")
-    (second,) = UpdateReader(
-        rows_of([json.loads(line)]), SyncOptions(external_id_column="key", null_policy={"name": "clear"})
-    )
+    (second,) = UpdateReader(rows_of([json.loads(line)]), options)
     return first, second
 
 
