@@ -35,9 +35,9 @@ def _serve(options: dict[str, Any]) -> int:
         with emulator:
             print(_greeting(emulator.url, emulator.api_key), flush=True)  # noqa: T201
             threading.Event().wait()
-        return 0
     except (OSError, OverflowError) as error:
         return _fail(f"Cannot listen on {options['host']}:{options['port']}: {error}. Try --port 0.")
+    return 0
 
 
 def _greeting(url: str, api_key: str) -> str:
@@ -57,8 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_dub.emulator",
         description="A local stand-in for Dub's customers API. It is not Dub. Ctrl-C ends it.",
-        epilog="POST /_emulator/reset goes back to the start; GET /_emulator/requests and /_emulator/customers show what"
-        " was received and what is stored.",
+        epilog="POST /_emulator/reset goes back to the start; GET /_emulator/requests and /_emulator/customers show"
+        " what was received and what is stored.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; default %(default)s")
     parser.add_argument("--port", type=int, default=8787, help="0 takes a free one; default %(default)s")

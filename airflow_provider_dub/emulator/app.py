@@ -93,8 +93,8 @@ class Emulator:
             return Response(status_code=400, headers=_CLOSE) if scope["http_version"] == "1.1" else None
         if not self._may_be_asked_as(host):
             message = (
-                "This is a local stand-in for Dub that responds to localhost and its addresses only. To allow the name in"
-                " this request's Host header, use allowed_hosts or --allow-host."
+                "This is a local stand-in for Dub that responds to localhost and its addresses only. To allow the name"
+                " in this request's Host header, use allowed_hosts or --allow-host."
             )
             return JSONResponse({"error": message}, 403)
         if is_own_route and _is_from_elsewhere(headers, host):
