@@ -1,18 +1,26 @@
-"""The wheel on every Airflow and Python that it supports: ``nox`` runs all of them, ``nox --tags ci`` what CI runs."""
+"""Everything that CI runs, each step a session: ``nox --list`` names them, ``.ci/run`` and the workflows call them."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["airflow"]
 
+#: ``uv run`` tells where it is, also where it is not on the PATH.
+UV = os.environ.get("UV", "uv")
 PROJECT = Path(__file__).parent
 WHEELS = PROJECT / ".nox" / "wheels"
+CONSTRAINTS = PROJECT / "tests" / "packaging" / "constraints"
 
 #: The newest patch of each line, with what it takes today for its own dependencies to fit together. A DataFrame in
 #: XCom needs pandas 2 before Airflow 3.3.1, and the connection form of Airflow 3.0 the FAB provider.
@@ -24,6 +32,9 @@ AIRFLOWS = {
     "3.3.2": [],
 }
 PYTHONS = ["3.11", "3.12", "3.13"]
+
+#: The next Airflow, while it is a pre-release: it may fail, loudly, and nothing else fails with it.
+NEXT_AIRFLOW = "3.4.0b2"
 
 #: All else is as new as it was on this day, so that a run can be repeated.
 TODAY = "2026-11-22"
@@ -43,11 +54,134 @@ CI = [("2.11.2", _or_default("3.11")), ("3.1.8", _or_default("3.12"))]
 MATRIX = dict.fromkeys([*((airflow, python) for airflow in AIRFLOWS for python in PYTHONS), *CI])
 
 
+@nox.session(venv_backend="none", tags=["inner"])
+def lint(session: nox.Session) -> None:
+    """Lint, format and types."""
+    for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
+        session.run(UV, "run", "--frozen", *command, external=True)
+
+
+@nox.session(venv_backend="none", tags=["inner"])
+def inner(session: nox.Session) -> None:
+    """Run the tests that need neither a whole Airflow nor a database: a minute, while you work."""
+    folders = ["tests/api", "tests/customers", "tests/sync", "tests/packaging", "tests/links", "tests/assets"]
+    left_out = ["--ignore=tests/packaging/test_wheel.py", "--ignore=tests/packaging/test_quick_start.py"]
+    session.run(UV, "run", "--frozen", "pytest", "-q", *folders, *left_out, *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the tests on the Airflow of the lock file, the highest: what the README's second command does."""
+    session.run(UV, "run", "--frozen", "pytest", "-q", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def mariadb(session: nox.Session) -> None:
+    """Run the transfer on MariaDB, which has to be installed: no Python package brings it."""
+    command = ["pytest", "-q", "tests/transfers", "-k", "mysql", *session.posargs]
+    session.run(UV, "run", "--frozen", "--group", "mysql", *command, external=True)
+
+
+@nox.session(venv_backend="none")
+def many_workers(session: nox.Session) -> None:
+    """Run a whole Airflow on Celery with two workers, one of which is killed: three minutes."""
+    session.run(UV, "run", "--frozen", "pytest", "-q", "-m", "scale_out", *session.posargs, external=True)
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the GitHub workflows with zizmor and actionlint."""
+    _locked(session, "workflows")
+    session.run("zizmor", "--offline", "--quiet", "--persona=pedantic", ".github")
+    session.run("actionlint", *map(str, sorted((PROJECT / ".github" / "workflows").glob("*.yml"))))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning or a broken link is an error. ``nox -s docs -- serve`` shows it."""
+    _locked(session, "docs")
+    session.run("mkdocs", *(session.posargs or ["build", "--strict", "--quiet"]))
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Build wheel and sdist twice, compare the bytes, check both, and find the provider in an empty environment."""
+    _locked(session, "release")
+    builds = [Path(session.create_tmp()).resolve() / name for name in ("first", "second")]
+    session.env["SOURCE_DATE_EPOCH"] = session.run(
+        "git", "log", "-1", "--format=%ct", external=True, silent=True, log=False
+    ).strip()
+    for build in builds:
+        shutil.rmtree(build, ignore_errors=True)
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(build), str(PROJECT), silent=True)
+    first, second = ({path.name: _sha256(path) for path in sorted(build.iterdir())} for build in builds)
+    if first != second:
+        session.error(f"Two builds differ: {first} and {second}")
+    for name, digest in first.items():
+        session.log(f"{digest}  {name} (both builds)")
+    built = [str(builds[0] / name) for name in first]
+    (wheel,) = (path for path in built if path.endswith(".whl"))
+    session.run("twine", "check", "--strict", *built)
+    session.run("check-wheel-contents", wheel)
+    names = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    if {name for name in names if not name.endswith(".dist-info")} != {"airflow_provider_dub"}:
+        session.error(f"The wheel holds more than the package: {names}")
+    empty = builds[0].parent / "empty"
+    session.run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(empty), external=True)
+    session.run(UV, "pip", "install", "--quiet", "--python", str(empty / "bin" / "python"), wheel, external=True)
+    home = {"AIRFLOW_HOME": str(empty / "airflow")}
+    with session.chdir(empty):
+        session.run(str(empty / "bin" / "airflow"), "providers", "get", "airflow-provider-dub", env=home, external=True)
+    if session.posargs:
+        for path in built:
+            shutil.copy(path, session.posargs[0])
+
+
+@nox.session(venv_backend="none")
+def release_check(session: nox.Session) -> None:
+    """Compare a tag with the version and the changelog: ``nox -s release_check -- v0.1.0``."""
+    (tag,) = session.posargs
+    version = re.search(r'^__version__ = "(.+)"$', (PROJECT / "airflow_provider_dub" / "__init__.py").read_text(), re.M)
+    release = re.search(r"^## \[(.+?)\] - (\d{4}-\d\d-\d\d)$", (PROJECT / "CHANGELOG.md").read_text(), re.M)
+    said = {"tag": tag, "version": version and f"v{version[1]}", "changelog": release and f"v{release[1]}"}
+    if len(set(said.values())) != 1:
+        session.error(f"These must be the same: {said}")
+    session.log(f"{tag}: tag, version and changelog agree")
+
+
+@nox.session(venv_backend="none")
+def constraints(session: nox.Session) -> None:
+    """Resolve the package under the constraints of every Airflow line, with and without its extras.
+
+    ``nox -s constraints -- FOLDER`` takes whole lists, one ``<version>.txt`` each, from a folder.
+    """
+    folder = Path(session.posargs[0]) if session.posargs else CONSTRAINTS
+    for file in sorted(folder.glob("*.txt"), key=lambda path: [int(part) for part in path.stem.split(".")]):
+        for extras in ([], ["--extra", "sql", "--extra", "emulator"]):
+            with tempfile.NamedTemporaryFile("w", suffix=".in") as requirements:
+                print(f"apache-airflow=={file.stem}", file=requirements, flush=True)
+                session.run(
+                    *(UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.12"),
+                    *("--constraint", str(file), *extras, "pyproject.toml", requirements.name),
+                    external=True,
+                    silent=True,
+                )
+            session.log(f"Airflow {file.stem} {' '.join(extras)}: resolved")
+
+
+@nox.session(python=_or_default("3.12"), requires=["wheel"])
+@nox.parametrize("airflow", ["2.11.0", "3.0.6"])
+def constrained(session: nox.Session, airflow: str) -> None:
+    """Run the tests with what an Airflow's own constraints pin; 2.11.0 and 3.0.6 pin the oldest."""
+    pins = [line for line in (CONSTRAINTS / f"{airflow}.txt").read_text().splitlines() if not line.startswith("#")]
+    _test_wheel(session, airflow, pins + [need for need in AIRFLOWS.get(airflow, []) if not need.startswith("pandas")])
+
+
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, once for all."""
     shutil.rmtree(WHEELS, ignore_errors=True)
-    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(WHEELS), str(PROJECT))
+    session.run(UV, "build", "--quiet", "--wheel", "--out-dir", str(WHEELS), str(PROJECT))
 
 
 @nox.session(requires=["wheel"], allow_parallel=True)
@@ -57,20 +191,47 @@ def wheel(session: nox.Session) -> None:
 )
 def airflow(session: nox.Session, airflow: str) -> None:
     """Find the provider, run the tests and an example DAG."""
+    _test_wheel(session, airflow, AIRFLOWS[airflow])
+
+
+@nox.session(python=_or_default("3.13"), requires=["wheel"])
+def next_airflow(session: nox.Session) -> None:
+    """Run the tests on the next Airflow. A failure is shown and does not fail CI."""
+    try:
+        _test_wheel(session, NEXT_AIRFLOW, ["--prerelease=allow"])
+    except nox.command.CommandFailed:
+        session.warn(f"THE PROVIDER FAILS ON AIRFLOW {NEXT_AIRFLOW}, see above. It is a pre-release, so CI goes on.")
+
+
+def _test_wheel(session: nox.Session, airflow: str, needs: list[str]) -> None:
     (built,) = WHEELS.glob("*.whl")
     test = nox.project.dependency_groups(nox.project.load_toml(PROJECT / "pyproject.toml"), "test")
     home = Path(session.create_tmp()).resolve()
     session.env.update(AIRFLOW_HOME=str(home / "airflow"), UV_EXCLUDE_NEWER=TODAY)
 
-    session.install(str(built), f"apache-airflow=={airflow}", *AIRFLOWS[airflow])
+    session.install(str(built), f"apache-airflow=={airflow}", *needs)
     session.run("airflow", "providers", "get", "airflow-provider-dub")
 
-    session.install(f"{built}[emulator,sql]", f"apache-airflow=={airflow}", *AIRFLOWS[airflow], *test)
+    session.install(f"{built}[emulator,sql]", f"apache-airflow=={airflow}", *needs, *test)
     # Beside a copy of the tests there is no package but the one that is installed.
-    for part in ("tests", "example_dags"):
+    for part in ("tests", "example_dags", "docs"):
         shutil.rmtree(home / part, ignore_errors=True)
         shutil.copytree(PROJECT / part, home / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "pyproject.toml", home)
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(PROJECT / file, home)
     session.chdir(home)
     session.run("python", "-m", "pytest", "-q", "--ignore=tests/packaging/test_wheel.py", *session.posargs)
     session.run("python", "-m", "example_dags")
+
+
+def _locked(session: nox.Session, group: str) -> None:
+    """Install a dependency group as the lock file has it."""
+    session.run_install(
+        *(UV, "sync", "--quiet", "--frozen", "--only-group", group),
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+        external=True,
+    )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

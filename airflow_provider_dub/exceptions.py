@@ -22,6 +22,7 @@
         ├── DubRetryLaterError              a task failed, in part for reasons that may pass: its retries apply
         ├── DubStateTableLockedError        another run holds the state table: the task's retries apply
         └── (and AirflowFailException: no Airflow retries)
+            ├── DubReviewChangesError       a run would change more than allowed: look at the rows before they are sent
             ├── DubFixRowsError             rows were refused for reasons that a retry meets again: fix the rows
             └── DubFixSetupError            no row can work: fix the connection, the key or an argument
 
@@ -230,6 +231,10 @@ class DubStateTableLockedError(DubError):
 
 class DubFixRowsError(DubError, AirflowFailException):
     """More rows failed than allowed, all of them for reasons that a retry meets again: fix the rows."""
+
+
+class DubReviewChangesError(DubError, AirflowFailException):
+    """A run would change more than ``max_changes`` or ``max_change_rate`` allows, so that nothing was sent."""
 
 
 class DubFixSetupError(DubError, AirflowFailException, ValueError):

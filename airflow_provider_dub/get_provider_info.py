@@ -53,9 +53,9 @@ PLACEHOLDERS = {
 ASSET_URIS = [
     {
         "schemes": ["dub"],
-        "handler": "airflow_provider_dub.assets.customers.sanitize_uri",
-        "factory": "airflow_provider_dub.assets.customers.dub_customers",
-        "to_openlineage_converter": "airflow_provider_dub.openlineage.convert_asset_to_openlineage",
+        "handler": "airflow_provider_dub.assets.dub.sanitize_uri",
+        "factory": "airflow_provider_dub.assets.dub.dub_customers",
+        "to_openlineage_converter": "airflow_provider_dub.lineage.convert_asset_to_openlineage",
     }
 ]
 

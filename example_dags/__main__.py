@@ -1,14 +1,16 @@
-"""The quick start: runs an example DAG on a real Airflow, against a local Dub.
+"""Run an example DAG on a real Airflow, against a local Dub.
 
-``python -m example_dags [DAG_ID]``. Everything that Airflow writes stays below ``.quickstart``. With
-``AIRFLOW_CONN_DUB_DEFAULT`` set, the DAG runs against that Dub instead of the emulator.
+Everything that Airflow writes stays below .quickstart. With AIRFLOW_CONN_DUB_DEFAULT set, the DAG runs against that Dub
+instead of the emulator.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".quickstart" / "airflow"
 LOG = HOME / "quickstart.log"
 DUB = "AIRFLOW_CONN_DUB_DEFAULT"
+EXAMPLES = sorted(path.stem for path in Path(__file__).parent.glob("example_*.py"))
+DEFAULT = "example_dub_update_customers"
 
 CUSTOMERS_IN_DUB = [
     {"externalId": "airflow-example-ada", "name": "Ada Byron", "email": "ada@byron.example", "country": "GB"},
@@ -33,7 +37,31 @@ _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z? ")
 _TASK = re.compile(r"\[DAG TEST\] (starting|end task) task_id=(\w+) map_index=(-?\d+)")
 
 
-def main(dag_id: str) -> int:
+def main(arguments: list[str]) -> int:
+    """Run the example that the command line names and return the exit code."""
+    try:
+        return run(parse(arguments))
+    except KeyboardInterrupt:
+        _say("Stopped.")
+        return 128 + signal.SIGINT
+
+
+def parse(arguments: list[str]) -> str:
+    """Return the example to run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m example_dags",
+        description=__doc__,
+        epilog="Examples:\n  " + "\n  ".join(EXAMPLES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dag", nargs="?", default=DEFAULT, metavar="EXAMPLE", help=f"default: {DEFAULT}")
+    dag: str = parser.parse_args(arguments).dag
+    if dag not in EXAMPLES:
+        parser.error(f"there is no example {dag!r}. The examples are: {', '.join(EXAMPLES)}")
+    return dag
+
+
+def run(dag_id: str) -> int:
     """Run one example DAG and return the exit code."""
     started = time.monotonic()
     HOME.mkdir(parents=True, exist_ok=True)
@@ -108,4 +136,4 @@ def _say(what: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(sys.argv[1:] or ["example_dub_update_customers"])))
+    sys.exit(main(sys.argv[1:]))

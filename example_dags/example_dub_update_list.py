@@ -33,7 +33,7 @@ def example_dub_update_list():
         null_policy={"subscriptionCanceledAt": "clear"},
         on_missing="skip",
         # Up to 1 % of the rows may fail; they are kept, ready to be sent again.
-        max_failures=0.01,
+        max_failure_rate=0.01,
         rejected_path="file:///tmp/airflow-example-dub/rejected-{{ run_id }}.jsonl",
     )
 

@@ -6,14 +6,14 @@ Source of the facts: Dub's server, measured in August 2026.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlencode
 
-from airflow_provider_dub.api.known_ids import PAGE_SIZE, KnownIds
+from airflow_provider_dub.api.id_index import PAGE_SIZE
 from airflow_provider_dub.api.rate_limit import RateLimiter
+from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.api.transport import Traffic, Transport
 from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,
@@ -62,10 +62,9 @@ class DubClient:
             timeout=timeout,
             max_retries=max_retries,
             rate_limiter=self.rate_limiter,
-            stopped=threading.Event(),
+            stopped=Stop(),
         )
         self._workspace = {"projectSlug": workspace_slug} if workspace_slug else {}
-        self._known_ids = KnownIds(self, rows=0)
 
     @property
     def traffic(self) -> Traffic:
@@ -112,10 +111,10 @@ class DubClient:
     def update_customer(
         self,
         customer_id: str,
-        fields: Mapping[str, str | None],
+        fields: Mapping[str, Any],
         *,
         include_expanded_fields: bool = False,
-        check_external_id: bool = True,
+        verified_ids: Container[str] | None = (),
     ) -> Customer:
         """Update one customer and return it as Dub shows it afterwards.
 
@@ -127,13 +126,13 @@ class DubClient:
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param fields: Dub field names and their new values; None clears.
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
-        :param check_external_id: See to it that no customer is updated whose external id only looks alike, at the
-            price of a request; without it, that is found out from the answer, when it is done.
+        :param verified_ids: External ids that surely are an exact match; others are looked up first, at the price of a
+            request. With None none is, and that Dub took another customer is found out when it is done.
         :raises DubCustomerNotFoundError: There is no such customer.
         :raises DubWrongCustomerError: Dub answered for another customer.
         :raises DubError: Dub refused the update or could not be reached.
         """
-        if self._must_be_looked_up(customer_id, fields, check_external_id):
+        if _must_be_looked_up(customer_id, fields, verified_ids):
             customer_id = self._dub_id_of(customer_id)
             path = path_as_it_is(customer_id)
         else:
@@ -144,18 +143,18 @@ class DubClient:
             raise DubWrongCustomerError(changed=True)
         return customer
 
-    def for_run(self, stopped: threading.Event, rows: int, confirmed_ids: Iterable[str] = ()) -> DubClient:
-        """Return a client that shares connections, rate limit and counts with this one, for one run of many updates.
+    def for_run(self, stopped: Stop) -> DubClient:
+        """Return a client for one run, which shares the rate limit and the counts with this one.
 
         :param stopped: When set, the run's waits end and no further request of it is sent.
-        :param rows: How many updates there will be; 0 if that is not known.
-        :param confirmed_ids: External ids that Dub has shown in this spelling before, so that they need no look-up.
         """
         client = copy(self)
         client._transport = copy(self._transport)
         client._transport.stopped = stopped
-        client._known_ids = KnownIds(client, rows, confirmed_ids)
         return client
+
+    def close(self) -> None:
+        """Close the connections of a run."""
 
     def check(self) -> None:
         """Ask whether this key may update customers, with one request that changes nothing.
@@ -169,15 +168,6 @@ class DubClient:
             self._customer("PATCH", path_of("cus_airflow_connection_test"), {}, b"{}")
         except DubCustomerNotFoundError:
             return
-
-    def _must_be_looked_up(self, customer_id: str, fields: Mapping[str, str | None], check: bool) -> bool:
-        external_id = external_id_of(customer_id)
-        if external_id is None:
-            return False
-        renamed = fields.get("externalId", external_id) != external_id
-        if renamed or not travels_in_a_path(customer_id):
-            return True
-        return check and external_id not in self._known_ids
 
     def _dub_id_of(self, customer_id: str) -> str:
         dub_id = str(self.get_customer(customer_id)["id"])
@@ -212,6 +202,16 @@ class DubClient:
     def _target(self, path: str, query: dict[str, str]) -> str:
         query = {**query, **self._workspace}
         return f"{path}?{urlencode(query)}" if query else path
+
+
+def _must_be_looked_up(customer_id: str, fields: Mapping[str, Any], verified_ids: Container[str] | None) -> bool:
+    external_id = external_id_of(customer_id)
+    if external_id is None:
+        return False
+    renamed = fields.get("externalId", external_id) != external_id
+    if renamed or not travels_in_a_path(customer_id):
+        return True
+    return verified_ids is not None and external_id not in verified_ids
 
 
 def _is_customer(answer: Any) -> TypeGuard[Customer]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
     from airflow_provider_dub.api.rate_limit import RateLimiter
+    from airflow_provider_dub.api.stop import Stop
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ class Transport:
         timeout: float,
         max_retries: int,
         rate_limiter: RateLimiter,
-        stopped: threading.Event,
+        stopped: Stop,
     ) -> None:
         self.base_url = base_url
         self.traffic = Traffic()

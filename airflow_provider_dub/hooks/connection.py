@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from urllib.parse import urlsplit
 from airflow_provider_dub.api.client import DEFAULT_BASE_URL
 from airflow_provider_dub.exceptions import DubConfigurationError
 from airflow_provider_dub.get_provider_info import CONN_FIELDS, CONN_TYPE
+from airflow_provider_dub.hooks.workspace import Workspace
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -62,6 +65,21 @@ class DubConnection:
             unknown_extras=tuple(name for name in extras if name.removeprefix(_OLD_FORM) not in CONN_FIELDS),
             **settings,
         )
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace, as far as the connection knows it."""
+        return Workspace(self.base_url, self.workspace_slug)
+
+    def fingerprint_key(self, *settings: Any) -> bytes:
+        """Return a key for fingerprints that changes with the API key, the address, the workspace and these settings.
+
+        Whoever does not have the API key can neither make such fingerprints nor find out what they are of.
+
+        :param settings: As JSON.
+        """
+        parts = [self.api_key, self.base_url, self.workspace_slug, *settings]
+        return hashlib.blake2b(json.dumps(parts).encode()).digest()
 
 
 def _is_blank(value: object) -> bool:

@@ -2,51 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_dub.operators.customers_sync import CustomersSyncOperator
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.operators.hidden_rows import HiddenRows, hide_rows
 from airflow_provider_dub.operators.resume import resumed
+from airflow_provider_dub.sync.options import SyncOptions, whole_number
+from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.rows import CountedRows, StreamedRows, rows_of
+from airflow_provider_dub.sync.updates import CustomerUpdate, updates_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from airflow.providers.common.compat.sdk import Context, XComArg
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
 
     from airflow_provider_dub.customers.fields import Customer
+    from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
 
 
-class DubUpdateCustomersOperator(CustomersSyncOperator):
+class DubUpdateCustomersOperator(DubSyncOperator):
     """Update Dub customers from rows, and return them as Dub shows them afterwards.
 
-    The policies, what is returned and what is raised are those of
-    :class:`~airflow_provider_dub.operators.customers_sync.CustomersSyncOperator`. The summary also counts what earlier
-    tries of the task did, as ``resumed``.
+    What is returned, pushed and raised is told by :class:`~airflow_provider_dub.operators.base.DubSyncOperator`. The
+    summary also counts the rows that earlier tries of the task processed, as ``resumed``.
 
     :param customers: (templated) A pandas DataFrame, a list or tuple of mappings, one mapping, or an XComArg that
         yields one of these. Airflow's rendered fields show only how many rows there are.
-    :param resume: From Airflow 3.3 on, a retry sends only what the tries before it did not settle, and returns the
-        customers of all tries. Rows are known again by what they send, wherever they stand; Clear starts anew.
-    :param batch_size: Rows after which what became of them is kept for a retry. Of a try that is killed, the retry
-        sends at most this many rows again, and one for each worker.
-    :raises TypeError: ``customers`` is of another kind.
+    :param resume: Whether a retry sends only the rows that the tries before it did not process, and returns the
+        customers of all tries. Needs Airflow 3.3. If the input changed, all rows are sent; Clear starts anew.
+    :param checkpoint_every: The number of rows after which results are kept for a retry. If a try is killed, the
+        retry sends at most this many rows again, and one for each worker.
     """
 
-    template_fields: Sequence[str] = ("customers", *CustomersSyncOperator.template_fields)
+    template_fields: Sequence[str] = ("customers", *DubSyncOperator.template_fields)
 
     def __init__(
         self,
         *,
         customers: pd.DataFrame | Sequence[Mapping[str, Any]] | Mapping[str, Any] | XComArg,
         resume: bool = True,
-        batch_size: int = 200,
+        checkpoint_every: int = 200,
+        dub_conn_id: str = DubHook.default_conn_name,
+        id_column: str | None = None,
+        external_id_column: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        null_policy: NullPolicy | Mapping[str, NullPolicy] = "omit",
+        on_missing: OnMissing = "fail",
+        on_duplicate: OnDuplicate = "fail",
+        on_invalid: OnInvalid = "reject",
+        max_failures: int | None = None,
+        max_failure_rate: float | None = None,
+        include_expanded_fields: bool = False,
+        check_external_ids: bool = True,
+        max_changes: int | str | None = None,
+        on_empty: OnEmpty = "succeed",
+        limit: int | str | None = None,
+        dry_run: bool | str = False,
+        max_workers: int = 8,
+        rejected_path: str | ObjectStoragePath | None = None,
+        records_path: str | ObjectStoragePath | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        options = SyncOptions(
+            id_column=id_column,
+            external_id_column=external_id_column,
+            columns=columns,
+            null_policy=null_policy,
+            on_missing=on_missing,
+            on_duplicate=on_duplicate,
+            on_invalid=on_invalid,
+            max_failures=max_failures,
+            max_failure_rate=max_failure_rate,
+            include_expanded_fields=include_expanded_fields,
+            check_external_ids=check_external_ids,
+            on_empty=on_empty,
+            max_workers=max_workers,
+        )
+        super().__init__(
+            options=options,
+            dub_conn_id=dub_conn_id,
+            rejected_path=rejected_path,
+            records_path=records_path,
+            dry_run=dry_run,
+            limit=limit,
+            max_changes=max_changes,
+            **kwargs,
+        )
+        whole_number("checkpoint_every", checkpoint_every, 1)
         self.customers = customers
         self.resume = resume
-        self.batch_size = batch_size
+        self.checkpoint_every = checkpoint_every
 
     @property
     def customers(self) -> Any:
@@ -59,14 +106,34 @@ class DubUpdateCustomersOperator(CustomersSyncOperator):
 
     def execute(self, context: Context) -> list[Customer] | str:
         """Send the updates and return the customers."""
+        with self._checking():
+            self._check_templated()
+            rows = self._read()
+            reader = self._reader(rows)
+        with resumed(self, context) as open_checkpoints:
+            with self._publishing(len(rows), context), self._connected(rows, context) as client:
+                checkpoints = open_checkpoints(reader) if client else None
+                processed = checkpoints.result_of if checkpoints else None
+                self._guard(len(rows), lambda: _count(updates_of(reader, self.options, processed)))
+                customers = self._send(
+                    client,
+                    rows,
+                    updates_of(reader, self.options, processed),
+                    self._verified_ids(client, reader, checkpoints.processed_rows if checkpoints else 0),
+                    [checkpoints] if checkpoints else [],
+                    self.checkpoint_every if checkpoints else None,
+                )
+            self._judge(context)
+        self._warn_if_large(customers)
+        return customers
+
+    def _read(self) -> CountedRows:
         rows = rows_of(self.customers.rows if isinstance(self.customers, HiddenRows) else self.customers)
         if isinstance(rows, StreamedRows):
             raise TypeError("customers must be rows that can be read again, not an iterator: make it a list.")
-        rows = cast("CountedRows", rows)
-        with resumed(self, rows, context) as self._checkpoints:
-            return self._sync(rows, context)
+        return cast("CountedRows", rows)
 
-    def _check_arguments(self) -> None:
-        super()._check_arguments()
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise ValueError("batch_size must be a whole number of rows, at least 1.")
+
+def _count(updates: Iterable[CustomerUpdate | RowResult]) -> int:
+    """Return how many of the updates would be sent."""
+    return sum(isinstance(one, CustomerUpdate) or one.outcome is Outcome.WOULD_UPDATE for one in updates)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,20 +18,16 @@ class JsonLinesFile:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
         self._path = ObjectStoragePath(str(path))
-
-    def __enter__(self) -> JsonLinesFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[str] = self._path.open("w", encoding="utf-8")  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._file.close()
 
     def write(self, line: str) -> None:
         """Write one line."""
         self._file.write(line + "\n")
+
+    def close(self) -> None:
+        """Close the file; on some storages it is there only then."""
+        self._file.close()
 
     @property
     def uri(self) -> str:

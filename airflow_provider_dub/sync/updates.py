@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.customers.converters import identifier, is_missing
-from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, fields_by_column
-from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX, is_customer_id
+from airflow_provider_dub.customers.fields import Field, field_named, fields_by_column
+from airflow_provider_dub.customers.ids import is_customer_id
+from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
+from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
 from airflow_provider_dub.sync.rows import ABSENT, Rows
 
-NullPolicy: TypeAlias = Literal["omit", "clear"]
+if TYPE_CHECKING:
+    from airflow_provider_dub.sync.options import SyncOptions
 
 _NAMES_SHOWN = 30
 _LONGEST_NAME = 64
@@ -20,63 +24,37 @@ _LONGEST_NAME = 64
 class CustomerUpdate(NamedTuple):
     """What one row asks for.
 
-    :param row: Position of the row in the input, from 0.
+    :param row: The position of the row in the input, from 0.
     :param key: The id as the row gives it.
     :param customer_id: The id as the API takes it: ``cus_…`` or ``ext_…``.
-    :param fields: Dub fields and their new values; None clears. May be empty.
+    :param fields: Dub fields and their new values; None clears.
+    :param omitted_fields: Fields that are not sent since their values were refused here, with the reason.
     """
 
     row: int
     key: str
     customer_id: str
-    fields: dict[str, str | None]
-
-
-class RejectedRow(NamedTuple):
-    """A row that is not sent, and why; it never holds the value that was refused.
-
-    :param row: Position of the row in the input, from 0.
-    :param key: The id as the row gives it, or None where that is what is wrong.
-    :param field: The column or Dub field that is wrong.
-    :param reason: What is wrong with it.
-    :param code: A short name of the kind of reason.
-    """
-
-    row: int
-    key: str | None
-    field: str | None
-    reason: str
-    code: str = "rejected"
+    fields: dict[str, Any]
+    omitted_fields: tuple[tuple[str, str], ...] = ()
 
 
 class UpdateReader:
     """Reads rows as updates, one at a time.
 
     :param rows: The input.
-    :param id_column: The column that holds ``cus_…`` or ``ext_…``; not used when ``external_id_column`` is given.
-    :param external_id_column: The column that holds bare external ids.
-    :param columns: Column to Dub field; by default every column whose name is one (camelCase or snake_case).
-    :param null_policy: What an empty cell does: ``"omit"`` the field or ``"clear"`` it; a mapping sets it per field.
-    :raises ValueError: A column is missing or named twice, or a policy is impossible.
+    :param options: The options of the sync.
+    :raises ValueError: A column is missing or named twice, or a policy is impossible for it.
     """
 
-    def __init__(
-        self,
-        rows: Rows,
-        *,
-        id_column: str = "id",
-        external_id_column: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        null_policy: NullPolicy | Mapping[str, NullPolicy] = "omit",
-    ) -> None:
+    def __init__(self, rows: Rows, options: SyncOptions) -> None:
         self._rows = rows
+        self._options = options
+        self._key_column = options.key_column
         #: Whether the rows can be read more than once.
         self.rereadable = rows.columns is not None
-        self._key_column = external_id_column or id_column
-        self._prefix = EXTERNAL_PREFIX if external_id_column else ""
-        by_column = self._named(columns) if columns is not None else self._recognised()
+        by_column = self._recognised() if options.columns is None else self._named()
         self._check_columns([self._key_column, *by_column])
-        clears = fields_to_clear(null_policy, list(by_column.values()))
+        clears = options.cleared_fields(by_column.values())
         self._fields = [(field.name, field.convert, field.name in clears) for field in by_column.values()]
         self._wanted = [self._key_column, *by_column]
         #: Columns of the input that are not sent, as far as they are known beforehand.
@@ -84,25 +62,26 @@ class UpdateReader:
         #: Whether no column is sent at all, so that every row has nothing to send.
         self.sends_nothing = not by_column
 
-    def __iter__(self) -> Iterator[CustomerUpdate | RejectedRow]:
-        """Yield what each row asks for, in order."""
+    def __iter__(self) -> Iterator[CustomerUpdate | RowResult]:
+        """Yield what each row asks for, in order, or why it is rejected."""
         for row, cells in enumerate(self._rows.cells(self._wanted)):
-            yield self._read(row, cells) if cells else RejectedRow(row, None, None, "the row is no mapping")
+            yield self._read(row, cells) if cells else rejected(row, None, None, "the row is no mapping")
 
     def customer_ids(self) -> Iterator[str | None]:
         """Yield the customer that each row names, in order; None where it names none."""
         for cells in self._rows.cells([self._key_column]):
             try:
-                yield self._prefix + self._key(cells[0])
+                yield self._options.key_prefix + self._key(cells[0])
             except (ValueError, IndexError):
                 yield None
 
-    def _read(self, row: int, cells: tuple[Any, ...]) -> CustomerUpdate | RejectedRow:
+    def _read(self, row: int, cells: tuple[Any, ...]) -> CustomerUpdate | RowResult:
         try:
             key = self._key(cells[0])
         except ValueError as reason:
-            return RejectedRow(row, None, self._key_column, str(reason))
-        fields: dict[str, str | None] = {}
+            return rejected(row, None, self._key_column, str(reason))
+        fields: dict[str, Any] = {}
+        refused: list[tuple[str, str]] = []
         for (name, convert, clears), cell in zip(self._fields, cells[1:], strict=True):
             if cell is ABSENT:
                 continue
@@ -111,18 +90,20 @@ class UpdateReader:
                     fields[name] = None
                 continue
             if name in fields:
-                return RejectedRow(row, key, name, "is given twice, in camelCase and in snake_case")
+                return rejected(row, key, name, "is given twice, in camelCase and in snake_case")
             try:
                 fields[name] = convert(cell)
             except ValueError as reason:
-                return RejectedRow(row, key, name, str(reason))
-        return CustomerUpdate(row, key, self._prefix + key, fields)
+                refused.append((name, str(reason)))
+        if refused and self._options.on_invalid == "reject":
+            return _refused(row, key, refused)
+        return CustomerUpdate(row, key, self._options.key_prefix + key, fields, tuple(refused))
 
     def _key(self, cell: object) -> str:
         if cell is ABSENT or is_missing(cell):
             raise ValueError("the customer's id is missing")
         key = identifier(cell)
-        if not (self._prefix or is_customer_id(key)):
+        if not (self._options.key_prefix or is_customer_id(key)):
             raise ValueError(
                 "is no Dub id (cus_...) and has no ext_ in front; ids of your own belong in external_id_column"
             )
@@ -134,12 +115,8 @@ class UpdateReader:
         found = {name: field_named(name) for name in self._rows.columns if name != self._key_column}
         return _one_column_each({name: field for name, field in found.items() if field})
 
-    def _named(self, columns: Mapping[str, str]) -> dict[str, Field]:
-        if not isinstance(columns, Mapping):
-            raise ValueError('columns must be a mapping from column to Dub field, such as {"mail": "email"}.')
-        found = {column: field_named(name) for column, name in columns.items()}
-        if unknown := [columns[column] for column, field in found.items() if field is None]:
-            raise ValueError(f"columns: {_list(unknown)} is no Dub field; those are {_list(FIELDS)}.")
+    def _named(self) -> dict[str, Field]:
+        found = {column: field_named(name) for column, name in (self._options.columns or {}).items()}
         return _one_column_each({column: field for column, field in found.items() if field})
 
     def _check_columns(self, needed: list[str]) -> None:
@@ -153,6 +130,70 @@ class UpdateReader:
         )
 
 
+def updates_of(
+    reader: UpdateReader,
+    options: SyncOptions,
+    processed: Callable[[CustomerUpdate], RowResult | None] | None = None,
+) -> Iterator[CustomerUpdate | RowResult]:
+    """Yield an update for each row that must be sent, and the result of each that need not.
+
+    :param reader: Reads the rows.
+    :param options: The options of the sync.
+    :param processed: Returns the result of a row that an earlier try of the task has processed.
+    :raises ValueError: ``on_duplicate`` needs rows that can be read twice.
+    """
+    duplicates = _duplicates(reader, options)
+    left = math.inf if options.limit is None else options.limit
+    for update in reader:
+        if isinstance(update, RowResult):
+            yield update
+            continue
+        result = _duplicate(update, duplicates, options)
+        if result is None and update.fields:
+            left -= 1
+            result = RowResult(update.row, update.key, Outcome.OVER_LIMIT) if left < 0 else None
+        result = result or _nothing_to_send(update, options)
+        yield result or (processed and processed(update)) or update
+
+
+def _duplicates(reader: UpdateReader, options: SyncOptions) -> Duplicates:
+    if reader.rereadable:
+        return Duplicates(reader.customer_ids)
+    if options.on_duplicate == "last":
+        raise ValueError('on_duplicate="last" needs rows that can be read twice: a DataFrame or a list.')
+    return SeenSoFar()
+
+
+def _duplicate(update: CustomerUpdate, duplicates: Duplicates, options: SyncOptions) -> RowResult | None:
+    row, key, customer_id = update[:3]
+    first, last = duplicates.first_row(customer_id, row), duplicates.last_row(customer_id, row)
+    if options.on_duplicate == "last":
+        if last == row:
+            return None
+        reason = f"row {last} names the same customer, and later"
+        return RowResult(row, key, Outcome.SUPERSEDED, code="superseded", reason=reason)
+    other = last if first == row else first
+    if other == row:
+        return None
+    reason = f'row {other} names the same customer; leave one of them, or on_duplicate="last" sends the last'
+    return rejected(row, key, None, reason, "duplicate")
+
+
+def _nothing_to_send(update: CustomerUpdate, options: SyncOptions) -> RowResult | None:
+    outcome = Outcome.WOULD_UPDATE if update.fields else Outcome.UNCHANGED
+    if update.fields and not options.dry_run:
+        return None
+    return RowResult(update.row, update.key, outcome, fields=tuple(update.fields), omitted_fields=update.omitted_fields)
+
+
+def _refused(row: int, key: str, refused: list[tuple[str, str]]) -> RowResult:
+    """Return the result of a row with values that Dub would refuse, all of them named."""
+    if len(refused) == 1:
+        return rejected(row, key, *refused[0])
+    names = ", ".join(name for name, _ in refused)
+    return rejected(row, key, names, "; ".join(f"{name} {reason}" for name, reason in refused))
+
+
 def _one_column_each(by_column: dict[str, Field]) -> dict[str, Field]:
     first: dict[str, str] = {}
     for column, field in by_column.items():
@@ -163,31 +204,6 @@ def _one_column_each(by_column: dict[str, Field]) -> dict[str, Field]:
             )
         first[field.name] = column
     return by_column
-
-
-def fields_to_clear(null_policy: NullPolicy | Mapping[str, NullPolicy], fields: list[Field]) -> set[str]:
-    """Return the names of the fields that an empty cell clears.
-
-    :param null_policy: One policy for all fields, or one per field.
-    :param fields: The fields that are sent.
-    :raises ValueError: The policy is impossible.
-    """
-    policies = dict(null_policy) if isinstance(null_policy, Mapping) else {field.name: null_policy for field in fields}
-    clears = set()
-    for name, policy in policies.items():
-        field = field_named(name)
-        if field is None:
-            raise ValueError(f'null_policy: "{name}" is no Dub field; those are {_list(FIELDS)}.')
-        if policy not in ("omit", "clear"):
-            raise ValueError(f'null_policy: "{policy}" is neither "omit" nor "clear".')
-        if policy == "clear":
-            if not field.nullable:
-                raise ValueError(
-                    f"null_policy: Dub cannot clear {field.name}. Give a policy per field, such as "
-                    '{"name": "clear"}; fields that are not named are omitted.'
-                )
-            clears.add(field.name)
-    return clears
 
 
 def _list(names: Iterable[Any]) -> str:

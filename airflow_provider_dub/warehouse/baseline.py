@@ -13,7 +13,7 @@ from airflow_provider_dub.sync.updates import CustomerUpdate
 
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
-    from airflow_provider_dub.sync.updates import RejectedRow
+    from airflow_provider_dub.sync.results import RowResult
 
 _BITS = {name: 1 << bit for bit, name in enumerate(FIELDS)}
 
@@ -25,7 +25,7 @@ class KnownRows:
         cleared name) are left out.
     """
 
-    def __init__(self, updates: Iterable[CustomerUpdate | RejectedRow]) -> None:
+    def __init__(self, updates: Iterable[CustomerUpdate | RowResult]) -> None:
         self._rows, self._fields, self._values, ids = (array("q") for _ in range(4))
         for update in filter(_can_be_told, updates):
             row, fields, values, customer_id = _hashed(update)
@@ -53,7 +53,7 @@ class KnownRows:
         return self._places[found] if found < len(self._ids) and self._ids[found] == wanted else None
 
 
-def _can_be_told(update: CustomerUpdate | RejectedRow) -> bool:
+def _can_be_told(update: CustomerUpdate | RowResult) -> bool:
     if not isinstance(update, CustomerUpdate):
         return False
     return all(FIELDS[name].is_comparable(value) for name, value in update.fields.items())

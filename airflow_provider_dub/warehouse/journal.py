@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError
-from airflow_provider_dub.sync.report import Outcome
-from airflow_provider_dub.warehouse.connection import NotRepeatedError
+from airflow_provider_dub.sync.results import Outcome
 from airflow_provider_dub.warehouse.state_table import now
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.sync.report import RowResult
+    from airflow_provider_dub.sync.results import RowResult
     from airflow_provider_dub.warehouse.rows import WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
@@ -26,7 +23,7 @@ _OF_THE_RUN = ("duplicate", "internal")
 
 
 class StateJournal:
-    """Keeps the outcomes that are final; see :class:`~airflow_provider_dub.operators.delivery.Journal`.
+    """Keeps the outcomes that are final; a :class:`~airflow_provider_dub.sync.results.Sink`.
 
     A failure that may pass and a row that was not attempted leave no trace, so they are sent again.
 
@@ -44,21 +41,16 @@ class StateJournal:
         self._waiting: list[tuple[Any, ...]] = []
         self._written_at = time.monotonic()
 
-    def __enter__(self) -> StateJournal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
+    def close(self, unread: range) -> None:  # noqa: ARG002 - what was not read leaves no trace
+        """Write what is left, and give the connection back."""
+        try:
             self._write()
-        elif not isinstance(error, NotRepeatedError):
-            with suppress(Exception):  # what is not recorded is sent again; the first error is the one to tell
-                self._write()
+        finally:
+            self._table.close()
 
-    def take(self, result: RowResult) -> None:
+    def write(self, result: RowResult) -> None:
         """Keep one outcome, if it is final."""
-        if _is_final(result) and result.row < len(self._rows) and self._has_a_place(result.row):
+        if _is_final(result) and result.row < self._rows.to_send and self._has_a_place(result.row):
             is_missing = isinstance(result.error, DubCustomerNotFoundError)  # whether or not that counts as a failure
             self._keep(result, str(Outcome.MISSING if is_missing else result.outcome))
         if len(self._waiting) >= self._batch_size or time.monotonic() - self._written_at > _SECONDS_BETWEEN_WRITES:
@@ -115,9 +107,9 @@ class StateJournal:
         return (self._rows.key(row), *values, outcome, code, message, dub_id, *moments, self._run)
 
     def _write(self) -> None:
-        if self._waiting or not self._table.claim.is_safe:  # if it was lost, that is what ended the run
-            self._table.record(self._waiting)
-        self._waiting = []
+        waiting, self._waiting = self._waiting, []
+        if waiting or not self._table.claim.is_safe:  # if it was lost, that is what ended the run
+            self._table.record(waiting)
         self._written_at = time.monotonic()
 
 

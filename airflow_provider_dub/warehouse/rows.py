@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.sync.report import Outcome, RowResult
+from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.warehouse.difference import Status
 from airflow_provider_dub.warehouse.layout import COMPARED, VALUE_COLUMNS
 
@@ -46,7 +46,12 @@ class WarehouseRows:
         self._told.add([row for row in batch if row[-1] == run])
 
     def __len__(self) -> int:
-        """Return the number of rows that are to be sent."""
+        """Return the number of rows, those that are not sent among them."""
+        return len(self._to_send) + len(self._told)
+
+    @property
+    def to_send(self) -> int:
+        """The number of rows that are to be sent; they come first."""
         return len(self._to_send)
 
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -79,7 +84,7 @@ class WarehouseRows:
 
         :param missing: What a customer is that Dub did not know.
         """
-        for number, row in enumerate(self._told, len(self)):
+        for number, row in enumerate(self._told, self.to_send):
             key = row[self._key]
             if row[self._status] == Status.DUPLICATE:
                 yield RowResult(number, key, Outcome.REJECTED, code="duplicate", reason=_twice(row[self._copies]))
@@ -99,7 +104,7 @@ class WarehouseRows:
         return (row[self._key] for row in self._to_send if row[self._dub_id] is not None)
 
     def _row(self, number: int) -> tuple[Any, ...]:
-        to_send = len(self)
+        to_send = self.to_send
         return self._to_send[number] if number < to_send else self._told[number - to_send]
 
     def _places(self, columns: Sequence[str]) -> list[tuple[int, int]]:

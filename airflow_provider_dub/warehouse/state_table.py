@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
@@ -39,6 +40,19 @@ class StateTable:
         self._mark, self._forget, self._remember = map(cache, (statements.mark, statements.forget, statements.remember))
         #: The right to change it.
         self.claim = Claim(warehouse, statements, claimant)
+
+    def through(self, warehouse: Warehouse) -> StateTable:
+        """Return the same table over another connection, for another thread.
+
+        :param warehouse: The connection.
+        """
+        table = copy(self)
+        table._warehouse = warehouse
+        return table
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._warehouse.close()
 
     def exists(self) -> bool:
         """Tell whether the table can be read.

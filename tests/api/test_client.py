@@ -100,7 +100,7 @@ def test_a_look_alike_in_the_list_is_an_error(dub) -> None:
 
 def test_without_the_check_a_look_alike_is_found_out_from_the_answer(dub) -> None:
     with pytest.raises(DubWrongCustomerError, match="WAS changed"):
-        client_of(dub).update_customer("ext_USER_1", {"name": "wrong"}, check_external_id=False)
+        client_of(dub).update_customer("ext_USER_1", {"name": "wrong"}, verified_ids=None)
     assert [request["method"] for request in dub.requests] == ["PATCH"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.sync.report import Outcome
+from airflow_provider_dub.sync.results import Outcome
 
 ROWS = 1000
 

@@ -22,7 +22,8 @@ import urllib3
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.sync.report import Outcome, Report
+from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.sync.results import Outcome, SyncSummary
 
 ROWS = 20_000
 FAULTS = [
@@ -47,21 +48,20 @@ def main(seed: int = 1) -> None:
         dub.reset(setup_customers=customers)
         connection = {"conn_type": "dub", "host": dub.url, "password": dub.api_key, "extra": {"timeout": 1}}
         os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = json.dumps(connection)
-        hook, report, untrue = DubHook(), Report(), []
+        hook, report, untrue = DubHook(), SyncSummary(), []
         began = time.monotonic()
-        results = list(
-            hook.update_customers(({"id": c["id"], "name": f"of {c['id']}"} for c in customers), max_workers=64)
-        )
+        updates = ({"id": c["id"], "name": f"of {c['id']}"} for c in customers)
+        results = list(hook.update_customers(updates, SyncOptions(max_workers=64)))
         took = time.monotonic() - began
         stored = {customer["id"]: customer["name"] for customer in dub.customers}
         met = Counter(request.get("fault", "none") for request in dub.requests)
     for result in results:
-        report.add(result)
+        report.write(result)
         if result.outcome is Outcome.UPDATED and stored[str(result.key)] != f"of {result.key}":
             untrue.append(result.row)
     once = [result.row for result in results] == list(range(ROWS))
     print(
-        f"\nseed {seed}: {report.in_words()} in {took:.0f} s; every row exactly once: {once}; "
+        f"\nseed {seed}: {report.log_line()} in {took:.0f} s; every row exactly once: {once}; "
         f"untrue outcomes: {len(untrue)}"
     )
     print(

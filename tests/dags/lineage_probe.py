@@ -6,7 +6,7 @@ from datetime import datetime
 
 from airflow.providers.common.compat.sdk import dag, task
 
-from airflow_provider_dub.assets.customers import dub_customers
+from airflow_provider_dub.assets.dub import dub_customers
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 

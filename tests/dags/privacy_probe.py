@@ -40,7 +40,7 @@ def privacy_probe():
     def read_chunks():
         return [rows("mapped"), rows("mapped")]
 
-    policies = {"max_failures": 1.0, "on_duplicate": "fail"}
+    policies = {"max_failure_rate": 1.0, "on_duplicate": "fail"}
     literal = DubUpdateCustomersOperator(task_id="literal", customers=rows("literal"), **policies)
     from_list = DubUpdateCustomersOperator(task_id="from_list", customers=read("list"), **policies)
     from_frame = DubUpdateCustomersOperator(task_id="from_frame", customers=read_frame("frame"), **policies)

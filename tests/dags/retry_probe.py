@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureEx
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 
 try:
-    from airflow_provider_dub.retries import DubRetryPolicy
+    from airflow_provider_dub.retry_policy import DubRetryPolicy
 except AirflowOptionalProviderFeatureException:  # before Airflow 3.3
     DubRetryPolicy = None
 

@@ -75,7 +75,7 @@ def test_the_retry_policy_sets_the_delay_after_an_outage_and_ends_the_task_for_a
     tries = _query(airflow, "SELECT task_id, try_number, state FROM task_instance WHERE dag_id = 'retry_probe'")
     assert sorted(tries) == [("outage", 2, "failed"), ("wrong_key", 1, "failed")]
     first = "SELECT retry_delay_override, retry_reason FROM task_instance_history WHERE task_id = 'outage'"
-    assert _query(airflow, first) == [(1.0, "Dub: no_answer")]
+    assert _query(airflow, first) == [(1.0, "Dub: no_response")]
 
 
 def _query(airflow, query: str, *values: str) -> list[tuple]:

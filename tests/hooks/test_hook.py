@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.sync.report import Outcome
+from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.sync.results import Outcome
 
 
 def test_it_works(connected) -> None:
@@ -68,7 +69,7 @@ def test_rows_are_taken_as_they_are_needed(connected) -> None:
         for taken in range(1, 10_001):
             yield {"id": f"cus_{taken}", "name": "n"}
 
-    results = DubHook().update_customers(rows(), max_workers=2)
+    results = DubHook().update_customers(rows(), SyncOptions(max_workers=2))
     assert next(results).outcome is Outcome.FAILED
     assert taken < 200
     results.close()
@@ -82,7 +83,7 @@ def test_results_come_in_input_order(connected) -> None:
 
 def test_on_duplicate_last_needs_rows_that_can_be_read_twice(connected) -> None:
     with pytest.raises(ValueError, match="on_duplicate"):
-        list(DubHook().update_customers(iter([{"id": "cus_1"}]), on_duplicate="last"))
+        list(DubHook().update_customers(iter([{"id": "cus_1"}]), SyncOptions(on_duplicate="last")))
 
 
 def test_a_twin_in_another_case_is_looked_up_wherever_it_stands(connected) -> None:
@@ -105,18 +106,11 @@ def test_an_unknown_extra_is_named(dub, connect, logged) -> None:
 
 def test_a_run_that_ends_early_leaves_the_hook_usable(connected) -> None:
     hook = DubHook()
-    rows = [{"id": "cus_1LABA", "name": "n"}] * 300
+    rows = [{"id": "cus_1LABA", "name": "n"}, *({"id": f"cus_{n}", "name": "n"} for n in range(300))]
     for _ in hook.update_customers(rows):
         break
     assert hook.get_customer("cus_1LABA")["id"] == "cus_1LABA"
     assert next(iter(hook.update_customers(rows[:1]))).outcome is Outcome.UPDATED
-
-
-def test_a_stopped_hook_sends_nothing_any_more(connected) -> None:
-    hook = DubHook()
-    hook.stop()
-    assert list(hook.update_customers([{"id": "cus_1LABA", "name": "n"}])) == []
-    assert connected.requests == []
 
 
 @pytest.mark.parametrize("extra", [{"verify": "/nope.pem"}])
@@ -136,18 +130,18 @@ def test_accents_make_no_difference_to_dub(connected) -> None:
     assert (wrong.code, "nothing was changed" in wrong.reason) == ("wrong_customer", True)
 
 
-def test_digests_depend_on_where_updates_go_and_by_whose_key(connect) -> None:
-    def digest_key(host: str, key: str, *settings: object, **extra: object) -> bytes:
+def test_fingerprints_depend_on_where_updates_go_and_by_whose_key(connect) -> None:
+    def fingerprint_key(host: str, key: str, *settings: object, **extra: object) -> bytes:
         connect(host, key, **extra)
-        return DubHook().digest_key(*settings)
+        return DubHook().settings.fingerprint_key(*settings)
 
     keys = {
-        digest_key("https://api.dub.co", "dub_1"),
-        digest_key("https://dub.example", "dub_1"),
-        digest_key("https://api.dub.co", "dub_2"),
-        digest_key("https://api.dub.co", "dub_1", workspace_slug="acme"),
-        digest_key("https://api.dub.co", "dub_1", True),
-        digest_key("https://api.dub.co", "dub_1", False),
+        fingerprint_key("https://api.dub.co", "dub_1"),
+        fingerprint_key("https://dub.example", "dub_1"),
+        fingerprint_key("https://api.dub.co", "dub_2"),
+        fingerprint_key("https://api.dub.co", "dub_1", workspace_slug="acme"),
+        fingerprint_key("https://api.dub.co", "dub_1", True),
+        fingerprint_key("https://api.dub.co", "dub_1", False),
     }
     assert len(keys) == 6
-    assert digest_key("", "dub_1", timeout=5) in keys
+    assert fingerprint_key("", "dub_1", timeout=5) in keys

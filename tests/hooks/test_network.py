@@ -14,6 +14,7 @@ import trustme
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.sync.options import SyncOptions
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,9 @@ def test_there_are_never_more_sockets_than_workers(connect) -> None:
     with DubEmulator(latency_ms=30) as dub:
         connect(dub.url)
         hook = DubHook()
-        for _ in hook.update_customers(({"id": f"cus_{n}", "name": "n"} for n in range(100)), max_workers=4):
+        for _ in hook.update_customers(
+            ({"id": f"cus_{n}", "name": "n"} for n in range(100)), SyncOptions(max_workers=4)
+        ):
             pass
         assert len(dub.requests) == 100
         assert 2 <= hook.client._transport._pool.num_connections <= 4

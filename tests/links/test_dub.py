@@ -77,4 +77,4 @@ def test_a_web_server_that_has_not_run_the_task_reads_what_it_pushed(monkeypatch
 
 def test_a_slug_cannot_lead_elsewhere(connect) -> None:
     connect(None, workspace_slug="../x?y#z@evil")
-    assert DubHook().workspace.page("customers") == "https://app.dub.co/..%2Fx%3Fy%23z%40evil/customers"
+    assert DubHook().settings.workspace.page("customers") == "https://app.dub.co/..%2Fx%3Fy%23z%40evil/customers"

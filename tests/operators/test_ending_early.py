@@ -112,7 +112,7 @@ def test_a_dead_host_ends_the_run_early_and_is_named(connect, monkeypatch) -> No
 
 def test_failures_that_are_no_outage_do_not_end_the_run(connected) -> None:
     task_instance = TaskInstance()
-    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:100], max_failures=1.0)
+    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:100], max_failure_rate=1.0)
     operator.execute({"ti": task_instance})
     assert task_instance.xcoms["summary"]["failed"] == 100
 
@@ -120,7 +120,7 @@ def test_failures_that_are_no_outage_do_not_end_the_run(connected) -> None:
 def test_a_task_that_was_stopped_is_not_a_success(connect) -> None:
     with DubEmulator(latency_ms=20) as dub:
         connect(dub.url)
-        operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, on_missing="skip", max_failures=1.0)
+        operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, on_missing="skip", max_failure_rate=1.0)
         on_kill(operator, dub)
         with pytest.raises(DubRetryLaterError, match="not attempted"):
             operator.execute({"ti": TaskInstance()})
@@ -183,6 +183,6 @@ def test_an_outage_ends_a_run_red_whatever_may_fail_and_is_named_behind_other_fa
         pass
     connect(gone.url, max_retries=0)
     invalid = [{"id": f"cus_bad{n}", "name": "n", "email": "no e-mail"} for n in range(20)]
-    operator = DubUpdateCustomersOperator(task_id="update", customers=invalid + ROWS, max_failures=1.0)
+    operator = DubUpdateCustomersOperator(task_id="update", customers=invalid + ROWS, max_failure_rate=1.0)
     with pytest.raises(DubRetryLaterError, match=f"ended early, after this: No response from {gone.url}"):
         operator.execute({"ti": TaskInstance()})

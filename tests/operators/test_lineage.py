@@ -7,7 +7,7 @@ import sys
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_dub.assets.customers import dub_customers
+from airflow_provider_dub.assets.dub import dub_customers
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from tests.operators.test_update_customers import TaskInstance
 

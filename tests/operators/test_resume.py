@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
-from zlib import decompress
+from contextlib import suppress
+from zlib import compress, decompress
 
 import pytest
 
@@ -72,7 +73,7 @@ class Task:
     def __init__(self, dub: DubEmulator, **options) -> None:
         self.dub = dub
         self.store = TaskStateStore()
-        self.options = {"customers": ROWS, "batch_size": 10, "retries": 2, **options}
+        self.options = {"customers": ROWS, "checkpoint_every": 10, "retries": 2, **options}
 
     def run(self, try_number: int, *, max_tries: int = 2, **options) -> None:
         """Run one try."""
@@ -156,7 +157,7 @@ def test_only_rows_that_failed_are_sent_again(connect) -> None:
 
 
 def test_a_round_trip_for_each_batch_and_one_at_either_end(task) -> None:
-    task = task(batch_size=25)
+    task = task(checkpoint_every=25)
     task.run(1)
     assert task.store.calls == ["get", "set", "set", "clear"]
     assert task.summary["resumed"] == 0
@@ -246,13 +247,6 @@ def test_no_rows_need_no_connection_and_no_store(task, connect) -> None:
     assert task.store.calls == []
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 1.5, True, None])
-def test_an_impossible_batch_size_is_a_value_error(connected, batch_size) -> None:
-    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, batch_size=batch_size)
-    with pytest.raises(ValueError, match="batch_size"):
-        operator.execute({"ti": TaskInstance(1, 2)})
-
-
 @pytest.mark.parametrize(
     "broken", [{"get"}, {"set"}, {"clear"}, {"get", "set", "clear"}], ids=lambda broken: " and ".join(sorted(broken))
 )
@@ -304,10 +298,122 @@ def test_rows_whose_file_is_gone_are_sent_again(task, tmp_path) -> None:
     task = task(records_path=str(tmp_path / "records.jsonl"))
     task.stop()
     first = task.sent
-    (tmp_path / "records.jsonl.resume" / "1-1").unlink()
+    _, second, *_ = sorted((tmp_path / "records.jsonl.resume").iterdir())
+    second.unlink()
     task.run(2)
     assert sorted(set(first) & set(task.sent)) == IDS[10:20]
     assert [json.loads(line)["id"] for line in (tmp_path / "records.jsonl").read_text().splitlines()] == IDS
+
+
+def test_only_files_that_the_task_made_are_deleted(task, tmp_path) -> None:
+    folder = tmp_path / "records.jsonl.resume"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("keep me")
+    task = task(records_path=str(tmp_path / "records.jsonl"))
+    task.stop()
+    task.run(2)
+    assert [(file.name, file.read_text()) for file in folder.iterdir()] == [("mine.txt", "keep me")]
+
+
+def test_a_stored_name_of_a_file_elsewhere_is_neither_read_nor_deleted(task, tmp_path) -> None:
+    elsewhere = tmp_path / "elsewhere.txt"
+    elsewhere.write_text("keep me")
+    task = task(records_path=str(tmp_path / "records.jsonl"))
+    task.stop()
+    task.store.values = dict.fromkeys(task.store.values, json.dumps("../elsewhere.txt"))
+    task.run(2)
+    assert sorted(task.sent) == IDS
+    assert elsewhere.read_text() == "keep me"
+
+
+@pytest.mark.parametrize(
+    "changed", [ROWS[::-1], [*ROWS[:-1], {**ROWS[-1], "name": "new"}], ROWS[1:], [*ROWS, ROWS[0] | {"id": "cus_x"}]]
+)
+def test_of_another_input_every_row_is_sent(task, changed) -> None:
+    task = task(max_failures=1)
+    task.stop()
+    task.run(2, customers=changed)
+    assert sorted(task.sent) == sorted(row["id"] for row in changed)
+    assert task.summary["resumed"] == 0
+
+
+def test_an_input_that_changed_back_is_sent_whole(task) -> None:
+    task = task()
+    task.stop(1)
+    task.store.calls.clear()
+    task.stop(2, customers=[{**row, "name": "other"} for row in ROWS])
+    task.run(3)
+    assert sorted(task.sent) == IDS
+    assert {record["name"].split()[0] for record in task.returned} == {"PLANTED"}
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "",
+        "?",
+        7,
+        None,
+        [],
+        {"a": 1},
+        b64encode(b"no zlib").decode(),
+        b64encode(compress(b"no JSON")).decode(),
+        b64encode(compress(b"[]")).decode(),
+        b64encode(compress(b'["digest", {}]')).decode(),
+        b64encode(compress(b"[[[[")).decode(),
+    ],
+    ids=repr,
+)
+def test_what_is_stored_in_another_shape_means_to_start_anew(task, stored) -> None:
+    task = task()
+    task.stop()
+    first = next(iter(task.store.values))
+    task.store.values[first] = json.dumps(stored)
+    task.run(2)
+    assert sorted(task.sent) == IDS
+    assert task.store.values == {}
+
+
+@pytest.mark.parametrize("part", ["outcome", "record", "ignored_fields", "reason"])
+def test_a_stored_result_of_another_shape_means_to_start_anew(task, part) -> None:
+    task = task()
+    task.stop()
+    first = next(iter(task.store.values))
+    digest, batch = json.loads(decompress(b64decode(json.loads(task.store.values[first]))))
+    place = {"outcome": 0, "record": 1, "ignored_fields": 2, "reason": 4}[part]
+    next(iter(batch.values()))[place] = 7
+    task.store.values[first] = json.dumps(b64encode(compress(json.dumps([digest, batch]).encode())).decode())
+    task.run(2)
+    assert sorted(task.sent) == IDS
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_row_is_left_out_however_tries_end_and_inputs_change(task, seed) -> None:
+    chance = random.Random(seed)
+    task = task(retries=6)
+    names = {}
+    for try_number in range(1, 7):
+        rows = [{"id": row["id"], "name": chance.choice(["a", "b"])} for row in ROWS] if chance.random() < 0.4 else None
+        names = {row["id"]: row["name"] for row in rows} if rows else names
+        options = {"customers": [{"id": one, "name": name} for one, name in names.items()]} if names else {}
+        task.options |= options
+        after = chance.randrange(1, 5)
+
+        def stop_it(operator, after=after) -> None:
+            if task.store.calls.count("set") >= after:
+                operator.on_kill()
+
+        task.store.calls.clear()
+        with suppress(DubRetryLaterError):
+            task._run(try_number, 6, stop_it)
+            break
+    else:
+        task.run(7, max_tries=6)
+    wanted = names or {row["id"]: row["name"] for row in ROWS}
+    assert {record["id"]: record["name"] for record in task.returned} == wanted
+    assert {
+        one: customer["name"] for one in wanted for customer in task.dub.customers if customer["id"] == one
+    } == wanted
 
 
 def test_where_nobody_wants_the_records_none_is_kept(task) -> None:
@@ -325,7 +431,7 @@ def test_what_an_earlier_try_did_is_not_counted_twice_in_the_metrics(task, monke
     task = task()
     counted: list[tuple[str, int]] = []
     monkeypatch.setattr(
-        "airflow_provider_dub.operators.customers_sync.Stats.incr", lambda name, count: counted.append((name, count))
+        "airflow_provider_dub.operators.base.Stats.incr", lambda name, count: counted.append((name, count))
     )
     task.stop()
     task.run(2)
@@ -336,13 +442,13 @@ def test_large_records_are_kept_below_the_limit_of_a_value(task) -> None:
     def text() -> str:
         return "".join(chr(random.randint(0x4E00, 0x9FFF)) for _ in range(191))
 
-    task = task(customers=[{"id": row, "name": text(), "stripeCustomerId": text()} for row in IDS], batch_size=60)
+    task = task(customers=[{"id": row, "name": text(), "stripeCustomerId": text()} for row in IDS], checkpoint_every=60)
     task.run(1)
     assert task.store.calls.count("set") == 2
 
 
 def test_ids_are_not_listed_for_the_few_rows_that_are_left(task) -> None:
-    task = task(customers=[{"id": f"ext_x{n}", "name": "n"} for n in range(20)], batch_size=18, max_workers=1)
+    task = task(customers=[{"id": f"ext_x{n}", "name": "n"} for n in range(20)], checkpoint_every=18, max_workers=1)
     task.dub.reset(setup_customers=[{"id": f"cus_8{n:03}", "externalId": f"x{n}"} for n in range(20)])
     task.stop(after=1)
     assert {"count", "customers"} < set(task.sent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 
 import pandas as pd
@@ -15,9 +17,20 @@ from airflow_provider_dub.exceptions import (
     DubRetryLaterError,
 )
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.sync.options import SyncOptions
 from tests.conftest import stored
 
-OUTCOMES = ["updated", "unchanged", "missing", "superseded", "would_update", "rejected", "failed", "not_attempted"]
+OUTCOMES = [
+    "updated",
+    "unchanged",
+    "missing",
+    "superseded",
+    "would_update",
+    "rejected",
+    "failed",
+    "not_attempted",
+    "over_limit",
+]
 
 
 class TaskInstance:
@@ -73,7 +86,7 @@ def test_one_mapping_is_one_row(connected) -> None:
 
 
 def test_no_input_at_all_says_what_to_give(connected) -> None:
-    with pytest.raises(TypeError, match="DataFrame"):
+    with pytest.raises(DubFixSetupError, match="DataFrame"):
         run(None)
 
 
@@ -104,18 +117,37 @@ def test_one_bad_row_does_not_stop_the_others(connected) -> None:
     assert stored(connected, id="cus_1LABB")["name"] == "Robert"
 
 
+def test_all_bad_fields_of_a_row_are_named(connected) -> None:
+    _, summary = run([{"id": "cus_1LABA", "email": "bad", "country": "x1", "name": "n"}], fails=DubFixRowsError)
+    (failure,) = summary["failures"]
+    assert failure["field"] == "email, country"
+    assert "email is no e-mail" in failure["message"]
+    assert "country is no ISO" in failure["message"]
+
+
+def test_a_bad_field_may_be_omitted_and_is_counted(connected, logged) -> None:
+    rows = [{"id": "cus_1LABA", "email": "bad", "name": "Alicia"}, {"id": "cus_1LABB", "email": "bad"}]
+    records, summary = run(rows, on_invalid="omit_field")
+    assert [record["name"] for record in records] == ["Alicia"]
+    assert (summary["updated"], summary["unchanged"]) == (1, 1)
+    assert [(one["field"], one["rows"]) for one in summary["omitted_fields"]] == [("email", 2)]
+    assert "The field email was left out of 2 rows" in logged()
+    assert stored(connected, id="cus_1LABA")["email"] == "alice@example.com"
+
+
 def test_a_missing_customer_may_be_skipped(connected) -> None:
     records, summary = run([{"id": "cus_missing", "name": "n"}], on_missing="skip")
     assert records == []
     assert (summary["missing"], summary["failed"]) == (1, 0)
 
 
-def test_later_rows_for_a_customer_are_rejected(connected) -> None:
+def test_of_several_rows_for_a_customer_none_is_sent(connected) -> None:
     rows = [{"id": "cus_1LABA", "name": "first"}, {"id": "cus_1LABA", "name": "second"}]
     message, summary = run(rows, fails=DubFixRowsError)
-    assert (summary["updated"], summary["rejected"]) == (1, 1)
-    assert "row 0 names the same customer" in message
-    assert stored(connected, id="cus_1LABA")["name"] == "first"
+    assert (summary["updated"], summary["rejected"]) == (0, 2)
+    assert "names the same customer" in message
+    assert ["row 1" in failure["message"] for failure in summary["failures"]] == [True, False]
+    assert stored(connected, id="cus_1LABA")["name"] == "Alice"
 
 
 def test_the_last_row_for_a_customer_may_win(connected) -> None:
@@ -127,25 +159,75 @@ def test_the_last_row_for_a_customer_may_win(connected) -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_failures", "fails"), [(0, True), (1, True), (2, False), (0.4, True), (0.5, False), (1.0, False)]
+    ("limits", "fails"),
+    [
+        ({}, True),
+        ({"max_failures": 0}, True),
+        ({"max_failures": 1}, True),
+        ({"max_failures": 2}, False),
+        ({"max_failure_rate": 0.4}, True),
+        ({"max_failure_rate": 0.5}, False),
+        ({"max_failure_rate": 1}, False),
+        ({"max_failures": 1, "max_failure_rate": 1.0}, True),
+        ({"max_failures": 2, "max_failure_rate": 0.4}, True),
+    ],
+    ids=str,
 )
-def test_the_task_fails_if_more_rows_failed_than_allowed(connected, max_failures, fails) -> None:
+def test_the_task_fails_if_more_rows_failed_than_allowed(connected, limits, fails) -> None:
     rows = [{"id": key, "name": "n"} for key in ("cus_1LABA", "cus_1LABB", "cus_m1", "cus_m2")]
-    run(rows, max_failures=max_failures, fails=AirflowException if fails else None)
-
-
-@pytest.mark.parametrize("max_failures", [-1, 1.5, True, "1", float("nan")])
-def test_an_impossible_number_of_failures_is_a_value_error(connected, max_failures) -> None:
-    with pytest.raises(ValueError, match="max_failures"):
-        DubUpdateCustomersOperator(task_id="t", customers=[], max_failures=max_failures).execute({"ti": TaskInstance()})
+    run(rows, **limits, fails=AirflowException if fails else None)
 
 
 @pytest.mark.parametrize(
-    "options", [{"on_missing": "ignore"}, {"on_duplicate": "first"}, {"max_workers": 0}, {"max_workers": 65}]
+    "options",
+    [
+        {"max_failures": -1},
+        {"max_failures": 1.5},
+        {"max_failures": 1.0},
+        {"max_failures": True},
+        {"max_failures": "1"},
+        {"max_failure_rate": -0.1},
+        {"max_failure_rate": 5},
+        {"max_failure_rate": True},
+        {"max_failure_rate": float("nan")},
+        {"on_missing": "ignore"},
+        {"on_duplicate": "first"},
+        {"on_invalid": "clear"},
+        {"max_workers": 0},
+        {"max_workers": 65},
+        {"max_workers": True},
+        {"dry_run": "nope"},
+        {"columns": {"mail": "e-mail"}},
+        {"columns": ["mail"]},
+        {"null_policy": "keep"},
+        {"id_column": ""},
+        {"id_column": "id", "external_id_column": "user_id"},
+        {"checkpoint_every": 0},
+        {"checkpoint_every": 1.5},
+        {"checkpoint_every": None},
+    ],
+    ids=str,
 )
-def test_an_impossible_policy_is_a_value_error(connected, options) -> None:
+def test_an_impossible_argument_fails_when_the_operator_is_made_and_is_named(options) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
-        DubUpdateCustomersOperator(task_id="t", customers=[], **options).execute({"ti": TaskInstance()})
+        DubUpdateCustomersOperator(task_id="t", customers=[], **options)
+
+
+def test_arguments_may_come_from_default_args() -> None:
+    operator = DubUpdateCustomersOperator(
+        task_id="t", customers=[], default_args={"external_id_column": "user_id", "dub_conn_id": "dub_eu"}
+    )
+    assert (operator.options.key_column, operator.dub_conn_id) == ("user_id", "dub_eu")
+
+
+def test_the_arguments_are_seen_by_name_type_and_meaning() -> None:
+    seen = inspect.signature(DubUpdateCustomersOperator.__init__).parameters
+    for name in (field.name for field in dataclasses.fields(SyncOptions)):
+        assert seen[name].default == SyncOptions.__dataclass_fields__[name].default
+        assert seen[name].annotation
+        assert f":param {name}: " in DubUpdateCustomersOperator.__doc__
+    for name in ("customers", "resume", "checkpoint_every", "dub_conn_id", "rejected_path", "records_path"):
+        assert DubUpdateCustomersOperator.__doc__.count(f":param {name}: ") == 1
 
 
 @pytest.mark.parametrize("key", ["dub_nope", "dub_FREEKEY", "dub_VIEWERKEY", "dub_NOMEMBERKEY", "dub_EXPIREDKEY"])
@@ -211,7 +293,7 @@ def test_a_field_that_dub_drops_is_counted_and_logged_once(connect, logged) -> N
 def test_a_dry_run_sends_nothing_and_tells_what_it_would(dub, connect) -> None:
     connect(dub.url, None)
     rows = [{"id": "cus_1LABA", "name": "n"}, {"id": "cus_1LABB", "email": "bad"}, {"id": "cus_1LABD"}]
-    _, summary = run(rows, dry_run=True, fails=DubFixRowsError)
+    _, summary = run(rows, dry_run=True)
     assert (summary["would_update"], summary["rejected"], summary["unchanged"]) == (1, 1, 1)
     assert summary["fields"] == {"name": 1}
     assert dub.requests == []
@@ -305,19 +387,19 @@ def test_neither_values_nor_the_key_are_logged(connected, logged) -> None:
 def test_outcomes_are_counted_as_airflow_metrics(connected, monkeypatch) -> None:
     counted = {}
     monkeypatch.setattr(
-        "airflow_provider_dub.operators.customers_sync.Stats.incr", lambda name, count: counted.update({name: count})
+        "airflow_provider_dub.operators.base.Stats.incr", lambda name, count: counted.update({name: count})
     )
     run([{"id": "cus_1LABA", "name": "n"}, {"id": "cus_missing", "name": "n"}, {"id": "cus_1LABB"}], on_missing="skip")
     assert counted == {"dub.customers.updated": 1, "dub.customers.missing": 1, "dub.customers.unchanged": 1}
 
 
 def test_an_iterator_cannot_be_read_again_for_a_retry(connected) -> None:
-    with pytest.raises(TypeError, match="make it a list"):
+    with pytest.raises(DubFixSetupError, match="make it a list"):
         run(iter([{"id": "cus_1LABA"}]))
 
 
 def test_two_files_are_two_paths(connected, tmp_path) -> None:
-    with pytest.raises(ValueError, match="two files"):
+    with pytest.raises(DubFixSetupError, match="two files"):
         run([{"id": "cus_1LABA"}], rejected_path=str(tmp_path / "x"), records_path=str(tmp_path / "x"))
 
 

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.sync.results import RowResult
 from airflow_provider_dub.sync.rows import rows_of
-from airflow_provider_dub.sync.updates import CustomerUpdate, RejectedRow, UpdateReader
+from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
 
 
-def read(customers, **options) -> list[CustomerUpdate | RejectedRow]:
-    return list(UpdateReader(rows_of(customers), **options))
+def read(customers, **options) -> list[CustomerUpdate | RowResult]:
+    return list(UpdateReader(rows_of(customers), SyncOptions(**options)))
 
 
 ROWS = [{"id": "cus_1", "name": "Ada"}, {"id": "ext_2", "name": None}]
@@ -64,9 +66,9 @@ def test_numeric_external_ids_become_text_whatever_the_dtype(dtype: str) -> None
 def test_an_id_that_a_null_made_inexact_is_rejected(dtype: str) -> None:
     frame = pd.DataFrame({"customer": pd.Series([float(2**53 + 2), None], dtype=dtype), "name": ["a", "b"]})
     large, missing = read(frame, external_id_column="customer")
-    assert isinstance(large, RejectedRow)
+    assert isinstance(large, RowResult)
     assert "float too large" in large.reason
-    assert isinstance(missing, RejectedRow)
+    assert isinstance(missing, RowResult)
     assert "missing" in missing.reason
 
 
@@ -75,7 +77,7 @@ def test_a_narrow_float_id_is_rejected_where_it_is_inexact(dtype: str) -> None:
     frame = pd.DataFrame({"customer": pd.Series([2.0**24, 2.0**24 + 2], dtype=dtype), "name": ["a", "b"]})
     exact, inexact = read(frame, external_id_column="customer")
     assert isinstance(exact, CustomerUpdate)
-    assert isinstance(inexact, RejectedRow)
+    assert isinstance(inexact, RowResult)
 
 
 @pytest.mark.parametrize("dtype", ["datetime64[ns]", "datetime64[ns, UTC]", "timestamp[us][pyarrow]", "object"])
@@ -105,7 +107,9 @@ def test_categories_decimals_and_dates_are_read() -> None:
 
 
 def test_columns_in_snake_case_and_camel_case_are_fields_and_others_are_named() -> None:
-    reader = UpdateReader(rows_of([{"id": "cus_1", "stripe_customer_id": "s", "externalId": "e", "ltv": 3}]))
+    reader = UpdateReader(
+        rows_of([{"id": "cus_1", "stripe_customer_id": "s", "externalId": "e", "ltv": 3}]), SyncOptions()
+    )
     assert next(iter(reader)).fields == {"stripeCustomerId": "s", "externalId": "e"}
     assert reader.ignored_columns == ["ltv"]
 
@@ -128,8 +132,8 @@ def test_only_named_columns_are_sent() -> None:
         ({"columns": {"name": "name", "mail": "name"}}, "both mean"),
         ({"id_column": "key"}, 'no column "key"'),
         ({"external_id_column": "key"}, 'no column "key"'),
-        ({"null_policy": "keep"}, "neither"),
-        ({"null_policy": {"name": "keep"}}, "neither"),
+        ({"null_policy": "keep"}, "'omit' or 'clear'"),
+        ({"null_policy": {"name": "keep"}}, "'omit' or 'clear'"),
         ({"null_policy": {"nom": "clear"}}, "no Dub field"),
         ({"null_policy": {"country": "clear"}}, "cannot clear country"),
         ({"null_policy": {"external_id": "clear"}}, "cannot clear externalId"),
@@ -149,7 +153,7 @@ def test_two_columns_for_one_field_are_a_value_error() -> None:
 
 def test_two_cells_for_one_field_in_a_streamed_row_reject_it() -> None:
     (rejected,) = read(iter([{"id": "cus_1", "externalId": "a", "external_id": "b"}]))
-    assert isinstance(rejected, RejectedRow)
+    assert isinstance(rejected, RowResult)
     assert "twice" in rejected.reason
 
 
@@ -180,14 +184,14 @@ def test_no_rows_are_no_updates(rows) -> None:
 @pytest.mark.parametrize("key", ["user_1", "", ".", "..", "count", "CUS_1", "../x"])
 def test_what_is_no_dub_id_is_rejected_with_the_way_out(key: str) -> None:
     (rejected,) = read([{"id": key, "name": "n"}])
-    assert isinstance(rejected, RejectedRow)
+    assert isinstance(rejected, RowResult)
     assert "external_id_column" in rejected.reason
 
 
 def test_a_row_that_is_no_mapping_is_rejected_alone() -> None:
     good, bad = read([{"id": "cus_1", "name": "n"}, ["cus_2", "n"]])
     assert isinstance(good, CustomerUpdate)
-    assert isinstance(bad, RejectedRow)
+    assert isinstance(bad, RowResult)
 
 
 @given(
@@ -196,7 +200,7 @@ def test_a_row_that_is_no_mapping_is_rejected_alone() -> None:
 )
 def test_a_rejection_never_holds_the_value(secret: str, field: str) -> None:
     (result,) = read([{"id": "cus_1", field: secret}])
-    if isinstance(result, RejectedRow):
+    if isinstance(result, RowResult):
         assert secret not in str(result)
         assert (result.row, result.key, result.field) == (0, "cus_1", field)
 

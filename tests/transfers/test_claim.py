@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError, DubStateTableLockedError
-from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.warehouse import claim, heartbeat
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.connection import Warehouse
@@ -29,17 +29,17 @@ def warehouse(sqlite, connected):
 
 
 def test_two_runs_never_work_with_one_state_table_at_once(warehouse, connected, sync, monkeypatch) -> None:
-    original = DubHook.update_customers
+    original = DubSyncOperator._send
 
     def meanwhile(self, *args, **options):
-        monkeypatch.setattr(DubHook, "update_customers", original)
+        monkeypatch.setattr(DubSyncOperator, "_send", original)
         monkeypatch.setattr(TaskInstance, "run_id", "another")
         with pytest.raises(DubStateTableLockedError, match="dag/run/sync"):
             sync()
         monkeypatch.setattr(TaskInstance, "run_id", "run")
         return original(self, *args, **options)
 
-    monkeypatch.setattr(DubHook, "update_customers", meanwhile)
+    monkeypatch.setattr(DubSyncOperator, "_send", meanwhile)
     assert sync()["updated"] == 2
     monkeypatch.setattr(TaskInstance, "run_id", "another")
     assert sync()["plan"]["unchanged"] == 2  # the claim ended with the run
@@ -55,15 +55,15 @@ def test_the_claim_of_a_run_that_crashed_expires(warehouse, connected, sync, mon
 
 
 def test_a_run_that_was_not_heard_of_writes_nothing_more(warehouse, connected, sync, monkeypatch) -> None:
-    original = DubHook.update_customers
+    original = DubSyncOperator._send
 
     def overtaken_meanwhile(self, *args, **options):
-        monkeypatch.setattr(DubHook, "update_customers", original)
+        monkeypatch.setattr(DubSyncOperator, "_send", original)
         warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
         assert sync()["updated"] == 2
         return original(self, *args, **options)
 
-    monkeypatch.setattr(DubHook, "update_customers", overtaken_meanwhile)
+    monkeypatch.setattr(DubSyncOperator, "_send", overtaken_meanwhile)
     with pytest.raises(DubStateTableLockedError, match="taken over"):
         sync()
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}

@@ -163,7 +163,7 @@ def test_a_run_that_was_interrupted_before_an_answer_sends_the_row_again(hostile
     sync()
     hostile.run("UPDATE customers SET name = 'lost' WHERE user_id = 'user_a'")
     with monkeypatch.context() as patch:
-        patch.setattr(StateJournal, "take", lambda self, result: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(StateJournal, "write", lambda self, result: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             sync()
     assert stored(known, id="cus_90")["name"] == "lost"

@@ -48,7 +48,7 @@ def test_a_killed_run_is_continued(customers, connected, sync, monkeypatch) -> N
         sent = len(patched(connected))
         _kill_after(chance.randrange(ROWS // 4), connected, sync)
         assert not done & set(patched(connected)[sent:])
-    sync(batch_size=BATCH)
+    sync(commit_every=BATCH)
     names = dict(customers.run("SELECT user_id, name FROM customers"))
     in_dub = {customer["externalId"]: customer["name"] for customer in connected.customers}
     assert {key: in_dub[key] for key in names} == names == customers.state("name")
@@ -58,7 +58,7 @@ def test_a_killed_run_is_continued(customers, connected, sync, monkeypatch) -> N
 
 def _kill_after(requests: int, dub, sync) -> None:
     until = len(dub.requests) + requests
-    run = multiprocessing.get_context("fork").Process(target=sync, kwargs={"batch_size": BATCH})
+    run = multiprocessing.get_context("fork").Process(target=sync, kwargs={"commit_every": BATCH})
     run.start()
     while run.is_alive() and len(dub.requests) < until:
         time.sleep(0.002)

@@ -233,7 +233,7 @@ def test_a_baseline_from_the_source_refuses_what_has_no_place_and_forgets_refusa
     warehouse.insert(("user_3", "n", "no e-mail", None, None), ("u" * 192, "n", None, None, None))
     with pytest.raises(DubFixRowsError, match="2 updated, 2 rejected"):
         sync()
-    with pytest.raises(DubFixRowsError, match="1 rows: 1 rejected"):
+    with pytest.raises(DubFixRowsError, match="1 row: 1 rejected"):
         sync(baseline="source")
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated", "user_3": "baseline"}
 

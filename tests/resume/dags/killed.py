@@ -40,7 +40,7 @@ for dag_id in ROWS:
         DubUpdateCustomersOperator(
             task_id="update",
             customers=rows_of(dag_id),
-            batch_size=BATCH_SIZE,
+            checkpoint_every=BATCH_SIZE,
             max_workers=MAX_WORKERS,
             rejected_path=f"{os.environ['AIRFLOW_HOME']}/{dag_id}.jsonl" if dag_id == "terminated" else None,
         )

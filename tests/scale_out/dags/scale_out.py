@@ -28,7 +28,7 @@ def scale_out():
 
     DubUpdateCustomersOperator.partial(
         task_id="update_customers",
-        batch_size=BATCH_SIZE,
+        checkpoint_every=BATCH_SIZE,
         max_workers=MAX_WORKERS,
         map_index_template="{{ task.customers.rows[0].id }} to {{ task.customers.rows[-1].id }}",
         max_active_tis_per_dagrun=8,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_provider_dub.assets.customers import dub_customers, sanitize_uri
+from airflow_provider_dub.assets.dub import dub_customers, sanitize_uri
 
 
 def test_the_asset_is_named_after_the_workspace() -> None:

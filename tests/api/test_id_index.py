@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from airflow_provider_dub.exceptions import DubUnauthorizedError
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.sync.report import Outcome
+from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.sync.results import Outcome
 from tests.conftest import stored
 
 if TYPE_CHECKING:
@@ -27,7 +30,9 @@ def methods(dub: DubEmulator) -> dict[str, int]:
 
 
 def outcomes(sent: list[dict], **options) -> list[Outcome]:
-    return [result.outcome for result in DubHook().update_customers(sent, external_id_column="key", **options)]
+    return [
+        result.outcome for result in DubHook().update_customers(sent, SyncOptions(external_id_column="key", **options))
+    ]
 
 
 def test_a_look_alike_anywhere_in_a_run_changes_nobody(connected) -> None:
@@ -55,7 +60,7 @@ def test_a_few_rows_of_a_large_workspace_are_looked_up_one_by_one(connected) -> 
 
 def test_rows_of_unknown_number_are_looked_up_one_by_one(connected) -> None:
     connected.reset(setup_customers=customers(10))
-    results = DubHook().update_customers(iter(rows(10)), external_id_column="key", null_policy={})
+    results = DubHook().update_customers(iter(rows(10)), SyncOptions(external_id_column="key"))
     assert {result.outcome for result in results} == {Outcome.UPDATED}
     assert methods(connected) == {"GET": 10, "PATCH": 10}
 
@@ -84,7 +89,6 @@ def test_a_list_that_dub_cannot_build_is_replaced_by_look_ups(connected, logged)
 
 def test_a_refused_key_is_found_out_by_the_first_request(connected, connect) -> None:
     connect(connected.url, password="dub_NOBODY")
-    results = list(DubHook().update_customers(rows(20), external_id_column="key", max_workers=1))
-    assert isinstance(results[0].error, DubUnauthorizedError)
-    assert {result.outcome for result in results[1:]} == {Outcome.NOT_ATTEMPTED}
+    with pytest.raises(DubUnauthorizedError):
+        DubHook().update_customers(rows(20), SyncOptions(external_id_column="key"))
     assert len(connected.requests) <= 1

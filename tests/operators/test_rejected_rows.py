@@ -12,19 +12,22 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from airflow_provider_dub.sync.rejected import rejected_line
-from airflow_provider_dub.sync.report import Outcome, RowResult
+from airflow_provider_dub.operators.rejected_rows import rejected_line
+from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.rows import rows_of
-from airflow_provider_dub.sync.updates import RejectedRow, UpdateReader
+from airflow_provider_dub.sync.updates import UpdateReader
 from tests.customers.test_converters import anything
 
 
 def again(cell: object, column: str = "name", key: object = "u") -> tuple[object, object]:
     """Read a row, write it as rejected, and read that."""
     rows = rows_of([{"key": key, column: cell, "other": cell}])
-    (first,) = UpdateReader(rows, external_id_column="key", null_policy={"name": "clear"})
+    (first,) = UpdateReader(rows, SyncOptions(external_id_column="key", null_policy={"name": "clear"}))
     line = rejected_line(RowResult(0, first.key, Outcome.FAILED), rows.whole(0), "key")
-    (second,) = UpdateReader(rows_of([json.loads(line)]), external_id_column="key", null_policy={"name": "clear"})
+    (second,) = UpdateReader(
+        rows_of([json.loads(line)]), SyncOptions(external_id_column="key", null_policy={"name": "clear"})
+    )
     return first, second
 
 
@@ -53,7 +56,7 @@ def test_any_cell_can_be_written(cell) -> None:
 def test_a_name_is_sent_again_as_it_was_or_refused_again(cell) -> None:
     first, second = again(cell)
     assert type(first) is type(second)
-    if not isinstance(first, RejectedRow):
+    if not isinstance(first, RowResult):
         assert first.fields == second.fields
 
 
@@ -74,8 +77,8 @@ def test_the_id_names_the_same_customer(key) -> None:
 @pytest.mark.parametrize("cell", [np.float32(2**24 + 2), float(2**53 + 2), Decimal("7.5"), True])
 def test_an_inexact_id_is_refused_again(cell) -> None:
     first, second = again(cell, "externalId")
-    assert isinstance(first, RejectedRow)
-    assert isinstance(second, RejectedRow)
+    assert isinstance(first, RowResult)
+    assert isinstance(second, RowResult)
 
 
 def test_columns_of_one_name_are_all_written() -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 from airflow_provider_dub.customers.converters import is_exact, is_missing
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.sync.report import RowResult
+    from airflow_provider_dub.sync.results import RowResult
 
 _LARGEST_NUMBER = 10**300
 

@@ -32,7 +32,7 @@ needs_airflow_3_3 = pytest.mark.skipif(RetryAction is None, reason="needs Airflo
 
 
 def decide(error: BaseException, try_number: int = 1):
-    from airflow_provider_dub.retries import DubRetryPolicy
+    from airflow_provider_dub.retry_policy import DubRetryPolicy
 
     return DubRetryPolicy().evaluate(error, try_number, 5)
 
@@ -100,9 +100,9 @@ def test_of_anything_else_the_task_decides(error) -> None:
 
 def test_an_airflow_without_retry_policies_says_so(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "airflow.sdk.definitions.retry_policy", None)
-    monkeypatch.delitem(sys.modules, "airflow_provider_dub.retries", raising=False)
+    monkeypatch.delitem(sys.modules, "airflow_provider_dub.retry_policy", raising=False)
     with pytest.raises(AirflowOptionalProviderFeatureException, match="need Airflow"):
-        importlib.import_module("airflow_provider_dub.retries")
+        importlib.import_module("airflow_provider_dub.retry_policy")
 
 
 def test_the_codes_survive_pickling() -> None:

@@ -1,0 +1,42 @@
+"""The end of a run before its last row."""
+
+from __future__ import annotations
+
+import time
+
+#: Seconds between two looks at whether the run is to end.
+POLL_INTERVAL = 0.1
+
+
+class Stop:
+    """A flag that ends a run, like a :class:`threading.Event`, but safe to set in a signal handler.
+
+    ``Event.set`` takes a lock that the interrupted code may hold; Airflow calls ``on_kill`` in a signal handler.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        #: Whether seconds count: Airflow kills a task about five seconds after it told it to stop.
+        self.is_urgent = False
+
+    def set(self, *, urgent: bool = False) -> None:
+        """Let the run send nothing more.
+
+        :param urgent: Whether it must be over in seconds, so that rows that were not read are only counted.
+        """
+        self.is_urgent = self.is_urgent or urgent
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Return whether the run is to end; once it is, it stays so."""
+        return self._is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until the run is to end; return whether it is.
+
+        :param seconds: The longest time to wait.
+        """
+        until = time.monotonic() + seconds
+        while not self._is_set and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, POLL_INTERVAL))
+        return self._is_set

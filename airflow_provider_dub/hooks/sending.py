@@ -1,0 +1,66 @@
+"""How a sync reaches Dub: the preflight check of external ids, and what sends an update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+from typing import TYPE_CHECKING
+
+from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.api.client import DubClient
+    from airflow_provider_dub.customers.fields import Customer
+    from airflow_provider_dub.sync.options import SyncOptions
+    from airflow_provider_dub.sync.run import Send
+    from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
+
+
+def verified_ids(
+    client: DubClient,
+    reader: UpdateReader,
+    options: SyncOptions,
+    *,
+    processed: int = 0,
+    confirmed: Iterable[str] = (),
+    on_page: Callable[[int, int], object] = lambda _done, _pages: None,
+) -> Container[str] | None:
+    """Return the external ids that are an exact match in Dub; None if they are not checked.
+
+    This is the preflight check. External ids that it does not return are looked up one by one, when they are sent.
+
+    :param client: The client of the run.
+    :param reader: Reads the rows.
+    :param options: The options of the sync.
+    :param processed: The number of rows that need no request.
+    :param confirmed: External ids that Dub has shown in this spelling before.
+    :param on_page: Called after each page of customers, with the number of pages so far and in all.
+    :raises DubError: Dub refuses the key, or the run was stopped.
+    """
+    from airflow_provider_dub.api.id_index import read_id_index
+
+    if not options.check_external_ids:
+        return None
+    ids = reader.customer_ids() if reader.rereadable else ()
+    rows = sum(1 for one in ids if one and one.startswith(EXTERNAL_PREFIX)) - processed
+    return read_id_index(client, rows, confirmed, on_page)
+
+
+def sender(client: DubClient | None, options: SyncOptions, verified: Container[str] | None) -> Send:
+    """Return what sends an update of a sync.
+
+    :param client: The client of the run; None where nothing is to be sent.
+    :param options: The options of the sync.
+    :param verified: External ids that need no look-up; None checks none.
+    """
+
+    def send(update: CustomerUpdate) -> Customer:
+        if client is None:
+            raise RuntimeError("A dry run sends nothing.")
+        return client.update_customer(
+            update.customer_id,
+            update.fields,
+            include_expanded_fields=options.include_expanded_fields,
+            verified_ids=verified,
+        )
+
+    return send

@@ -1,0 +1,432 @@
+"""What the operators that update customers share: the options, one run, its summary, and when the task fails."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, BaseOperator, Stats
+
+from airflow_provider_dub.api.stop import Stop
+from airflow_provider_dub.assets.dub import count_in_events
+from airflow_provider_dub.exceptions import (
+    DubError,
+    DubFixRowsError,
+    DubFixSetupError,
+    DubRetryLaterError,
+    DubReviewChangesError,
+    DubStoppedError,
+)
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.hooks.sending import sender, verified_ids
+from airflow_provider_dub.links.dub import DUB_LINKS, push_links
+from airflow_provider_dub.operators.large_result import warn_if_large
+from airflow_provider_dub.operators.sinks import Records, RejectedRows
+from airflow_provider_dub.operators.templated import is_template, read_flag, read_number
+from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.sync.progress import Progress
+from airflow_provider_dub.sync.results import Outcome, SyncSummary, counted
+from airflow_provider_dub.sync.run import run_sync
+from airflow_provider_dub.sync.updates import UpdateReader
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow_provider_dub.api.client import DubClient
+    from airflow_provider_dub.customers.fields import Customer
+    from airflow_provider_dub.hooks.workspace import Workspace
+    from airflow_provider_dub.sync.results import RowResult, Sink
+    from airflow_provider_dub.sync.rows import CountedRows, Rows
+    from airflow_provider_dub.sync.updates import CustomerUpdate
+
+#: Groups of failures that the exception of a task names.
+_GROUPS_IN_MESSAGE = 3
+#: Pages of the preflight check between two lines of the log.
+_PAGES_PER_LINE = 100
+
+
+class DubSyncOperator(BaseOperator):
+    """Sends customer rows to Dub, one ``PATCH /customers/{id}`` per row; where the rows come from is its subclasses'.
+
+    Every row is tried before the task fails. What every row would meet (a refused key, a plan without customers, a
+    wrong address) ends the task at once, without Airflow retries, and so does a wrong argument.
+
+    XCom ``return_value``: the updated customers in input order, a list of dicts as the API gives them, or the URI of
+    ``records_path``. XCom ``summary``, pushed before any failure is raised: ``total``; the number of rows by outcome
+    (``updated, unchanged, missing, superseded, would_update, rejected, failed, not_attempted``); ``failures``, the
+    first 20 by row (position from 0), key, code, field and message; ``fields``, how often each was sent;
+    ``accepted_but_not_applied``, how often Dub dropped each; ``omitted_fields``, which values were left out and why;
+    ``requests_sent``, ``rate_limited``, ``seconds_waited_for_rate_limit``. Neither it nor any log line or error holds a
+    field's value.
+
+    :param options: What the sync does with its rows.
+    :param dub_conn_id: (templated) The connection to Dub; its password is the API key.
+    :param rejected_path: (templated) The path or URI for the rows that were not applied, whole, as JSON lines with the
+        reason, ready to be sent again. It is written anew by every run, also when there are none.
+    :param records_path: (templated) The path or URI for the updated customers as JSON lines; its URI is returned
+        instead of the list.
+    :raises AirflowSkipException: The input has no rows, and ``on_empty="skip"``.
+    :raises DubReviewChangesError: More rows would be sent than allowed; nothing was sent.
+    :raises DubFixSetupError: No row can work, or an argument is wrong.
+    :raises DubFixRowsError: Too many rows failed, and a retry would not help.
+    :raises DubRetryLaterError: Too many rows failed, and a retry may help.
+    """
+
+    template_fields: Sequence[str] = (
+        "dub_conn_id",
+        "rejected_path",
+        "records_path",
+        "only_validate",
+        "limit",
+        "max_changes",
+    )
+    ui_color = "#e7e5e4"
+    operator_extra_links = DUB_LINKS
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show the parameters that the operators share in the help of each."""
+        super().__init_subclass__(**kwargs)
+        shared = [*_parameters_of(SyncOptions), *_parameters_of(DubSyncOperator)]
+        cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__ or ""), *shared])
+
+    def __init__(
+        self,
+        *,
+        options: SyncOptions,
+        dub_conn_id: str = DubHook.default_conn_name,
+        rejected_path: str | ObjectStoragePath | None = None,
+        records_path: str | ObjectStoragePath | None = None,
+        dry_run: bool | str = False,
+        limit: int | str | None = None,
+        max_changes: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.options = options
+        self.only_validate = dry_run  # BaseOperator.dry_run is a method
+        self.limit = limit
+        self.max_changes = max_changes
+        self._read_templated(rendered=False)
+        self.dub_conn_id = dub_conn_id
+        self.rejected_path = rejected_path
+        self.records_path = records_path
+        self.workspace: Workspace | None = None
+        self._stop = Stop()
+        self._summary = SyncSummary()
+        self._rejected: RejectedRows | None = None
+        #: What the summary also says.
+        self._details: dict[str, Any] = {}
+
+    @cached_property
+    def hook(self) -> DubHook:
+        """The hook of this task."""
+        return DubHook(self.dub_conn_id)
+
+    @property
+    def wants_records(self) -> bool:
+        """Whether somebody will have the updated customers."""
+        return bool(self.records_path or self.do_xcom_push)
+
+    def on_kill(self) -> None:
+        """Send no further request; rows that wait are reported as not attempted."""
+        self._stop.set(urgent=True)
+
+    # The steps of execute.
+
+    @contextmanager
+    def _checking(self) -> Iterator[None]:
+        """Let a wrong argument or input end the task without Airflow retries."""
+        try:
+            yield
+        except (ValueError, TypeError) as error:
+            raise DubFixSetupError(str(error)) from error
+
+    def _read_templated(self, *, rendered: bool) -> None:
+        """Take over the options that may come from a template or a trigger form.
+
+        :param rendered: Whether Airflow has rendered them.
+        """
+        readers: dict[str, tuple[Callable[[str, object], Any], object]] = {
+            "dry_run": (read_flag, self.only_validate),
+            "limit": (read_number, self.limit),
+            "max_changes": (read_number, self.max_changes),
+        }
+        known = {
+            name: read(name, value) for name, (read, value) in readers.items() if rendered or not is_template(value)
+        }
+        self.options = replace(self.options, **known)
+
+    def _check_templated(self) -> None:
+        """Check the arguments that Airflow has rendered."""
+        self._read_templated(rendered=True)
+        if self.rejected_path and str(self.rejected_path) == str(self.records_path):
+            raise ValueError("rejected_path and records_path must be two files.")
+
+    def _reader(self, rows: Rows) -> UpdateReader:
+        """Return the reader of the rows; it has checked their columns.
+
+        :param rows: The input.
+        """
+        reader = UpdateReader(rows, self.options)
+        if reader.ignored_columns:
+            self.log.info("Columns that are no Dub fields and are not sent: %s", ", ".join(reader.ignored_columns))
+        if reader.sends_nothing:
+            self.log.warning("No column is a field of Dub, so no row has anything to send.")
+        return reader
+
+    @contextmanager
+    def _publishing(self, total: int, context: Context) -> Iterator[None]:
+        """Publish the summary of the run inside, however that ends; a fatal error ends the task for good.
+
+        :param total: The number of rows.
+        :param context: The task's context.
+        """
+        self._summary = SyncSummary()
+        try:
+            yield
+        except DubError as error:
+            if error.fatal:
+                raise DubFixSetupError(f"{error} (connection {self.dub_conn_id})") from error
+            raise
+        finally:
+            self._summary.close(range(self._summary.total, max(total, self._summary.total)))
+            self._log_summary()
+            self._push_summary(context)
+
+    def _guard(self, rows: int, changes: Callable[[], int]) -> None:
+        """End the task before the first request if there is nothing to do, or too much.
+
+        :param rows: The number of rows of the input.
+        :param changes: Returns the number of rows that would be sent.
+        :raises AirflowSkipException: There are no rows, and ``on_empty="skip"``.
+        :raises DubFixRowsError: There are no rows, and ``on_empty="fail"``.
+        :raises DubReviewChangesError: There are more changes than ``max_changes``.
+        """
+        if not rows and self.options.on_empty == "skip":
+            raise AirflowSkipException('The input has no rows, and on_empty="skip".')
+        if not rows and self.options.on_empty == "fail":
+            raise DubFixRowsError('The input has no rows, and on_empty="fail".')
+        most = self.options.max_changes
+        if most is not None and (found := changes()) > most:
+            raise DubReviewChangesError(
+                f"{counted(found, 'row')} of {rows:,} would be sent, and max_changes={most} allows fewer: nothing was "
+                "sent. Look at the rows, for instance with dry_run; if they are right, run the task with a higher "
+                "max_changes."
+            )
+
+    @contextmanager
+    def _connected(self, rows: CountedRows, context: Context) -> Iterator[DubClient | None]:
+        """Give the client of this run, or None where nothing is sent.
+
+        :param rows: The rows.
+        :param context: The task's context.
+        """
+        sends_nothing = self.options.dry_run or not rows
+        try:
+            self.workspace = self.hook.settings.workspace  # links and lineage are asked for later, and elsewhere
+            push_links(self.workspace, context)
+        except (AirflowException, DubError):
+            if not sends_nothing:
+                raise
+        if sends_nothing:
+            yield None
+            return
+        self.hook.report_lineage()
+        with closing(self.hook.client.for_run(self._stop)) as client:
+            yield client
+
+    def _verified_ids(
+        self, client: DubClient | None, reader: UpdateReader, processed: int = 0, confirmed: Iterable[str] = ()
+    ) -> Container[str] | None:
+        """Make the preflight check of external ids, with progress.
+
+        :param client: The client of this run.
+        :param reader: Reads the rows.
+        :param processed: The number of rows that need no request.
+        :param confirmed: External ids that Dub has shown in this spelling before.
+        """
+        if client is None:
+            return None
+        try:
+            return verified_ids(
+                client, reader, self.options, processed=processed, confirmed=confirmed, on_page=self._log_pages
+            )
+        except DubStoppedError:  # the run ends before its first row
+            return ()
+
+    def _log_pages(self, done: int, pages: int) -> None:
+        if done % _PAGES_PER_LINE == 0:
+            self.log.info("Reading Dub's external ids: %s of %s pages.", f"{done:,}", f"{pages:,}")
+
+    def _send(
+        self,
+        client: DubClient | None,
+        rows: CountedRows,
+        updates: Iterable[CustomerUpdate | RowResult],
+        verified_ids: Container[str] | None,
+        sinks: Sequence[Sink] = (),
+        checkpoint_every: int | None = None,
+        may_go_on: Callable[[], bool] = lambda: True,
+    ) -> list[Customer] | str:
+        """Send the updates, and return the customers or the URI of the file that holds them.
+
+        :param client: The client of this run, if anything is sent.
+        :param rows: The rows that the updates are about.
+        :param updates: What each row asks for.
+        :param verified_ids: External ids that need no look-up; None checks none.
+        :param sinks: Whoever takes the results beside the files.
+        :param checkpoint_every: The number of rows that are delivered at a time.
+        :param may_go_on: Returns whether the run may send; asked now and then, in this thread.
+        """
+
+        def poll() -> None:
+            if not may_go_on():
+                self._stop.set(urgent=True)
+            self._log_progress(progress)
+
+        records, files = self._open_files(rows)
+        progress = Progress(len(rows), self.options.max_workers)
+        run_sync(
+            updates,
+            sender(client, self.options, verified_ids),
+            self.options,
+            [*sinks, *files],
+            summary=self._summary,
+            total=len(rows),
+            stop=self._stop,
+            poll=poll,
+            checkpoint_every=checkpoint_every,
+        )
+        return records.returned
+
+    def _judge(self, context: Context) -> None:
+        """Fail if more rows failed than allowed, or else count them in the events of the task's assets.
+
+        :param context: The task's context.
+        """
+        summary = self._summary
+        if summary.fatal:
+            where = f"(connection {self.dub_conn_id}; {summary.log_line()})"
+            raise DubFixSetupError(f"{summary.fatal} {where}") from summary.fatal
+        if summary.ended_early or not self.options.allows(summary.failed, summary.total):
+            message = f"{summary.log_line()}; {self.options.limits}, connection {self.dub_conn_id}. {self._why()}"
+            if summary.transient_codes:
+                raise DubRetryLaterError(message, summary.transient_codes)
+            raise DubFixRowsError(message)
+        if summary.failed and not self.options.dry_run:
+            self.log.warning("%s failed, within the limits: %s.", counted(summary.failed, "row"), self.options.limits)
+        with self._best_effort("the counts in the events of assets"):
+            count_in_events(summary.numbers(), self.outlets, context)
+
+    # What the steps need.
+
+    def _open_files(self, rows: CountedRows) -> tuple[Records, list[Sink]]:
+        from airflow_provider_dub.operators.json_lines import JsonLinesFile
+
+        to_file = self.records_path and not self.options.dry_run
+        records = Records(JsonLinesFile(self.records_path) if to_file and self.records_path else None)
+        sinks: list[Sink] = [records] if self.wants_records else []
+        if self.rejected_path:
+            self._rejected = RejectedRows(JsonLinesFile(self.rejected_path), rows, self.options.key_column)
+            sinks.append(self._rejected)
+        return records, sinks
+
+    def _log_progress(self, progress: Progress) -> None:
+        if line := progress.line(self._summary.total, self.hook.traffic, self._summary.resumed.total()):
+            self.log.info("%s", line)
+
+    def _log_summary(self) -> None:
+        summary = self._summary
+        self.log.info("Dub customers: %s; %s requests.", summary.log_line(), self.hook.traffic.requests_sent)
+        for name, count in summary.ignored_fields.items():
+            self.log.warning(
+                "Dub accepted the field %s but did not apply it, for %s rows: this server does not know it.",
+                name,
+                count,
+            )
+        for (field, reason), count in summary.omitted_fields.items():
+            self.log.warning("The field %s was left out of %s rows: it %s.", field, count, reason)
+        for group in summary.failure_groups.values():
+            self.log.warning("%s", group.line())
+        if summary.failed and self._rejected:
+            self.log.warning("The rows that were not applied are in %s.", self.rejected_path)
+        if self._rejected and self._rejected.missing:
+            self.log.warning(
+                "The run had to end before %s rows were written to rejected_path.", f"{self._rejected.missing:,}"
+            )
+
+    def _push_summary(self, context: Context) -> None:
+        traffic = self.hook.traffic
+        details = {"not_in_rejected_path": self._rejected.missing} if self._rejected and self._rejected.missing else {}
+        summary = {
+            **self._summary.as_json(),
+            **details,
+            **self._details,
+            "requests_sent": traffic.requests_sent,
+            "rate_limited": traffic.rate_limited,
+            "seconds_waited_for_rate_limit": round(traffic.seconds_waited, 3),
+        }
+        with self._best_effort("the metrics"):
+            for outcome, count in self._summary.counts.items():
+                Stats.incr(f"dub.customers.{outcome}", count - self._summary.resumed[outcome])
+        with self._best_effort("the XCom summary"):
+            context["ti"].xcom_push(key="summary", value=summary)
+
+    @contextmanager
+    def _best_effort(self, what: str) -> Iterator[None]:
+        """Let the outcome of the run stand, whatever becomes of what is told about it.
+
+        :param what: What is told.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.log.warning("Airflow did not take %s (%s).", what, type(error).__name__)
+
+    def _warn_if_large(self, records: list[Customer] | str) -> None:
+        if self.do_xcom_push:
+            warn_if_large(records, self.log.warning)
+
+    def _why(self) -> str:
+        summary = self._summary
+        groups = [*summary.failure_groups.values()]
+        why = [group.line() for group in groups[:_GROUPS_IN_MESSAGE]]
+        if summary.ended_early and summary.last_error:
+            why.insert(0, f"The run ended early, after this: {summary.last_error}")
+        if len(groups) > _GROUPS_IN_MESSAGE:
+            why.append("More reasons are in the log and the XCom `summary`.")
+        if self._rejected:
+            why.append(f"The rows are in {self.rejected_path}.")
+        return " ".join(why)
+
+    # What Airflow asks for.
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002
+        """Return what the run wrote. An operator that knows its source merges that into it.
+
+        :param task_instance: The task instance.
+        """
+        from airflow_provider_dub.lineage import customers_lineage
+
+        written_to = None if self.options.dry_run else self.workspace
+        return customers_lineage(written_to, self._summary.counts[Outcome.UPDATED])
+
+    def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Any, Any]:
+        """Return what the run wrote all the same.
+
+        :param task_instance: The task instance.
+        """
+        return self.get_openlineage_facets_on_complete(task_instance)
+
+
+def _parameters_of(documented: type) -> list[str]:
+    """Return the lines about parameters in the docstring of a class."""
+    lines = inspect.cleandoc(documented.__doc__ or "").splitlines()
+    first = next((at for at, line in enumerate(lines) if line.startswith(":param")), len(lines))
+    last = next((at for at, line in enumerate(lines) if line.startswith(":raises")), len(lines))
+    return [line for line in lines[first:last] if not line.startswith(":param options:")]

@@ -1,0 +1,81 @@
+"""Where the results of a task go: the file of rejected rows, and the updated customers for XCom or a file."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from airflow_provider_dub.operators.rejected_rows import rejected_line
+from airflow_provider_dub.sync.results import NOT_APPLIED, not_attempted
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.customers.fields import Customer
+    from airflow_provider_dub.operators.json_lines import JsonLinesFile
+    from airflow_provider_dub.sync.results import RowResult
+    from airflow_provider_dub.sync.rows import Rows
+
+#: Seconds for the rows that an urgent stop left unread.
+_SECONDS_FOR_UNREAD_ROWS = 1.0
+
+
+class RejectedRows:
+    """Writes the rows that were not applied to a file; a :class:`~airflow_provider_dub.sync.results.Sink`.
+
+    :param file: The file.
+    :param rows: The rows that the results are about.
+    :param key_column: The column that holds the customers' ids.
+    """
+
+    def __init__(self, file: JsonLinesFile, rows: Rows, key_column: str) -> None:
+        self._file = file
+        self._rows = rows
+        self._key_column = key_column
+        #: How many of the rows that were not applied the file lacks.
+        self.missing = 0
+
+    def write(self, result: RowResult) -> None:
+        """Write the row if it was not applied."""
+        if result.outcome in NOT_APPLIED:
+            self._file.write(rejected_line(result, self._rows.whole(result.row), self._key_column))
+
+    def close(self, unread: range) -> None:
+        """Write as many of the rows that were not read as a second allows, and close the file."""
+        self.missing = len(unread)
+        until = time.monotonic() + _SECONDS_FOR_UNREAD_ROWS
+        for row in unread:
+            if time.monotonic() > until:
+                break
+            self.write(not_attempted(row))
+            self.missing -= 1
+        self._file.close()
+
+
+class Records:
+    """Keeps the updated customers, in a list or in a file; a :class:`~airflow_provider_dub.sync.results.Sink`.
+
+    :param file: The file; without one they are kept in memory.
+    """
+
+    def __init__(self, file: JsonLinesFile | None) -> None:
+        self._file = file
+        self._kept: list[Customer] = []
+
+    def write(self, result: RowResult) -> None:
+        """Keep the customer, if there is one."""
+        if result.record is None:
+            return
+        if self._file:
+            self._file.write(json.dumps(result.record))
+        else:
+            self._kept.append(result.record)
+
+    def close(self, unread: range) -> None:  # noqa: ARG002 - there is nothing to keep of them
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+    @property
+    def returned(self) -> list[Customer] | str:
+        """The customers, or the URI of the file that holds them."""
+        return self._file.uri if self._file else self._kept

@@ -1,0 +1,47 @@
+"""Flags and numbers that may come from a template or a trigger form, read strictly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_FLAGS = {"true": True, "1": True, "false": False, "0": False, "none": False, "": False}
+
+
+def is_template(value: object) -> bool:
+    """Return whether Airflow still has to render or resolve a value.
+
+    :param value: An argument of an operator.
+    """
+    return hasattr(type(value), "iter_references") or (isinstance(value, str) and ("{{" in value or "{%" in value))
+
+
+def read_flag(name: str, value: object) -> bool:
+    """Return a flag: a bool, 0, 1 or None, or one of these as text, in any case.
+
+    :param name: The argument's name.
+    :param value: The argument.
+    :raises ValueError: It is anything else.
+    """
+    flag = _FLAGS.get(str(value).strip().lower()) if isinstance(value, bool | int | str | None) else None
+    if flag is None:
+        raise ValueError(f"{name} must be true or false, not {_shown(value)}.")
+    return flag
+
+
+def read_number(name: str, value: object) -> int | None:
+    """Return a whole number or None, or what such a text says.
+
+    :param name: The argument's name.
+    :param value: The argument.
+    :raises ValueError: It is anything else.
+    """
+    text = str(value).strip().lower() if isinstance(value, int | str) and not isinstance(value, bool) else None
+    if value is None or text in ("none", ""):
+        return None
+    if text is None or not (text.isascii() and text.removeprefix("-").isdigit()):
+        raise ValueError(f"{name} must be a whole number, not {_shown(value)}.")
+    return int(text)
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.40}" if isinstance(value, str | bool | int | float) else type(value).__name__

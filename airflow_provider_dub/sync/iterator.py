@@ -1,0 +1,86 @@
+"""The results of a run as an iterator, for whoever wants to pull rather than be pushed to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from queue import Full, Queue
+from typing import TYPE_CHECKING
+
+from airflow_provider_dub.api.stop import POLL_INTERVAL, Stop
+from airflow_provider_dub.sync.run import Send, run_sync
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.sync.options import SyncOptions
+    from airflow_provider_dub.sync.results import RowResult
+    from airflow_provider_dub.sync.updates import CustomerUpdate
+
+#: Results that wait to be consumed.
+_RESULTS = 64
+
+
+def iterate_sync(
+    updates: Iterable[CustomerUpdate | RowResult],
+    send: Send,
+    options: SyncOptions,
+    stop: Stop,
+    at_the_end: Callable[[], None] = lambda: None,
+) -> Iterator[RowResult]:
+    """Yield the results of a run, which goes on as far as they are consumed; closing the iterator ends it.
+
+    :param updates: What each row asks for, in order.
+    :param send: Sends one update; called in several threads.
+    :param options: The options of the sync.
+    :param stop: Ends the run when it is set.
+    :param at_the_end: Called when the run is over.
+    :raises Exception: What reading the rows raised, after the results of those that were read.
+    """
+    results = _Results(stop)
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            run_sync(updates, send, options, [results], stop=stop)
+        except BaseException as error:  # raised where the results are consumed
+            errors.append(error)
+        finally:
+            at_the_end()
+            results.end()
+
+    threading.Thread(target=run, name="dub-results", daemon=True).start()
+    try:
+        while result := results.next():
+            yield result
+    finally:
+        stop.set(urgent=True)
+    if errors:
+        raise errors[0]
+
+
+class _Results:
+    """A sink whose results somebody takes one by one."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self._queue: Queue[RowResult | None] = Queue(_RESULTS)
+
+    def write(self, result: RowResult) -> None:
+        self._put(result)
+
+    def close(self, unread: range) -> None:
+        pass
+
+    def end(self) -> None:
+        self._put(None)
+
+    def next(self) -> RowResult | None:
+        return self._queue.get()
+
+    def _put(self, result: RowResult | None) -> None:
+        is_taken = False
+        while not (is_taken or (self._stop.is_urgent and self._queue.full())):  # else nobody takes them any more
+            try:
+                self._queue.put(result, timeout=POLL_INTERVAL)
+                is_taken = True
+            except Full:
+                continue

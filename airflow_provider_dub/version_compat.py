@@ -1,0 +1,97 @@
+"""What differs between the Airflows that this provider runs on: names of Airflow by one import path.
+
+``airflow.providers.common.compat.sdk`` is that path on most of them. Airflow's own constraints pin versions of it that
+lack the module (2.11.0: 1.7.0, 3.0.6: 1.7.3), so the few names that this package needs are looked up here, where they
+may be. A name is imported when it is first used: importing an operator loads no more than it asks for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__all__ = [
+    "DAG",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowOptionalProviderFeatureException",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "Asset",
+    "BaseHook",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "Connection",
+    "Context",
+    "ObjectStoragePath",
+    "Stats",
+    "TaskInstanceKey",
+    "XCom",
+    "XComArg",
+    "dag",
+    "task",
+]
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import (
+        DAG,
+        AirflowException,
+        AirflowFailException,
+        AirflowOptionalProviderFeatureException,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+        Asset,
+        BaseHook,
+        BaseOperator,
+        BaseOperatorLink,
+        Connection,
+        Context,
+        ObjectStoragePath,
+        Stats,
+        TaskInstanceKey,
+        XCom,
+        XComArg,
+        dag,
+        task,
+    )
+
+_COMPAT = "airflow.providers.common.compat.sdk"
+
+#: Where a name is in Airflow 3.0, then in 2.11, if the compat module is not there or lacks it.
+_HOMES = {
+    "DAG": ("airflow.sdk:DAG", "airflow.models.dag:DAG"),
+    "AirflowException": ("airflow.exceptions:AirflowException",),
+    "AirflowFailException": ("airflow.exceptions:AirflowFailException",),
+    "AirflowOptionalProviderFeatureException": ("airflow.exceptions:AirflowOptionalProviderFeatureException",),
+    "AirflowSkipException": ("airflow.exceptions:AirflowSkipException",),
+    "AirflowTaskTimeout": ("airflow.exceptions:AirflowTaskTimeout",),
+    "Asset": ("airflow.sdk:Asset", "airflow.datasets:Dataset"),
+    "BaseHook": ("airflow.sdk:BaseHook", "airflow.hooks.base:BaseHook"),
+    "BaseOperator": ("airflow.sdk:BaseOperator", "airflow.models.baseoperator:BaseOperator"),
+    "BaseOperatorLink": ("airflow.sdk:BaseOperatorLink", "airflow.models.baseoperatorlink:BaseOperatorLink"),
+    "Connection": ("airflow.sdk:Connection", "airflow.models.connection:Connection"),
+    "Context": ("airflow.sdk:Context", "airflow.utils.context:Context"),
+    "ObjectStoragePath": ("airflow.sdk:ObjectStoragePath", "airflow.io.path:ObjectStoragePath"),
+    "Stats": ("airflow.stats:Stats",),
+    "TaskInstanceKey": ("airflow.models.taskinstancekey:TaskInstanceKey",),
+    "XCom": ("airflow.sdk.execution_time.xcom:XCom", "airflow.models.xcom:XCom"),
+    "XComArg": ("airflow.sdk:XComArg", "airflow.models.xcom_arg:XComArg"),
+    "dag": ("airflow.sdk:dag", "airflow.decorators:dag"),
+    "task": ("airflow.sdk:task", "airflow.decorators:task"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name of Airflow from wherever this Airflow has it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    homes = (f"{_COMPAT}:{name}", *_HOMES[name])
+    for home in homes:
+        module, _, attribute = home.partition(":")
+        try:
+            value = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError):
+            continue
+        globals()[name] = value
+        return value
+    raise ImportError(f"{name} is in none of {', '.join(homes)}: this Airflow is not one that the provider runs on")

@@ -1,0 +1,47 @@
+"""The quick start's command helps, and ends without a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = sorted(path.stem for path in (ROOT / "example_dags").glob("example_*.py"))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "example_dags", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_help_lists_the_examples() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert [line.strip() for line in done.stdout.splitlines() if line.startswith("  example_")] == EXAMPLES
+
+
+def test_an_unknown_example_is_named_with_the_list() -> None:
+    done = run("example_nope")
+    assert done.returncode == 2
+    assert "there is no example 'example_nope'" in done.stderr
+    assert all(name in done.stderr for name in EXAMPLES)
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_without_a_traceback() -> None:
+    command = [sys.executable, "-u", "-m", "example_dags"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+    ) as process:
+        assert process.stdout
+        while "preparing its database" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Stopped." in output
+    assert "Traceback" not in output + errors
