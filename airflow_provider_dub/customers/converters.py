@@ -6,19 +6,43 @@ Source of the limits and patterns: Dub's server, measured in August 2026.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from numbers import Integral
+from numbers import Integral, Real
+from typing import Any
 from uuid import UUID
 
-from pydantic_core import Url, ValidationError
+from airflow_provider_dub.customers.countries import country_code_meant, country_codes
 
 #: Code points that Dub's text columns hold.
 MAX_LENGTH = 191
-#: Floats beyond these no longer tell neighbouring whole numbers apart.
-_EXACT_UP_TO = {"float16": 2**11, "float32": 2**24, "float": 2**53, "float64": 2**53}
+#: From here on floats no longer tell neighbouring whole numbers apart: 2**53 + 1 is written as 2**53, too.
+_INEXACT_FROM = {"float16": 2**11, "float32": 2**24, "float": 2**53, "float64": 2**53}
 _EMAIL = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}")
-_COUNTRY = re.compile(r"[A-Za-z]{2}")
+_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,3})?", re.ASCII)
+#: ISO 8601 without separators: ``20260301``.
+_DIGITS_OF_A_DATE = 8
+#: Units in a second, from coarse to fine. Numbers of the years 2000 to 2100 are of one unit alone.
+_EPOCH_UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_START = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
+_EPOCH_END = int(datetime(2101, 1, 1, tzinfo=UTC).timestamp())
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_REPLACEMENT = "\ufffd"
+
+
+#: Characters without width that copied text brings along; ``str.strip`` takes none of them for a blank.
+ZERO_WIDTH = "\u200b\u2060\ufeff"
+_BLANKS = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000" + ZERO_WIDTH
+)
+
+
+def stripped(value: str) -> str:
+    """Return text without the blanks around it: white space of any kind, and characters without width."""
+    return value.strip(_BLANKS)
 
 
 def is_missing(value: object) -> bool:
@@ -41,6 +65,8 @@ def text(value: object, *, max_length: int | None = MAX_LENGTH) -> str:
     exact = str.__str__(value)
     if max_length is not None and len(exact) > max_length:
         raise ValueError(f"is longer than the {max_length} characters that Dub stores")
+    if "\0" in exact:
+        raise ValueError("holds the character NUL (U+0000), which databases cannot keep")
     if not exact.isascii():
         try:
             exact.encode()
@@ -70,7 +96,7 @@ def _digits(value: object) -> str:
     elif isinstance(value, Decimal):
         if value.is_finite() and value.adjusted() < MAX_LENGTH and value == value.to_integral_value():
             number = int(value)
-    elif type(value).__name__ in _EXACT_UP_TO:
+    elif type(value).__name__ in _INEXACT_FROM:
         number = _whole(value)  # type: ignore[arg-type]
     if number is None:
         raise ValueError(f"must be text, a whole number or a UUID, not {type(value).__name__} as it is here")
@@ -81,7 +107,7 @@ def _digits(value: object) -> str:
 
 def is_exact(value: float) -> bool:
     """Return whether a float is small enough for its kind to tell neighbouring whole numbers apart."""
-    return abs(value) <= _EXACT_UP_TO.get(type(value).__name__, 0)
+    return bool(abs(value) < _INEXACT_FROM.get(type(value).__name__, 0))
 
 
 def _whole(value: float) -> int | None:
@@ -108,6 +134,8 @@ def avatar(value: object) -> str:
 
     :raises ValueError: A browser would not parse it as an absolute URL.
     """
+    from pydantic_core import Url, ValidationError
+
     url = text(value, max_length=None)
     try:
         Url(url)
@@ -119,37 +147,92 @@ def avatar(value: object) -> str:
 def country(value: object) -> str:
     """Return an ISO 3166-1 alpha-2 code in upper case.
 
-    :raises ValueError: It is not two ASCII letters.
+    :raises ValueError: It is none; the reason names the code that is meant, where the value is another one or a name.
     """
-    code = text(value)
-    if not _COUNTRY.fullmatch(code):
-        raise ValueError("is no ISO 3166-1 alpha-2 country code (two letters)")
-    return code.upper()
+    written = text(value)
+    if written.isascii() and (code := written.upper()) in country_codes():
+        return code
+    reason = "is no ISO 3166-1 alpha-2 country code (two letters)"
+    meant = country_code_meant(written)
+    raise ValueError(f"{reason}: the code of that country is {meant}" if meant else reason)
 
 
 def timestamp(value: object) -> str:
-    """Return a timestamp as ISO 8601 in UTC, such as ``2026-03-01T12:00:00.000Z``.
+    """Return a timestamp as ISO 8601 in UTC with exactly three digits of a second: ``2026-03-01T12:00:00.000Z``.
 
-    :param value: A datetime, date or pandas Timestamp, or ISO 8601 text. Without a time zone it is in UTC.
+    :param value: A datetime, date or pandas Timestamp, ISO 8601 text, or an epoch time of the years 2000 to 2100 in
+        seconds, milliseconds, microseconds or nanoseconds, as a number or as text. Without a time zone it is in UTC.
     :raises ValueError: It is none of these.
     """
     if type(value).__name__ == "datetime64":
         value = value.astype("datetime64[us]").item()  # type: ignore[attr-defined]
+        if isinstance(value, int):  # numpy's way to say that it is no datetime
+            raise ValueError("is a timestamp outside the calendar")
     if isinstance(value, str):
         value = _parsed(value)
+    elif _is_number(value):
+        value = _of_epoch(value)
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time.min)
     if not isinstance(value, datetime):
-        raise ValueError(f"must be a date, a datetime or ISO 8601 text, not {type(value).__name__}")
+        raise ValueError(f"must be a date, a datetime, ISO 8601 text or an epoch time, not {type(value).__name__}")
     try:
         utc = value.astimezone(UTC) if value.tzinfo else value
-    except OverflowError:
+        sent = utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    except (OverflowError, ValueError):  # pandas has years that datetime lacks
         raise ValueError("is a timestamp outside the calendar") from None
-    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    if len(sent) != len("2026-03-01T12:00:00.000Z"):
+        raise ValueError("is a timestamp outside the calendar")
+    return sent
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real | Decimal) and type(value).__name__ not in ("bool", "bool_")
 
 
 def _parsed(value: str) -> datetime:
+    if _NUMBER.fullmatch(value) and not (len(value) == _DIGITS_OF_A_DATE and value.isdigit()):
+        return _of_epoch(Decimal(value))
     try:
         return datetime.fromisoformat(value)
     except ValueError:
         raise ValueError("is no ISO 8601 timestamp") from None
+
+
+def _of_epoch(value: Any) -> datetime:
+    """Return the datetime of an epoch time, whose unit follows from its magnitude."""
+    kind = type(value).__name__
+    if kind in ("float16", "float32"):
+        raise ValueError(f"is a {kind}, which is too coarse for an epoch time: read the column as another type")
+    if isinstance(value, Integral):
+        value = int(value)
+    elif isinstance(value, float):
+        value = Decimal(repr(float(value)))  # 0.1 is a tenth, rather than what a float makes of it
+    if not isinstance(value, Decimal) or value.is_finite():
+        for units in _EPOCH_UNITS:
+            if _EPOCH_START * units <= value < _EPOCH_END * units:
+                return _EPOCH + timedelta(milliseconds=int(value * 1000) // units)
+    raise ValueError(
+        f"is a number that is no epoch time of the years 2000 to 2100 in {', '.join(_EPOCH_UNITS.values())}"
+    )
+
+
+def without_nul(value: Any) -> tuple[Any, bool]:
+    """Return what Dub or a summary holds without characters that no JSON column keeps, and whether there were any.
+
+    PostgreSQL's JSONB refuses NUL (U+0000) and halves of surrogate pairs, in keys and values. Each becomes U+FFFD.
+
+    :param value: Anything that JSON can hold. It is not changed; what needs no change is returned as it is.
+    """
+    if isinstance(value, str):
+        storable = _UNSTORABLE.sub(_REPLACEMENT, value)
+        return (value, False) if storable == value else (storable, True)
+    if isinstance(value, Mapping):
+        pairs = [(without_nul(name), without_nul(item)) for name, item in value.items()]
+        if any(name[1] or item[1] for name, item in pairs):
+            return {name[0]: item[0] for name, item in pairs}, True
+    elif isinstance(value, list | tuple):
+        items = [without_nul(item) for item in value]
+        if any(replaced for _, replaced in items):
+            return [item for item, _ in items], True
+    return value, False

@@ -33,6 +33,8 @@ class Field:
     :param description: What a cell may hold, for the documentation.
     :param nullable: Whether Dub takes null for the field, which clears it.
     :param is_identity: Whether the field says who the customer is, rather than something about them.
+    :param strips: Whether blanks around a value mean nothing, so that they are always removed.
+    :param only_if_named: Whether the field is sent only if the user names its column, whatever an input's columns are.
     :param is_comparable: Returns whether the response shows this value as it was sent.
     :param normalize: Returns one form for all values that mean the same.
     """
@@ -43,6 +45,8 @@ class Field:
     description: str
     nullable: bool = True
     is_identity: bool = False
+    strips: bool = False
+    only_if_named: bool = False
     is_comparable: Callable[[Any], bool] = lambda _sent: True
     normalize: Callable[[Any], Any] = lambda value: value
 
@@ -68,6 +72,9 @@ def _milliseconds(value: Any) -> Any:
         return value
 
 
+#: What may stand between the words of a column's name, and characters without width.
+_BETWEEN_WORDS = str.maketrans(dict.fromkeys("_-" + converters.ZERO_WIDTH, " "))
+
 #: By Dub's name, in the order in which Dub's server checks them.
 FIELDS: dict[str, Field] = {
     field.name: field
@@ -76,6 +83,7 @@ FIELDS: dict[str, Field] = {
             name="email",
             server_type="email",
             convert=converters.email,
+            strips=True,
             description="An e-mail address, at most 191 characters.",
         ),
         Field(
@@ -89,6 +97,7 @@ FIELDS: dict[str, Field] = {
             name="avatar",
             server_type="url",
             convert=converters.avatar,
+            strips=True,
             is_comparable=lambda _sent: False,
             description="An absolute URL. Dub stores the picture and shows a URL of its own.",
         ),
@@ -98,7 +107,9 @@ FIELDS: dict[str, Field] = {
             convert=converters.identifier,
             nullable=False,
             is_identity=True,
-            description="Your own id of the customer, unique in the workspace: text, a whole number or a UUID.",
+            only_if_named=True,
+            description="Your own id of the customer, unique in the workspace: text, a whole number or a UUID. "
+            "A column is sent as it only if `columns` names it, since it gives the customer another id.",
         ),
         Field(
             name="stripeCustomerId",
@@ -112,17 +123,28 @@ FIELDS: dict[str, Field] = {
             server_type="text",
             convert=converters.country,
             nullable=False,
+            strips=True,
             description="An ISO 3166-1 alpha-2 code; it is sent in upper case.",
         ),
         Field(
             name="subscriptionCanceledAt",
             server_type="timestamp",
             convert=converters.timestamp,
+            strips=True,
             normalize=_milliseconds,
-            description="A date, a datetime or ISO 8601 text; UTC where it has no time zone.",
+            description="A date, a datetime or ISO 8601 text, in UTC where it has no time zone, or an epoch time of "
+            "the years 2000 to 2100 in seconds or a finer unit.",
         ),
     )
 }
+
+
+def spelling(name: str) -> str:
+    """Return one form for all spellings of a column's name: no capitals, blanks, ``_`` or ``-``.
+
+    :param name: A name such as ``E-Mail``, ``USER_ID`` or ``stripe customer id``.
+    """
+    return "".join(name.translate(_BETWEEN_WORDS).split()).lower()
 
 
 def fields_by_column() -> dict[str, Field]:
@@ -131,11 +153,12 @@ def fields_by_column() -> dict[str, Field]:
 
 
 def field_named(name: object) -> Field | None:
-    """Return the field that a column's name means, or None.
+    """Return the field that a column's name means, in whichever spelling, or None.
 
-    :param name: A name in Dub's camelCase or in snake_case.
+    :param name: A name as in :func:`spelling`.
     """
-    return fields_by_column().get(name) if isinstance(name, str) else None
+    wanted = spelling(name) if isinstance(name, str) else None
+    return next((field for field in FIELDS.values() if spelling(field.name) == wanted), None)
 
 
 def not_applied(sent: Mapping[str, Any], customer: Customer) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_dub.customers.fields import not_applied
+from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, not_applied
 
 ANSWER = {
     "id": "cus_1",
@@ -49,3 +49,26 @@ def test_what_was_accepted_but_not_applied_is_found(sent, found) -> None:
 
 def test_a_field_that_the_answer_lacks_was_not_applied() -> None:
     assert not_applied({"subscriptionCanceledAt": None}, {"id": "cus_1"}) == ["subscriptionCanceledAt"]
+
+
+SPELLINGS = {
+    "email": ["email", "EMAIL", "E-Mail", "e mail", " email ", "e_mail", "\ufeffemail"],
+    "stripeCustomerId": ["stripeCustomerId", "stripe_customer_id", "STRIPE_CUSTOMER_ID", "Stripe Customer-ID"],
+    "subscriptionCanceledAt": ["subscription_canceled_at", "Subscription canceled at", "SUBSCRIPTIONCANCELEDAT"],
+}
+
+
+@pytest.mark.parametrize(("name", "written"), [(name, text) for name, texts in SPELLINGS.items() for text in texts])
+def test_a_field_is_found_in_whichever_spelling(name: str, written: str) -> None:
+    assert field_named(written) is FIELDS[name]
+
+
+@pytest.mark.parametrize("name", ["mail", "emails", "e.mail", "", None, 1, ("email",)])
+def test_another_name_means_no_field(name: object) -> None:
+    assert field_named(name) is None
+
+
+def test_a_field_that_is_added_to_the_table_is_found(monkeypatch) -> None:
+    added = Field(name="favouriteColour", server_type="text", convert=str, description="Text.")
+    monkeypatch.setitem(FIELDS, added.name, added)
+    assert field_named("FAVOURITE_COLOUR") is added

@@ -1,0 +1,88 @@
+"""What may stand in a log line, an error or a summary: one line each, and no person's address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from airflow_provider_dub.customers.ids import DUB_PREFIX, EXTERNAL_PREFIX
+
+_NAMES_SHOWN = 30
+_LONGEST_NAME = 64
+_MANY_DIGITS = 6
+#: An ``@`` between other characters, also in its full width (U+FF20) or percent-encoded.
+_EMAIL = re.compile(r"[^@\uff20\s](@|\uff20|%40)[^@\uff20\s]")
+_BETWEEN_DIGITS = r"\s./()\u2010-\u2015-"
+#: A phone number as people write it: with its country behind ``+``, or its digits in groups.
+_PHONE = re.compile(rf"\+[{_BETWEEN_DIGITS}]*\d[\d{_BETWEEN_DIGITS}]*|^[\d{_BETWEEN_DIGITS}]+$")
+_PHONE_DIGITS = range(7, 16)
+#: Without groups, as many as a number with its area has. Ids that count have fewer, those of machines have more.
+_BARE_PHONE_DIGITS = range(10, 16)
+
+
+def one_line(text: object) -> str:
+    """Return text without line breaks and other characters that could forge a log line; each stands as its escape.
+
+    :param text: A column's name, a key, or another object that is shown by its text.
+    """
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(text))
+
+
+def presentable(names: Iterable[Any]) -> list[str]:
+    """Return the names of columns that may be shown: the first ones, and none that looks like data.
+
+    A file without a header has the first customer in the place of the names.
+
+    :param names: Names of columns.
+    """
+    return ["(not shown)" if _looks_like_data(name) else one_line(name) for name in islice(names, _NAMES_SHOWN)]
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Return the names of columns in a phrase, as far as they may be shown."""
+    every = list(names)
+    shown = ", ".join(f'"{name}"' for name in presentable(every))
+    more = len(every) - _NAMES_SHOWN
+    return f"{shown} and {more:,} more" if more > 0 else shown or "no columns at all"
+
+
+def _looks_like_data(name: object) -> bool:
+    text = str(name)
+    return (
+        len(text) > _LONGEST_NAME
+        or "://" in text
+        or text.startswith((DUB_PREFIX, EXTERNAL_PREFIX))
+        or sum(letter.isdigit() for letter in text) >= _MANY_DIGITS
+        or any(at in text for at in ("@", "\uff20"))
+    )
+
+
+def shown_key(key: str | None, show_keys: bool | None = None) -> str | None:
+    """Return a customer's key as it may be shown, on one line; None if it may not.
+
+    :param key: The key; None if the row has none.
+    :param show_keys: None masks keys that look like an e-mail address or a phone number, True shows all of them, False
+        none.
+    """
+    if key is None or show_keys is False:
+        return None
+    return one_line(key if show_keys else _masked(key))
+
+
+def _masked(key: str) -> str:
+    prefix = EXTERNAL_PREFIX if key.startswith(EXTERNAL_PREFIX) else ""
+    bare = key.removeprefix(prefix)
+    if _EMAIL.search(bare):
+        return f"{prefix}{bare[0]}***@***"
+    if _is_phone(bare):
+        return f"{prefix}***{bare[-2:]}"
+    return key
+
+
+def _is_phone(key: str) -> bool:
+    digits = sum(letter.isdigit() for letter in key)
+    if key.isdigit():
+        return digits in _BARE_PHONE_DIGITS
+    return digits in _PHONE_DIGITS and _PHONE.search(key) is not None
