@@ -26,12 +26,7 @@ DUB = "AIRFLOW_CONN_DUB_DEFAULT"
 EXAMPLES = sorted(path.stem for path in Path(__file__).parent.glob("example_*.py"))
 DEFAULT = "example_dub_update_customers"
 
-CUSTOMERS_IN_DUB = [
-    {"externalId": "airflow-example-ada", "name": "Ada Byron", "email": "ada@byron.example", "country": "GB"},
-    {"externalId": "airflow-example-grace", "name": "Grace", "email": "grace@navy.example", "country": None},
-    {"externalId": "airflow-example/katherine", "name": "Katherine", "email": None, "country": "US"},
-    {"externalId": "airflow-example-日本", "name": "Hanako", "email": "hanako@suzuki.example", "country": None},
-]
+CUSTOMERS_IN_DUB = json.loads((ROOT / "example_dags" / "customers_in_dub.json").read_text(encoding="utf-8"))
 
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z? ")
 _TASK = re.compile(r"\[DAG TEST\] (starting|end task) task_id=(\w+) map_index=(-?\d+)")

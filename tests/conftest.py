@@ -13,9 +13,27 @@ os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
 
+from pathlib import Path  # noqa: E402
+
 import pytest  # noqa: E402
 
 from airflow_provider_dub.emulator import DubEmulator  # noqa: E402
+
+HERE = Path(__file__).parent
+#: Folders and files of tests that need a whole Airflow, and databases that are servers.
+WHOLE_AIRFLOW = (HERE / "dags", HERE / "resume", HERE / "scale_out", HERE / "packaging" / "test_quick_start.py")
+SERVERS = {"postgres", "mysql"}
+SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs more than Python, so that ``-m "not airflow and not engines"`` is the quick inner loop."""
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in WHOLE_AIRFLOW):
+            item.add_marker("airflow")
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if parameters.get("database") in SERVERS or SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("engines")
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +80,3 @@ def logged(capfd, caplog):
         return text
 
     return logged
-
-
-def stored(dub: DubEmulator, **where: object) -> dict:
-    """The one stored customer with this value."""
-    ((name, value),) = where.items()
-    (found,) = [customer for customer in dub.customers if customer[name] == value]
-    return found

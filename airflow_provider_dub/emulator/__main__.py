@@ -10,14 +10,20 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted, and return the exit code.
 
-    :param arguments: The command line; the default is the process's own.
+    :param arguments: The arguments; the default is those of the process.
     """
-    options = vars(_parser().parse_args(arguments))
+    with contextlib.suppress(KeyboardInterrupt):
+        return _serve(vars(_parser().parse_args(arguments)))
+    return 0
+
+
+def _serve(options: dict[str, Any]) -> int:
     try:
         from airflow_provider_dub.emulator import DubEmulator
 
@@ -26,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with contextlib.suppress(KeyboardInterrupt), emulator:
+        with emulator:
             print(_greeting(emulator.url, emulator.api_key), flush=True)  # noqa: T201
             threading.Event().wait()
     except (OSError, OverflowError) as error:
@@ -50,19 +56,39 @@ def _fail(message: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_dub.emulator",
-        description="A local stand-in for Dub's customers API. It is not Dub.",
+        description="A local stand-in for Dub's customers API. It is not Dub. Ctrl-C ends it.",
+        epilog="POST /_emulator/reset goes back to the start; GET /_emulator/requests and /_emulator/customers show"
+        " what was received and what is stored.",
     )
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; default %(default)s")
     parser.add_argument("--port", type=int, default=8787, help="0 takes a free one; default %(default)s")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        dest="allowed_hosts",
+        metavar="NAME",
+        help="respond also to requests for this name (their Host header), beside localhost and its addresses; * allows"
+        " all; repeatable",
+    )
     parser.add_argument("--seed", type=Path, metavar="FILE", help="what to start with, in the shape of seed.json")
     parser.add_argument(
         "--requests-per-minute", type=int, metavar="N", help="a limit per key and window, in place of the plan's"
     )
     parser.add_argument(
-        "--window-seconds", type=float, default=60.0, metavar="S", help="length of the rate limit's window"
+        "--window-seconds", type=float, default=60.0, metavar="S", help="length of the rate limit's window; default 60"
     )
-    parser.add_argument("--latency-ms", type=float, default=0, metavar="N")
-    parser.add_argument("--latency-jitter-ms", type=float, default=0, metavar="N")
+    parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="how long each response takes")
+    parser.add_argument(
+        "--latency-jitter-ms", type=float, default=0, metavar="N", help="how much longer it may take, at random"
+    )
+    parser.add_argument(
+        "--keep-requests",
+        type=int,
+        default=100_000,
+        metavar="N",
+        help="how many of the newest requests the log keeps; default %(default)s",
+    )
     parser.add_argument(
         "--ignore-field",
         action="append",

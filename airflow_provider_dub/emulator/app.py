@@ -2,8 +2,8 @@
 
 The routes under ``/_emulator`` do not exist on Dub. They are for tests, and know no key, latency, fault or rate limit.
 
-A page in a browser must not reach either: only requests to a loopback name are answered, unless others are allowed, and
-the emulator's own routes refuse what comes from another origin. Bodies are bounded.
+A page in a browser must not reach either: requests to other names than the loopback's are refused, unless these names
+are allowed, and the emulator's own routes refuse what comes from another origin. Bodies are bounded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
@@ -35,6 +34,7 @@ MAX_BODY_BYTES = 1_000_000
 ANY_HOST = "*"
 
 _CLOSE = {"Connection": "close"}
+_CONTINUE = b"100-continue"
 
 
 class Emulator:
@@ -50,6 +50,7 @@ class Emulator:
         self.settings = settings
         self.dub = Dub(seed, settings)
         self._allowed_hosts = {name.lower() for name in allowed_hosts}
+        self._may_be_asked_as = functools.lru_cache(maxsize=256)(self._is_allowed_host)
         self._control = Router(
             [
                 Route("/_emulator/reset", self._reset, methods=["POST"]),
@@ -70,11 +71,12 @@ class Emulator:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI has it."""
-        headers = Headers(scope=scope)
+        # The first of several counts.
+        headers = dict(reversed(scope["headers"]))
         is_own_route = scope["raw_path"].startswith(b"/_emulator/")
         refusal = self._refusal(scope, headers, is_own_route)
         if refusal is None:
-            body = await _read_body(headers, receive)
+            body = await _read_body(receive)
             if body is None:
                 refusal = Response(status_code=413, headers=_CLOSE)
             elif is_own_route:
@@ -84,24 +86,24 @@ class Emulator:
         if refusal is not None:
             await refusal(scope, receive, send)
 
-    def _refusal(self, scope: Scope, headers: Headers, is_own_route: bool) -> Response | None:
+    def _refusal(self, scope: Scope, headers: Mapping[bytes, bytes], is_own_route: bool) -> Response | None:
         """Return the response to a request that nobody should see, or that Node.js would not let through."""
-        host = headers.get("host")
+        host = headers.get(b"host")
         if host is None:
             return Response(status_code=400, headers=_CLOSE) if scope["http_version"] == "1.1" else None
         if not self._may_be_asked_as(host):
             message = (
-                "This is a local stand-in for Dub and answers only to localhost and its addresses. To allow the name in"
-                " this request's Host header, use allowed_hosts or --allow-host."
+                "This is a local stand-in for Dub that responds to localhost and its addresses only. To allow the name"
+                " in this request's Host header, use allowed_hosts or --allow-host."
             )
             return JSONResponse({"error": message}, 403)
         if is_own_route and _is_from_elsewhere(headers, host):
             return JSONResponse({"error": "The emulator's own routes refuse requests from another origin."}, 403)
-        if headers.get("expect", "100-continue").lower() != "100-continue":
+        if headers.get(b"expect", _CONTINUE).lower() != _CONTINUE:
             return Response(status_code=417, headers=_CLOSE)
         return None
 
-    def _may_be_asked_as(self, host: str) -> bool:
+    def _is_allowed_host(self, host: bytes) -> bool:
         name = _name_of(host)
         return _is_loopback(name) or name in self._allowed_hosts or ANY_HOST in self._allowed_hosts
 
@@ -140,19 +142,19 @@ class Emulator:
         return JSONResponse(self.dub.store.all())
 
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
-    """Return the body of a request, or None if it is too long."""
-    length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
-        return None
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body of a request, or None if it was too long; it is read to its end, but not kept."""
     body = bytearray()
+    is_too_long = False
     while True:
         message = await receive()
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
-            return None
+            is_too_long = True
+        if is_too_long:
+            body.clear()
         if not message.get("more_body"):
-            return bytes(body)
+            return None if is_too_long else bytes(body)
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
@@ -165,15 +167,14 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def _name_of(host: str) -> str:
+def _name_of(host: bytes) -> str:
     """Return the name in a Host header, without the port."""
     try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        return (urlsplit(f"//{host.decode('latin-1')}").hostname or "").rstrip(".")
     except ValueError:
         return ""
 
 
-@functools.lru_cache(maxsize=256)
 def _is_loopback(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -183,9 +184,9 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-def _is_from_elsewhere(headers: Headers, host: str) -> bool:
+def _is_from_elsewhere(headers: Mapping[bytes, bytes], host: bytes) -> bool:
     """Return whether a browser sends this for a page of another origin."""
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         return True
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    origin = headers.get(b"origin")
+    return origin is not None and origin.lower().partition(b"://")[2] != host.lower()

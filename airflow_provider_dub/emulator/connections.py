@@ -31,6 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for a request."""
         super().connection_made(transport)
+        self.access_log = False  # with external ids in it; the emulator's own log is enough
         self._refusal = _BAD_REQUEST
         self._head_bytes = self._received_of_head = 0
         self._is_in_head = self.is_half_open = True

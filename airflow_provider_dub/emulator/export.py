@@ -18,7 +18,7 @@ def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as CSV with a header, as Dub writes it.
 
     :param columns: The columns, in order.
-    :param rows: Values by column; None is an empty cell.
+    :param rows: The values by column; None is an empty cell.
     """
     lines = [",".join(_cell(row.get(column)) for column in columns) for row in rows]
     # The library beneath Dub takes the header from the rows.

@@ -93,7 +93,7 @@ def _number(spec: str, text: str, maximum: float = float("inf")) -> float:
 class Faults:
     """Draws the fault of each request.
 
-    :param plan: Which faults happen.
+    :param plan: The faults that happen, and how often.
     :param seed: A number; the same one gives the same faults.
     """
 

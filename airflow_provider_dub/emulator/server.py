@@ -85,7 +85,7 @@ class DubEmulator:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """Return the newest requests since the last reset: at (epoch), method, path, query, status, maybe fault."""
+        """Return the newest requests since the last reset: at (epoch), method, path, query, status, perhaps a fault."""
         return [dict(entry) for entry in list(self._emulator.dub.requests)]
 
     @property

@@ -98,7 +98,7 @@ def _with_time_behind(found: re.Match[str], date: datetime) -> datetime:
 def _offset(zone: str | None) -> timedelta:
     """Return how far a zone is ahead of UTC.
 
-    :param zone: Such as ``+02:00``, ``-0530``, ``Z`` or nothing.
+    :param zone: A zone such as ``+02:00``, ``-0530``, ``Z``, or nothing.
     """
     found = re.fullmatch(r"([+-])(\d{1,2}):?(\d{2})?:?", zone or "")
     if found is None:

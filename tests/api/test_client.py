@@ -22,7 +22,7 @@ from airflow_provider_dub.exceptions import (
     DubWrongCustomerError,
 )
 from airflow_provider_dub.hooks.session import DubSession
-from tests.conftest import stored
+from tests.support.stored import stored
 
 
 def client_of(dub: DubEmulator, **options) -> DubClient:

@@ -15,7 +15,7 @@ from airflow_provider_dub.exceptions import (
     DubRetryLaterError,
 )
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
-from tests.operators.test_update_customers import TaskInstance
+from tests.support.task_instance import TaskInstance
 
 SECRET = "Zaphod-Beeblebrox"
 ROWS = [{"id": f"cus_{n}", "name": SECRET, "email": "zaphod@example.com"} for n in range(30)]

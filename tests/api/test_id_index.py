@@ -10,7 +10,7 @@ from airflow_provider_dub.exceptions import DubUnauthorizedError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome
-from tests.conftest import stored
+from tests.support.stored import stored
 
 if TYPE_CHECKING:
     from airflow_provider_dub.emulator import DubEmulator

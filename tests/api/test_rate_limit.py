@@ -1,4 +1,4 @@
-"""The limiter against a simulated Dub (``tests/benchmarks/pacing.py``), and against rubbish."""
+"""The limiter against a simulated Dub (``tests/support/simulated_limit.py``), and against rubbish."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_dub.api.rate_limit import RateLimiter, seconds_to_wait
-from tests.benchmarks.pacing import EPOCH, WINDOW, Case, Simulation
+from tests.support.simulated_limit import EPOCH, WINDOW, Case, Simulation
 
 MINUTE_END = str(int(EPOCH + WINDOW) * 1000)
 

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.task_instance import TaskInstance
+
 ROWS = 2000
 ROUNDS = 5
 WORKERS = 8
@@ -31,14 +33,12 @@ def operator(url: str) -> None:
 
     from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 
-    class TaskInstance:
-        def xcom_push(self, key: str, value: object) -> None:
-            assert value["updated"] == ROWS  # type: ignore[index]
-
     os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = json.dumps({"conn_type": "dub", "host": url, "password": KEY})
     frame = pd.DataFrame({"id": [customer["id"] for customer in CUSTOMERS], "name": "after", "country": "DE"})
     task = DubUpdateCustomersOperator(task_id="update", customers=frame, max_workers=WORKERS)
-    assert len(task.execute({"ti": TaskInstance()})) == ROWS  # type: ignore[typeddict-item]
+    task_instance = TaskInstance()
+    assert len(task.execute({"ti": task_instance})) == ROWS  # type: ignore[typeddict-item]
+    assert task_instance.xcoms["summary"]["updated"] == ROWS
 
 
 def _request(customer_id: str) -> Any:

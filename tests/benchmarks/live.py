@@ -20,7 +20,7 @@ os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 from airflow_provider_dub.emulator import DubEmulator
 from tests.benchmarks.company import somebody_else
-from tests.benchmarks.pacing import LATENCY, WINDOW, Case, Simulation
+from tests.support.simulated_limit import LATENCY, WINDOW, Case, Simulation
 
 CASES = (
     Case("one client, N = 2 L"),

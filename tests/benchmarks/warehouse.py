@@ -25,7 +25,8 @@ os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 from tests.benchmarks.memory import megabytes, peak_megabytes
-from tests.postgres import postgres_socket
+from tests.support.postgres import postgres_socket
+from tests.support.task_instance import TaskInstance
 
 SIZES = (10_000, 100_000, 1_000_000)
 #: What is run, in this order, and which per cent of the rows changed before it.
@@ -102,11 +103,6 @@ def _run(rows: int, options: dict[str, Any]) -> Run:
     from airflow_provider_dub.api.transport import Transport
     from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
     from airflow_provider_dub.warehouse.state_table import StateTable
-
-    class TaskInstance:
-        dag_id, run_id, task_id, map_index, try_number = "dag", "run", "sync", -1, 1
-
-        def xcom_push(self, key: str, value: object) -> None: ...
 
     run: Run = {}
     counting = threading.Lock()

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
-from example_dags.__main__ import CUSTOMERS_IN_DUB
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
+#: Those of the examples.
+CUSTOMERS_IN_DUB = json.loads((ROOT / "example_dags" / "customers_in_dub.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

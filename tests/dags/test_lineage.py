@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from tests.dags.test_on_airflow import PLANTED
+from tests.dags.planted import PLANTED
 
 PAGES = {
     "dub_customers_link": "https://app.dub.co/acme/customers",

@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import Context
 
-from tests.dags.conftest import ROOT
+from tests.dags.planted import PLANTED
+from tests.support.paths import ROOT
 
 EXAMPLES = sorted(path.stem for path in (ROOT / "example_dags").glob("example_*.py"))
 if "asset_state_store" not in Context.__annotations__:  # Airflow before 3.3
     EXAMPLES.remove("example_sql_to_dub_watermark")
-PLANTED = [
-    start + kind for start in ("PLANTED-", "planted.") for kind in ("literal", "list", "frame", "mapped", "lineage")
-]
 
 
 @pytest.mark.parametrize("dag_id", [*EXAMPLES, "privacy_probe"])

@@ -47,7 +47,18 @@ def test_limits_follow_the_plan(dub: DubEmulator, key: str, limit: int) -> None:
     assert send(dub, "GET", path, headers={"Authorization": f"Bearer {key}"}).headers["x-ratelimit-limit"] == str(limit)
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer\tdub_TESTKEY", "BEARER dub_TESTKEY"])
+@pytest.mark.parametrize("header", ["Bearer dub_TESTKEY  ", "Bearer dub_TESTKEY \t", "\t Bearer dub_TESTKEY"])
+def test_blanks_around_the_header_do_not_count(dub: DubEmulator, header: str) -> None:
+    assert send(dub, "GET", "/customers", headers={"Authorization": header}).status == 200
+
+
+def test_a_header_of_blanks_is_none(dub: DubEmulator) -> None:
+    response = send(dub, "GET", "/customers", headers={"Authorization": " \t "})
+
+    assert (response.status, response.message) == (401, "Missing Authorization header.")
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer \t", "Bearer\tdub_TESTKEY", "BEARER dub_TESTKEY"])
 def test_a_malformed_header(dub: DubEmulator, header: str) -> None:
     assert send(dub, "GET", "/customers", headers={"Authorization": header}).status == 400
 

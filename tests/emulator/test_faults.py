@@ -30,10 +30,10 @@ def fault_of_last(dub: DubEmulator) -> str | None:
 
 def test_error() -> None:
     with DubEmulator(faults=["error=1"]) as dub:
-        answers = [rename(dub) for _ in range(20)]
+        responses = [rename(dub) for _ in range(20)]
 
-        assert {response.status for response in answers} == {500, 502, 503, 504}
-        bodies = {response.text for response in answers}
+        assert {response.status for response in responses} == {500, 502, 503, 504}
+        bodies = {response.text for response in responses}
         assert "" in bodies
         assert json.loads(max(bodies))["error"]["code"] == "internal_server_error"
         assert not is_renamed(dub)
@@ -104,11 +104,11 @@ def test_storm() -> None:
 
 def test_fail_open() -> None:
     with DubEmulator(faults=["fail-open=1"], requests_per_minute=1) as dub:
-        answers = [send(dub, "GET", "/customers/ext_missing") for _ in range(3)]
+        responses = [send(dub, "GET", "/customers/ext_missing") for _ in range(3)]
 
-        assert {response.status for response in answers} == {404}
+        assert {response.status for response in responses} == {404}
         names = ("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-        assert [answers[-1].headers[name] for name in names] == ["0"] * 4
+        assert [responses[-1].headers[name] for name in names] == ["0"] * 4
         assert fault_of_last(dub) == "fail-open"
 
 

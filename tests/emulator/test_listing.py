@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -106,6 +107,72 @@ def test_a_workspace_without_program(dub: DubEmulator) -> None:
     response = send(dub, "GET", "/customers?partnerId=pn_LAB1", headers={"Authorization": "Bearer dub_OTHERKEY"})
 
     assert (response.status, response.message) == (404, "Program not found")
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ('"max m3"', "M3"),
+        ('"max  M3"', "M3"),
+        ('"m3 max"', "M0 M1 M2 M3 M4 M5"),
+        ('"max firm"', ""),
+        ('"firm test"', "M0 M1 M2 M3 M4 M5"),
+        ('"m3"', ""),
+        ('"max m3" "max m4"', "M3 M4"),
+        ('"max m3" alice', "LABA M3"),
+        ('"max m3', "M0 M1 M2 M3 M4 M5"),
+        ('"the max m3"', "M3"),
+        ('"', ""),
+        ('""', ""),
+        ('al"ice', ""),
+        ("MÄX", "M0 M1 M2 M3 M4 M5"),
+        ("max,bob", "LABB M0 M1 M2 M3 M4 M5"),
+    ],
+)
+def test_search_as_mysql_does(dub: DubEmulator, call: Call, search: str, expected: str) -> None:
+    dub.reset(MANY)
+
+    assert sorted(ids(call, f"search={quote(search)}")) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (
+            "groupBy=country",
+            [
+                {"_count": 3, "country": "DE"},
+                {"_count": 3, "country": "FR"},
+                {"_count": 2, "country": "US"},
+                {"_count": 3, "country": None},
+            ],
+        ),
+        ("groupBy=country&country=FR&email=m1@firm.test", [{"_count": 1, "country": "FR"}]),
+        ("groupBy=country&country=US&email=m1@firm.test", [{"_count": 1, "country": "FR"}]),
+        ("groupBy=partnerId", 11),
+        (
+            "groupBy=linkId",
+            [
+                {"_count": 1, "linkId": "link_LAB1", "shortLink": "https://refer.dub.co/pat"}
+                | {"url": "https://example.com/?via=pat"}
+            ],
+        ),
+    ],
+)
+def test_counts_by_group(dub: DubEmulator, call: Call, query: str, expected: object) -> None:
+    dub.reset([*MANY, ATTRIBUTED, {"id": "cus_1U", "externalId": "u", "country": "us"}])
+
+    assert call("GET", f"/customers/count?{query}").json == expected
+
+
+@pytest.mark.parametrize("group", ["", "name", "Country"])
+def test_other_groups_are_refused(call: Call, group: str) -> None:
+    response = call("GET", f"/customers/count?groupBy={group}")
+
+    assert (response.status, response.message) == (
+        422,
+        'invalid_value: groupBy: Invalid option: expected one of "country"|"linkId"|"partnerId"',
+    )
 
 
 def test_count(dub: DubEmulator, call: Call) -> None:

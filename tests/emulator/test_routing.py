@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_dub.emulator.collation import collation_key
-
 if TYPE_CHECKING:
     from airflow_provider_dub.emulator import DubEmulator
 
@@ -60,22 +58,50 @@ def test_ids_reach_a_customer(dub: DubEmulator, call: Call, path: str, customer_
 
 
 @pytest.mark.parametrize(
-    "equal",
+    ("method", "path", "status"),
     [
-        "a A á \uff21 \uff41 a\u200d",
-        "ss ß SS",
-        "æ AE",
-        "ア あ ｱ ぁ",
-        "😀 🍣",
-        "1 ① ¹",
-        "é e\u0301",
-        "한 \u1112\u1161\u11ab",
+        ("PATCH", "/customers", 405),
+        ("DELETE", "/customers/count", 405),
+        ("PUT", "/customers/x", 405),
+        ("POST", "/customers/export", 405),
+        ("PROPFIND", "/customers", 400),
+        ("TRACE", "/customers/x", 500),
+        ("PATCH", "/nothing", 404),
     ],
 )
-def test_what_the_database_takes_for_equal(equal: str) -> None:
-    assert len(set(map(collation_key, equal.split(" ")))) == 1
+def test_other_methods_are_refused(call: Call, method: str, path: str, status: int) -> None:
+    response = call(method, path)
+
+    assert response.status == status
+    assert response.headers.get("content-type") == ("text/html; charset=utf-8" if status in (404, 500) else None)
 
 
-@pytest.mark.parametrize("different", ["a ä\n", "o ø", "l ł", "は ひ", "- _", "\xa8 \xb4", "กา กิ"])
-def test_what_the_database_tells_apart(different: str) -> None:
-    assert len(set(map(collation_key, different.split(" ")))) == 2
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/customers", "GET, HEAD, OPTIONS, POST"),
+        ("/customers/count", "GET, HEAD, OPTIONS"),
+        ("/customers/cus_1LABA", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+    ],
+)
+def test_the_allowed_methods_are_listed_to_anybody(call: Call, path: str, allowed: str) -> None:
+    response = call("OPTIONS", path, headers={})
+
+    assert (response.status, response.headers["allow"], response.text) == (204, allowed, "")
+
+
+def test_a_head_has_no_body(call: Call) -> None:
+    response = call("HEAD", "/customers/cus_1LABA")
+
+    assert (response.status, response.text) == (200, "")
+    assert int(response.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/customers?email=alice@example.com", "/customers/count", "/customers/ext_user_1"])
+def test_the_routes_have_two_paths(call: Call, path: str) -> None:
+    assert call("GET", f"/api{path}").json == call("GET", path).json
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/api/customers", "/apicustomers"])
+def test_the_prefix_is_a_segment(call: Call, path: str) -> None:
+    assert call("GET", path).status == 404

@@ -108,6 +108,13 @@ def test_the_request_log_has_no_key(dub: DubEmulator, call: Call) -> None:
     assert request == {"method": "GET", "path": "/customers/ext_a%20b", "query": "pageSize=3", "status": 404}
 
 
+def test_no_request_is_logged_elsewhere(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    call("GET", "/customers/ext_PLANTED")
+
+    assert "PLANTED" not in caplog.text
+
+
 def test_reset_over_http(dub: DubEmulator, call: Call) -> None:
     call("PATCH", "/customers/cus_1LABA", {"name": "Changed"})
     setup = {"id": "cus_1LABB", "externalId": "user_2", "name": "Replaced", "saleAmount": "7"}

@@ -9,19 +9,12 @@ import pytest
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.links import dub as links
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from tests.support.task_instance import TaskInstance
 
 PAGES = {
     "dub_customers_link": "https://app.dub.co/acme/customers",
     "dub_api_log_link": "https://app.dub.co/acme/settings/logs",
 }
-
-
-class TaskInstance:
-    def __init__(self) -> None:
-        self.xcoms: dict[str, object] = {}
-
-    def xcom_push(self, key: str, value: object) -> None:
-        self.xcoms[key] = value
 
 
 def links_of(operator) -> dict[str, str]:

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
-from tests.operators.test_update_customers import TaskInstance
+from tests.support.task_instance import TaskInstance
 
 ROWS = [{"id": f"cus_{n}", "name": "n"} for n in range(2000)]
 

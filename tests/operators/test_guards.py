@@ -7,7 +7,8 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
-from tests.operators.test_update_customers import run
+from tests.support.task_instance import TaskInstance
+from tests.support.update_operator import run
 
 ROWS = [{"id": one, "name": "new"} for one in ("cus_1LABA", "cus_1LABB", "cus_1LABD")]
 
@@ -61,13 +62,9 @@ def test_only_the_first_rows_are_sent_under_a_limit(connected) -> None:
 def test_a_flag_from_a_form_means_what_it_says(connected, given, read) -> None:
     operator = rendered(dry_run=given)
     operator.customers = ROWS
-    summary: dict = {}
-
-    class TaskInstance:
-        def xcom_push(self, key, value) -> None:
-            summary.update(value)
-
-    operator.execute({"ti": TaskInstance()})
+    task_instance = TaskInstance()
+    operator.execute({"ti": task_instance})
+    summary = task_instance.xcoms["summary"]
     assert summary["would_update" if read else "updated"] == 3
 
 
@@ -119,11 +116,8 @@ def test_what_airflow_does_not_take_changes_no_outcome(connected, monkeypatch, l
     def fail(*_args) -> None:
         raise RuntimeError("PLANTED")
 
-    class TaskInstance:
-        def xcom_push(self, key, value) -> None:
-            if broken == "summary":
-                fail()
-
+    if broken == "summary":
+        monkeypatch.setattr(TaskInstance, "xcom_push", fail)
     if broken == "metrics":
         monkeypatch.setattr("airflow_provider_dub.operators.base.Stats.incr", fail)
     if broken == "events":

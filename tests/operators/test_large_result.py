@@ -11,7 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_dub.operators import large_result
 from airflow_provider_dub.operators.large_result import warn_if_large
-from tests.operators.test_update_customers import run
+from tests.support.update_operator import run
 
 try:
     from airflow.sdk.io import attach

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_dub.assets.dub import dub_customers
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
-from tests.operators.test_update_customers import TaskInstance
+from tests.support.task_instance import TaskInstance
 
 ROWS = [{"id": "cus_1LABA", "name": "PLANTED"}, {"id": "cus_missing", "name": "PLANTED"}]
 

@@ -17,7 +17,7 @@ from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.rows import rows_of
 from airflow_provider_dub.sync.updates import UpdateReader
-from tests.customers.test_converters import anything
+from tests.support.any_value import anything
 
 
 def again(cell: object, column: str = "name", key: object = "u") -> tuple[object, object]:

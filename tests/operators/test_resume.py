@@ -19,18 +19,11 @@ from airflow_provider_dub.exceptions import (
     DubRetryLaterError,
 )
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
-from tests.operators import test_update_customers as plain
+from tests.support.task_instance import TaskInstance
 
 CUSTOMERS = [{"id": f"cus_9{n:03}", "externalId": f"9{n:03}"} for n in range(60)]
 ROWS = [{"id": customer["id"], "name": f"PLANTED {customer['id']}"} for customer in CUSTOMERS]
 IDS = [row["id"] for row in ROWS]
-
-
-class TaskInstance(plain.TaskInstance):
-    def __init__(self, try_number: int, max_tries: int) -> None:
-        super().__init__()
-        self.try_number = try_number
-        self.max_tries = max_tries
 
 
 class TaskStateStore:
@@ -91,7 +84,7 @@ class Task:
 
     def _run(self, try_number: int, max_tries: int, called=lambda _: None, **options) -> None:
         received = len(self.dub.requests)
-        task_instance = TaskInstance(try_number, max_tries)
+        task_instance = TaskInstance(try_number=try_number, max_tries=max_tries)
         operator = DubUpdateCustomersOperator(task_id="update", **{**self.options, **options})
         self.store.called = lambda: called(operator)
         try:

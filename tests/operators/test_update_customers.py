@@ -20,45 +20,9 @@ from airflow_provider_dub.exceptions import (
 )
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.sync.options import SyncOptions
-from tests.conftest import stored
-
-OUTCOMES = [
-    "updated",
-    "unchanged",
-    "missing",
-    "superseded",
-    "would_update",
-    "rejected",
-    "failed",
-    "not_attempted",
-    "over_limit",
-]
-
-
-class TaskInstance:
-    """Takes what the operator pushes."""
-
-    def __init__(self) -> None:
-        self.xcoms: dict[str, object] = {}
-
-    def xcom_push(self, key: str, value: object) -> None:
-        json.dumps(value)
-        self.xcoms[key] = value
-
-
-def run(customers, *, fails=None, **options):
-    """Execute the operator; return its result and its summary."""
-    task_instance = TaskInstance()
-    operator = DubUpdateCustomersOperator(task_id="update", customers=customers, **options)
-    if fails:
-        with pytest.raises(fails) as failure:
-            operator.execute({"ti": task_instance})
-        result = str(failure.value)
-    else:
-        result = operator.execute({"ti": task_instance})
-    summary = task_instance.xcoms["summary"]
-    assert sum(summary[outcome] for outcome in OUTCOMES) == summary["total"]
-    return result, summary
+from tests.support.stored import stored
+from tests.support.task_instance import TaskInstance
+from tests.support.update_operator import run
 
 
 def patches(dub: DubEmulator) -> list[str]:

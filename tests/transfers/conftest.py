@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-from tests import postgres
+from tests.support import postgres
+from tests.support.task_instance import TaskInstance
 
 
 class Database:
@@ -131,18 +132,6 @@ class _Databases:
         return Database("mysql", conn_type="mysql", host="localhost", login="root", schema="warehouse", extra=extra)
 
 
-class TaskInstance:
-    """What a task pushes, without a database of Airflow's."""
-
-    dag_id, run_id, task_id, map_index, try_number = "dag", "run", "sync", -1, 1
-
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = json.loads(json.dumps(value))
-
-
 @pytest.fixture
 def sync():
     """Run the operator and return its summary."""
@@ -153,7 +142,7 @@ def sync():
         try:
             SqlToDubCustomersOperator(task_id="sync", sql=sql, **options).execute({"ti": ti})
         finally:
-            sync.summary = ti.pushed.get("summary")  # also of a run that failed
+            sync.summary = ti.xcoms.get("summary")  # also of a run that failed
         return sync.summary
 
     return sync

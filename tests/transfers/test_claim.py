@@ -17,7 +17,7 @@ from airflow_provider_dub.warehouse.connection import Warehouse
 from airflow_provider_dub.warehouse.dialects import dialect_named
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
-from tests.transfers.conftest import TaskInstance
+from tests.support.task_instance import TaskInstance
 
 
 @pytest.fixture

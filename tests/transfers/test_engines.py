@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError
-from tests.conftest import stored
+from tests.support.stored import stored
 
 #: Values on which engines differ: case, accents, blanks, quotes, percent signs, backslashes, emoji, long ids.
 HOSTILE = {
@@ -179,7 +179,7 @@ def test_lineage_names_the_tables_that_the_query_reads(hostile, known, connected
     from airflow.providers.openlineage import conf
 
     from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-    from tests.transfers.conftest import TaskInstance
+    from tests.support.task_instance import TaskInstance
 
     monkeypatch.setattr(conf, "is_disabled", lambda: False)
     task = SqlToDubCustomersOperator(

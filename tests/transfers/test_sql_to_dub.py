@@ -17,8 +17,8 @@ from airflow_provider_dub.exceptions import (
 )
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.connection import UnreadableRowsError
-from tests.conftest import stored
-from tests.transfers.conftest import TaskInstance
+from tests.support.stored import stored
+from tests.support.task_instance import TaskInstance
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import tempfile
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-dub-benchmarks-"))
 
 from tests.benchmarks.peers import behaviour, speed
-from tests.postgres import postgres_socket
+from tests.support.postgres import postgres_socket
 
 if __name__ == "__main__":
     with postgres_socket() as postgres:

@@ -52,7 +52,7 @@ def staged(
     :param settled: Whether the contender believes that all was applied.
     :param settings: Of the local Dub.
     """
-    settings = {"requests_per_minute": 100_000_000} | settings
+    settings = {"requests_per_minute": 100_000_000, "keep_requests": 10_000_000} | settings
     with DubEmulator(**settings) as dub, tempfile.TemporaryDirectory() as folder:
         place = Place(postgres, dub.url, Path(folder), api_key=dub.api_key)
         place.with_customers(rows)

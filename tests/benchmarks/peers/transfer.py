@@ -8,15 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from tests.benchmarks.peers.place import Place, run
+from tests.support.task_instance import TaskInstance
 
 NAME = "SqlToDubCustomersOperator"
 AFTER_A_LOSS = {"baseline": "dub"}
 AT_THE_LIMIT: dict[str, Any] = {}
 
 
-class _TaskInstance:
-    dag_id, run_id, task_id, map_index, try_number = "dag", "run", "sync", -1, 1
-
+class _TaskInstance(TaskInstance):
     def xcom_push(self, key: str, value: object) -> None:
         print("pushed", key, value)
 

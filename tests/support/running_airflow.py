@@ -18,9 +18,8 @@ import psycopg
 import requests
 from psycopg.rows import dict_row
 
-from tests.postgres import postgres_socket
-
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+from tests.support.postgres import postgres_socket
 
 
 class RunningAirflow:

@@ -1,0 +1,1 @@
+"""What several tests share: servers, doubles and strategies. No test imports another one."""
