@@ -68,12 +68,13 @@ class DubConnectionError(DubError):
     :param reason: The kind of failure, such as ``ConnectTimeoutError``.
     :param url: The base URL that was called.
     :param sent: Whether the request may have reached the server.
+    :param https_assumed: Whether the cause may be that the host was given without a scheme.
     """
 
     code = "no_response"
     transient = True
 
-    def __init__(self, reason: str, url: str, *, sent: bool) -> None:
+    def __init__(self, reason: str, url: str, *, sent: bool, https_assumed: bool = False) -> None:
         self.reason = reason
         self.maybe_applied = sent
         what_to_check = (
@@ -82,7 +83,12 @@ class DubConnectionError(DubError):
             else "that the host of the connection is right, that the worker reaches it, and that it trusts its "
             "certificate."
         )
-        super().__init__(f"No response from {url} ({reason}). Check {what_to_check}")
+        hint = (
+            " The host names no scheme, so https was assumed: if the server has no TLS, put http:// in front of it."
+            if https_assumed
+            else ""
+        )
+        super().__init__(f"No response from {url} ({reason}). Check {what_to_check}{hint}")
 
 
 class DubUnreadableResponseError(DubError):

@@ -6,15 +6,16 @@ Source of the facts: Dub's server, measured in August 2026.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
+from airflow_provider_dub.api.exchange import Request, Server
 from airflow_provider_dub.api.id_index import PAGE_SIZE
 from airflow_provider_dub.api.rate_limit import RateLimiter
 from airflow_provider_dub.api.stop import Stop
-from airflow_provider_dub.api.transport import Traffic, Transport
+from airflow_provider_dub.api.transport import Traffic, Transport, json_of
 from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,
     external_id_of,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.customers.fields import Customer
 
+T = TypeVar("T")
+
 DEFAULT_BASE_URL = "https://api.dub.co"
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -37,29 +40,30 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 class DubClient:
     """Dub's customers API over one API key; safe to share between threads.
 
-    :param session: A session that authenticates itself; see ``DubHook.get_conn``.
+    :param make_session: Returns a new session that authenticates itself; see ``DubHook.get_conn``. Each thread has one.
     :param base_url: Scheme, host and port of the API.
-    :param timeout: Seconds to wait for an answer.
-    :param max_retries: Repeats of one request after a transient failure.
+    :param timeout: Seconds for one request and its whole response.
+    :param max_retries: Retries of one request after a transient failure.
     :param rate_limiter: Decides when a request may leave. By default the key's limit is learnt from Dub.
     :param workspace_slug: When given, Dub refuses every request unless the key belongs to this workspace.
+    :param https_assumed: Whether the scheme is a guess, which is worth a hint when TLS fails.
     """
 
     def __init__(
         self,
-        session: requests.Session,
+        make_session: Callable[[], requests.Session],
         base_url: str = DEFAULT_BASE_URL,
         *,
         timeout: float = 30.0,
         max_retries: int = 5,
         rate_limiter: RateLimiter | None = None,
         workspace_slug: str | None = None,
+        https_assumed: bool = False,
     ) -> None:
         self.rate_limiter = rate_limiter or RateLimiter()
         self._transport = Transport(
-            session,
-            base_url,
-            timeout=timeout,
+            make_session,
+            Server(base_url, timeout, https_assumed),
             max_retries=max_retries,
             rate_limiter=self.rate_limiter,
             stopped=Stop(),
@@ -106,7 +110,7 @@ class DubClient:
 
     def count_customers(self) -> int:
         """Return how many customers the workspace has."""
-        return self._transport.send("GET", self._target("/customers/count", {}), _is_count)
+        return self._send("GET", "/customers/count", {}, _is_count)
 
     def update_customer(
         self,
@@ -144,17 +148,17 @@ class DubClient:
         return customer
 
     def for_run(self, stopped: Stop) -> DubClient:
-        """Return a client for one run, which shares the rate limit and the counts with this one.
+        """Return a client with the same rate limit and counts but sessions of its own; close it after the run.
 
         :param stopped: When set, the run's waits end and no further request of it is sent.
         """
         client = copy(self)
-        client._transport = copy(self._transport)
-        client._transport.stopped = stopped
+        client._transport = self._transport.for_run(stopped)
         return client
 
     def close(self) -> None:
-        """Close the connections of a run."""
+        """Close the sessions as soon as they are idle; no further request is sent."""
+        self._transport.close()
 
     def check(self) -> None:
         """Ask whether this key may update customers, with one request that changes nothing.
@@ -194,14 +198,26 @@ class DubClient:
         raise DubCustomerNotFoundError("Dub knows no customer with this external id.", status=404)
 
     def _customer(self, method: str, path: str, query: dict[str, str], body: bytes | None = None) -> Customer:
-        return self._transport.send(method, self._target(path, query), _is_customer, body)
+        return self._send(method, path, query, _is_customer, body)
 
     def _page(self, query: dict[str, str]) -> list[Customer]:
-        return self._transport.send("GET", self._target("/customers", query), _is_page)
+        return self._send("GET", "/customers", query, _is_page)
 
-    def _target(self, path: str, query: dict[str, str]) -> str:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        expected: Callable[[Any], TypeGuard[T]],
+        body: bytes | None = None,
+    ) -> T:
+        return self._transport.send(
+            self._request(method, path, query, body), lambda response: json_of(response, expected)
+        )
+
+    def _request(self, method: str, path: str, query: dict[str, str], body: bytes | None) -> Request:
         query = {**query, **self._workspace}
-        return f"{path}?{urlencode(query)}" if query else path
+        return Request(method, f"{path}?{urlencode(query)}" if query else path, body)
 
 
 def _must_be_looked_up(customer_id: str, fields: Mapping[str, Any], verified_ids: Container[str] | None) -> bool:

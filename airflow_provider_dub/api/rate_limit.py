@@ -1,4 +1,4 @@
-"""Pacing below Dub's rate limit, from what Dub's answers tell.
+"""Pacing below Dub's rate limit, from what Dub's responses say.
 
 Dub counts the requests of a key per clock minute and admits one while ``(1 - p) * previous + current < limit``, where
 ``p`` is the elapsed share of the minute. It names the limit in errors only, other clients may use the same key, and
@@ -20,12 +20,13 @@ sleeping until the reset that it announces wastes half of the throughput. So the
 from __future__ import annotations
 
 import math
-import threading
 import time
 from bisect import bisect_left
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from airflow_provider_dub.api.locks import ForkSafeLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +71,7 @@ class RateLimiter:
     ) -> None:
         if requests_per_minute is not None and requests_per_minute < 1:
             raise ValueError(f"requests_per_minute must be at least 1, not {requests_per_minute}.")
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._monotonic = monotonic
         self._window = window
         self._cap = math.inf if requests_per_minute is None else requests_per_minute
@@ -112,8 +113,8 @@ class RateLimiter:
                 self._resume_at = now + self._backoff
             return 0.0
 
-    def answered(self, status: int, headers: Mapping[str, str]) -> None:
-        """Learn from an answer. Call it once for each, from any thread, in any order.
+    def record_response(self, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from a response. Call it once for each, from any thread, in any order.
 
         :param status: The HTTP status.
         :param headers: The HTTP headers, with keys of any case.
@@ -136,8 +137,8 @@ class RateLimiter:
                 if limit:
                     self._admitted(now, limit, _count(headers.get("X-RateLimit-Remaining")))
 
-    def unanswered(self, *, sent: bool) -> None:
-        """Learn that a request is not under way any more. Call it for each that :meth:`answered` is not called for.
+    def record_failure(self, *, sent: bool) -> None:
+        """Learn that a request is not under way any more. Call it where :meth:`record_response` is not called.
 
         :param sent: Whether Dub may have counted it.
         """

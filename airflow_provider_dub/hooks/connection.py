@@ -32,6 +32,7 @@ class DubConnection:
     :param requests_per_minute: A cap of the user's own.
     :param workspace_slug: The workspace that the key must belong to.
     :param verify: Whether to check the server's certificate, or the path of a CA bundle.
+    :param https_assumed: Whether the host came without a scheme.
     :param unknown_extras: Names of extras that mean nothing here.
     """
 
@@ -42,6 +43,7 @@ class DubConnection:
     requests_per_minute: int | None = None
     workspace_slug: str | None = None
     verify: bool | str = True
+    https_assumed: bool = False
     unknown_extras: tuple[str, ...] = ()
 
     @classmethod
@@ -62,6 +64,7 @@ class DubConnection:
         return cls(
             base_url=_base_url(connection),
             api_key=_api_key(connection),
+            https_assumed=_has_no_scheme(connection),
             unknown_extras=tuple(name for name in extras if name.removeprefix(_OLD_FORM) not in CONN_FIELDS),
             **settings,
         )
@@ -117,6 +120,11 @@ def _base_url(connection: Connection) -> str:
         )
     hostname = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{hostname}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def _has_no_scheme(connection: Connection) -> bool:
+    host = (connection.host or "").strip()
+    return bool(host) and "://" not in host and not connection.schema
 
 
 def _checked(name: str, value: object, conn_id: str) -> Any:

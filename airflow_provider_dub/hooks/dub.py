@@ -109,12 +109,13 @@ class DubHook(BaseHook):
         from airflow_provider_dub.api.rate_limit import RateLimiter
 
         return DubClient(
-            self.get_conn(),
+            self.get_conn,
             connection.base_url,
             timeout=connection.timeout,
             max_retries=connection.max_retries,
             rate_limiter=RateLimiter(connection.requests_per_minute),
             workspace_slug=connection.workspace_slug,
+            https_assumed=connection.https_assumed,
         )
 
     @property
@@ -129,10 +130,9 @@ class DubHook(BaseHook):
 
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
         """
-        from airflow_provider_dub.hooks.session import dub_session
-        from airflow_provider_dub.sync.options import MAX_WORKERS
+        from airflow_provider_dub.hooks.session import DubSession
 
-        return dub_session(self.settings.api_key, verify=self.settings.verify, pool_size=MAX_WORKERS)
+        return DubSession(self.settings.api_key, verify=self.settings.verify)
 
     def get_customer(self, customer_id: str, *, include_expanded_fields: bool = False) -> Customer:
         """Read one customer; see :meth:`DubClient.get_customer`.

@@ -21,12 +21,12 @@ from airflow_provider_dub.exceptions import (
     DubServerError,
     DubWrongCustomerError,
 )
-from airflow_provider_dub.hooks.session import dub_session
+from airflow_provider_dub.hooks.session import DubSession
 from tests.conftest import stored
 
 
 def client_of(dub: DubEmulator, **options) -> DubClient:
-    return DubClient(dub_session("dub_TESTKEY", verify=True, pool_size=8), dub.url, **options)
+    return DubClient(lambda: DubSession("dub_TESTKEY"), dub.url, **options)
 
 
 any_id = st.text(
@@ -206,15 +206,15 @@ def test_a_netrc_file_does_not_replace_the_key(dub, tmp_path, monkeypatch) -> No
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    session = dub_session("dub_TESTKEY", verify=True, pool_size=1)
+    session = DubSession("dub_TESTKEY")
     assert session.get(f"{dub.url}/customers/cus_1LABA", timeout=5).status_code == 200
     assert client_of(dub).get_customer("cus_1LABA")["id"] == "cus_1LABA"
 
 
 def test_clients_and_their_session_do_not_get_in_each_others_way(dub) -> None:
-    with dub_session("dub_TESTKEY", verify=True, pool_size=1) as session:
+    with DubSession("dub_TESTKEY") as session:
         for _ in range(2):
-            client = DubClient(session, dub.url)
+            client = client_of(dub)
             assert client.get_customer("cus_1LABA")["name"] == "Alice"
             assert session.get(f"{dub.url}/customers/cus_1LABA", timeout=5).json()["name"] == "Alice"
 
@@ -228,12 +228,15 @@ def test_an_adapter_of_ones_own_keeps_what_it_adds(dub) -> None:
         def init_poolmanager(self, *args, **kwargs) -> None:
             super().init_poolmanager(*args, **kwargs, ssl_context=self.context)
 
-    with dub_session("dub_TESTKEY", verify=True, pool_size=1) as session:
+    def session() -> DubSession:
+        session = DubSession("dub_TESTKEY")
         session.mount("http://", Adapter())
-        assert DubClient(session, dub.url).get_customer("cus_1LABA")["name"] == "Alice"
+        return session
+
+    assert DubClient(session, dub.url).get_customer("cus_1LABA")["name"] == "Alice"
 
 
 def test_the_session_alone_can_call_dub(dub) -> None:
-    with dub_session("dub_TESTKEY", verify=True, pool_size=1) as session:
+    with DubSession("dub_TESTKEY") as session:
         assert isinstance(session, requests.Session)
         assert session.get(f"{dub.url}/customers", timeout=5).json()

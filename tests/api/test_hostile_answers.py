@@ -84,7 +84,7 @@ class Handler(socketserver.BaseRequestHandler):
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_a_hostile_server_is_survived(connect, monkeypatch, logged, kind: str) -> None:
     monkeypatch.setattr("airflow_provider_dub.api.transport.back_off", lambda attempt: 0.001)
-    monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_PATIENCE", 0.5)
+    monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_TIMEOUT", 0.5)
     task_instance = TaskInstance()
     with Hostile(ANSWERS[kind]) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

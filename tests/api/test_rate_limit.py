@@ -96,7 +96,7 @@ def test_a_cap_of_ours_is_never_exceeded(clock: Clock) -> None:
     limiter = RateLimiter(600, monotonic=clock)
     assert sent_at_once(limiter) == 600
 
-    limiter.answered(404, error_headers(3_000, remaining=2_400))
+    limiter.record_response(404, error_headers(3_000, remaining=2_400))
     minute = []
     for _ in range(600):
         clock.now += 0.1
@@ -108,7 +108,7 @@ def test_a_cap_of_ours_is_never_exceeded(clock: Clock) -> None:
 
 def test_dubs_limit_rules_when_it_is_lower(clock: Clock) -> None:
     limiter = RateLimiter(600, monotonic=clock)
-    limiter.answered(404, error_headers(120, remaining=119))
+    limiter.record_response(404, error_headers(120, remaining=119))
 
     assert limiter.limit == 120
     assert sent_at_once(limiter) <= 120
@@ -118,28 +118,28 @@ def test_dubs_limit_rules_when_it_is_lower(clock: Clock) -> None:
 def test_an_answer_that_never_comes_is_not_waited_for(clock: Clock, sent: bool) -> None:
     limiter = RateLimiter(monotonic=clock)
     assert limiter.delay() == 0
-    limiter.unanswered(sent=sent)
+    limiter.record_failure(sent=sent)
     for _ in range(1_300):  # past the limits of plans, where each request waits for those that are under way
         assert limiter.delay() == 0
-        limiter.answered(200, {})
+        limiter.record_response(200, {})
 
 
 def test_limit_is_unknown_until_an_error_names_it(clock: Clock) -> None:
     limiter = RateLimiter(monotonic=clock)
-    limiter.answered(200, {})
+    limiter.record_response(200, {})
     assert limiter.limit is None
 
-    limiter.answered(500, error_headers(0))
+    limiter.record_response(500, error_headers(0))
     assert limiter.limit is None
 
-    limiter.answered(404, error_headers(1_200, remaining=1_000))
+    limiter.record_response(404, error_headers(1_200, remaining=1_000))
     assert limiter.limit == 1_200
 
 
 def test_remaining_tells_of_other_clients(clock: Clock) -> None:
     limiter = RateLimiter(monotonic=clock)
     limiter.delay()
-    limiter.answered(404, error_headers(1_200, remaining=100))
+    limiter.record_response(404, error_headers(1_200, remaining=100))
 
     assert sent_at_once(limiter) == 100
 
@@ -148,7 +148,7 @@ def test_a_refusal_stops_everybody_but_one(clock: Clock) -> None:
     limiter = RateLimiter(monotonic=clock)
     for _ in range(100):
         limiter.delay()
-    limiter.answered(429, {})
+    limiter.record_response(429, {})
     assert sent_at_once(limiter) == 0
 
     clock.now += 2 * WINDOW
@@ -158,7 +158,7 @@ def test_a_refusal_stops_everybody_but_one(clock: Clock) -> None:
 def test_somebody_elses_retry_after_is_obeyed(clock: Clock) -> None:
     limiter = RateLimiter(monotonic=clock)
     limiter.delay()
-    limiter.answered(429, {"Retry-After": "30"})
+    limiter.record_response(429, {"Retry-After": "30"})
 
     clock.now += 29
     assert limiter.delay() > 0
@@ -179,8 +179,8 @@ def test_waiting_threads_get_turns(clock: Clock) -> None:
 def test_a_wrong_date_heals() -> None:
     clock = Clock()
     limiter = RateLimiter(1_200, monotonic=clock)
-    limiter.answered(200, {"Date": "Fri, 31 Dec 2099 23:59:59 GMT"})
-    limiter.answered(200, {"Date": "Sun, 22 Nov 2026 12:00:30 GMT"})
+    limiter.record_response(200, {"Date": "Fri, 31 Dec 2099 23:59:59 GMT"})
+    limiter.record_response(200, {"Date": "Sun, 22 Nov 2026 12:00:30 GMT"})
 
     assert sent_at_once(limiter) == 1_200
     clock.now += 28
@@ -240,7 +240,7 @@ def test_any_answers_any_time(cap: int | None, steps: list[tuple[tuple[int, Mapp
     limiter = RateLimiter(cap, monotonic=clock)
     for (status, headers), pause, asks in steps:
         assert all(0 <= limiter.delay() <= 60 for _ in range(asks))
-        limiter.answered(status, headers)
+        limiter.record_response(status, headers)
         clock.now += pause
 
     waited = 0.0
@@ -276,5 +276,5 @@ def test_a_request_costs_little() -> None:
     begin = time.process_time()
     for _ in range(5_000):
         limiter.delay()
-        limiter.answered(200, headers)
+        limiter.record_response(200, headers)
     assert (time.process_time() - begin) / 5_000 < 100e-6  # about 5 µs; room for a slow machine

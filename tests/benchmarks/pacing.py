@@ -183,7 +183,7 @@ class Simulation:
         self._at(self.now + self.rng.uniform(*LATENCY) / 2, self._answered, client, status, headers)
 
     def _answered(self, client: int, status: int, headers: dict[str, str]) -> None:
-        self.limiters[client].answered(status, headers)
+        self.limiters[client].record_response(status, headers)
         if status == 429:
             self._ask(client)
         else:

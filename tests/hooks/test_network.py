@@ -7,12 +7,16 @@ import json
 import socket
 import socketserver
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 import trustme
 
 from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.exceptions import DubError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 
@@ -155,13 +159,93 @@ def test_a_host_without_proxy_is_reached_directly(proxy, connected, monkeypatch)
     assert Proxy.asked == []
 
 
-def test_there_are_never_more_sockets_than_workers(connect) -> None:
+def test_there_are_never_more_sessions_than_workers(connect) -> None:
+    class CountingHook(DubHook):
+        sessions = 0
+
+        def get_conn(self):
+            self.sessions += 1
+            return super().get_conn()
+
     with DubEmulator(latency_ms=30) as dub:
         connect(dub.url)
-        hook = DubHook()
+        hook = CountingHook()
         for _ in hook.update_customers(
             ({"id": f"cus_{n}", "name": "n"} for n in range(100)), SyncOptions(max_workers=4)
         ):
             pass
         assert len(dub.requests) == 100
-        assert 2 <= hook.client._transport._pool.num_connections <= 4
+        assert 2 <= hook.sessions <= 4
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_ca_bundle_of_the_connection_goes_before_the_environments(tls, connect, monkeypatch, tmp_path) -> None:
+    dub, bundle = tls
+    another = tmp_path / "another.pem"
+    trustme.CA().cert_pem.write_to_path(another)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(another))
+    for verify, trusted in ((bundle, True), ("false", True), ("true", False), (None, False)):
+        connect(dub.url, max_retries=0, **({"verify": verify} if verify else {}))
+        hook = DubHook()
+        assert works_for_hook(hook) is works_for_session(hook, dub.url) is trusted
+
+
+def works_for_hook(hook: DubHook) -> bool:
+    try:
+        return hook.get_customer("cus_1LABA")["name"] == "Alice"
+    except DubError:
+        return False
+
+
+def works_for_session(hook: DubHook, url: str) -> bool:
+    with hook.get_conn() as session:
+        try:
+            return session.get(f"{url}/customers/cus_1LABA", timeout=5).json()["name"] == "Alice"
+        except requests.exceptions.SSLError:
+            return False
+
+
+def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(tls, connect) -> None:
+    connect(tls[0].url)
+    began = time.monotonic()
+    results = list(DubHook().update_customers([{"id": f"cus_{n}", "name": "n"} for n in range(50)], SyncOptions(max_workers=2)))
+    assert time.monotonic() - began < 5
+    assert results[0].code == "configuration"
+    assert results[-1].code == "not_attempted"
+    assert "REQUESTS_CA_BUNDLE" in results[0].reason
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_the_session_takes_the_way_of_the_hook(proxy, connect, monkeypatch, variable: str) -> None:
+    monkeypatch.setenv(variable, proxy)
+    connect("http://dub.example.com")
+    with DubHook().get_conn() as session:
+        session.get("http://dub.example.com/customers/cus_1LABA", timeout=5)
+    DubHook().get_customer("cus_1LABA")
+    assert Proxy.asked == ["http://dub.example.com/customers/cus_1LABA"] * 2
+
+
+class TricklingTunnel(socketserver.BaseRequestHandler):
+    """A proxy for https that never gets to the end of its first line."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        with suppress(OSError):
+            self.request.sendall(b"HTTP/1.1 ")
+            while True:
+                self.request.sendall(b"2")
+                time.sleep(0.05)
+
+
+def test_a_proxy_that_trickles_is_given_up_in_time(connect, monkeypatch) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), TricklingTunnel) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.server_address[1]}")
+        connect("https://dub.example.com", max_retries=0, timeout=0.5)
+        began = time.monotonic()
+        works, message = DubHook().test_connection()
+        server.shutdown()
+    assert not works
+    assert "Timeout" in message
+    assert time.monotonic() - began < 5

@@ -1,0 +1,89 @@
+"""What goes wrong below HTTP becomes a typed error of :mod:`airflow_provider_dub.exceptions`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+import requests
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from airflow_provider_dub.exceptions import DubConfigurationError, DubConnectionError, DubError
+
+#: OpenSSL's reasons that only a handshake has. Others may be met while a response is read, after the request was sent.
+_HANDSHAKE_FAILURES = frozenset(
+    {
+        "NO_PROTOCOLS_AVAILABLE",
+        "NO_SHARED_CIPHER",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    }
+)
+#: Parts of OpenSSL that read certificates from files.
+_FILE_READERS = frozenset({"PEM", "X509"})
+
+
+def error_from_exception(
+    error: requests.RequestException | HTTPError | OSError, base_url: str, *, https_assumed: bool = False
+) -> DubError:
+    """Turn an exception of a request that had no response into a typed error.
+
+    :param error: What requests raised; it passes some errors of urllib3 on as they are.
+    :param base_url: Scheme, host and port that were called.
+    :param https_assumed: Whether the scheme is a guess.
+    """
+    causes = list(_causes(error))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return DubConfigurationError(
+            f"The certificate of {base_url} is not trusted (SSLError): put the path of the right CA bundle into verify "
+            "of the connection or into REQUESTS_CA_BUNDLE, and check that the host is right."
+        )
+    if _is_a_setting(error, causes):
+        return DubConfigurationError(
+            f"{base_url} cannot be called ({type(error).__name__}): check the connection's host and verify, and the "
+            "worker's HTTP_PROXY, HTTPS_PROXY and REQUESTS_CA_BUNDLE."
+        )
+    sent = not _is_before_sending(error, causes)
+    maybe_no_tls = https_assumed and (sent or any(isinstance(cause, ssl.SSLError) for cause in causes))
+    return DubConnectionError(_reason(error, causes), base_url, sent=sent, https_assumed=maybe_no_tls)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it came from; urllib3 also passes errors as arguments."""
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        cause = todo.pop()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            todo += [*cause.args, cause.__context__, cause.__cause__]
+
+
+def _is_a_setting(error: Exception, causes: list[BaseException]) -> bool:
+    if isinstance(error, (ValueError, FileNotFoundError)) or type(error) is OSError:
+        return True  # a URL, a header or a proxy that cannot be; a CA bundle that is not there
+    return any(isinstance(cause, ssl.SSLError) and cause.library in _FILE_READERS for cause in causes)
+
+
+def _is_before_sending(error: Exception, causes: list[BaseException]) -> bool:
+    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
+        return True
+    return any(
+        isinstance(cause, NewConnectionError)
+        or (isinstance(cause, ssl.SSLError) and cause.reason in _HANDSHAKE_FAILURES)
+        for cause in causes
+    )
+
+
+def _reason(error: Exception, causes: list[BaseException]) -> str:
+    """Return the name of the most telling exception: of requests, or of the system where requests has but one name."""
+    if type(error) is not requests.exceptions.ConnectionError:
+        return type(error).__name__
+    system = [
+        cause for cause in causes if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
+    ]
+    return type(system[-1] if system else causes[-1]).__name__
