@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 
 import pandas as pd
 import pytest
+import responses
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_dub.emulator import DubEmulator
@@ -422,17 +424,15 @@ def test_a_line_break_in_an_id_starts_no_log_line(connected, logged) -> None:
     assert "\nFORGED" not in message + logged()
 
 
-def test_a_foreign_page_in_mid_run_ends_it_and_leaves_it_to_airflows_retries(connected, monkeypatch) -> None:
-    from airflow_provider_dub.api import transport
+@responses.activate
+def test_a_foreign_page_in_mid_run_ends_it_and_leaves_it_to_airflows_retries(connect) -> None:
+    def wall(request) -> tuple[int, dict, str]:
+        if len(responses.calls) < 20:
+            return 200, {}, json.dumps({"id": request.url.rpartition("/")[2], "externalId": "e", "name": "n"})
+        return 403, {}, "<html>Who are you?</html>"
 
-    answer_of, answers = transport._answer, iter(range(10_000))
-
-    def wall(response):
-        if next(answers) < 20:
-            return answer_of(response)
-        raise transport.DubUnreadableResponseError(403, "the body is no error message of Dub's")
-
-    monkeypatch.setattr(transport, "_answer", wall)
+    responses.add_callback("PATCH", re.compile("https://api.dub.co/customers/.*"), wall)
+    connect("https://api.dub.co")
     rows = [{"id": "cus_1LABA", "name": "n"}] + [{"id": f"cus_{n}", "name": "n"} for n in range(500)]
     _, summary = run(rows, fails=DubRetryLaterError)
     assert summary["not_attempted"] > 400
