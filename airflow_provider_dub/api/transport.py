@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.api.rate_limit import RateLimiter
     from airflow_provider_dub.api.stop import Stop
-    from airflow_provider_dub.api.stop import Stop
 
 T = TypeVar("T")
 

@@ -208,7 +208,9 @@ def works_for_session(hook: DubHook, url: str) -> bool:
 def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(tls, connect) -> None:
     connect(tls[0].url)
     began = time.monotonic()
-    results = list(DubHook().update_customers([{"id": f"cus_{n}", "name": "n"} for n in range(50)], SyncOptions(max_workers=2)))
+    results = list(
+        DubHook().update_customers([{"id": f"cus_{n}", "name": "n"} for n in range(50)], SyncOptions(max_workers=2))
+    )
     assert time.monotonic() - began < 5
     assert results[0].code == "configuration"
     assert results[-1].code == "not_attempted"
