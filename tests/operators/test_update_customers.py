@@ -199,7 +199,7 @@ def test_the_task_fails_if_more_rows_failed_than_allowed(connected, limits, fail
         {"max_workers": 65},
         {"max_workers": True},
         {"dry_run": "nope"},
-        {"columns": {"mail": "e-mail"}},
+        {"columns": {"mail": "mail"}},
         {"columns": ["mail"]},
         {"null_policy": "keep"},
         {"id_column": ""},
