@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ _ROWS_NEEDED = (
     "a query is sent by SqlToDubCustomersOperator, or as a DataFrame (get_df of its hook)."
 )
 _LONGEST_PATH = 2_000
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @runtime_checkable
@@ -145,7 +147,7 @@ def is_file_name(text: str) -> bool:
     if len(text) > _LONGEST_PATH or not text.isprintable() or text.startswith(("[", "{", "(", "<")):
         return False
     name = text.lower().removesuffix(".gz")
-    return name.endswith((*JSON_LINES, *CSV, *PARQUET)) or "://" in text or text.startswith("/")
+    return name.endswith((*JSON_LINES, *CSV, *PARQUET)) or text.startswith("/") or _URI.match(text) is not None
 
 
 def _what_is_needed(customers: Any) -> str:

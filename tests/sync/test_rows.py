@@ -117,7 +117,17 @@ def test_rows_without_names_are_refused_with_what_is_needed(customers) -> None:
 
 @pytest.mark.parametrize(
     "rendered",
-    [str(ROWS), repr(ROWS[0]), "", "None", str(pd.DataFrame(ROWS)), "cus_1", "[]", "[{'email': 'a@b.csv'}.csv"],
+    [
+        str(ROWS),
+        repr(ROWS[0]),
+        "",
+        "None",
+        str(pd.DataFrame(ROWS)),
+        "cus_1",
+        "[]",
+        "[{'email': 'a@b.csv'}.csv",
+        "Ada, see s3://bucket",
+    ],
 )
 def test_a_template_that_became_text_is_refused_with_the_ways_out(rendered: str) -> None:
     with pytest.raises(TypeError, match=r"DataFrame, a list.*\.output.*render_template_as_native_obj=True") as error:

@@ -268,9 +268,7 @@ def test_parquet_keeps_the_types_of_its_columns(tmp_path: Path) -> None:
 def test_a_large_file_is_read_in_little_memory(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"rows{suffix}"
     plain = "".join(f"{n},{'x' * 90}\n" for n in range(30_000)) if ".csv" in suffix else ""
-    content = (
-        f"id,name\n{plain}" if plain else "".join(f'{{"id": {n}, "name": "{"x" * 90}"}}\n' for n in range(30_000))
-    )
+    content = f"id,name\n{plain}" if plain else "".join(f'{{"id": {n}, "name": "{"x" * 90}"}}\n' for n in range(30_000))
     path.write_bytes(gzip.compress(content.encode()) if suffix.endswith(".gz") else content.encode())
     del plain, content
     tracemalloc.start()
