@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.base import DubSyncOperator
-from airflow_provider_dub.operators.hidden_rows import HiddenRows, hide_rows
+from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
 from airflow_provider_dub.operators.resume import resumed
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
 from airflow_provider_dub.sync.results import Outcome, RowResult
@@ -109,7 +109,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
 
     @customers.setter
     def customers(self, customers: Any) -> None:
-        self._customers = hide_rows(customers)
+        self._customers = mask_rows(customers)
 
     def execute(self, context: Context) -> list[Customer] | str:
         """Send the updates and return the customers."""
@@ -135,7 +135,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         return customers
 
     def _read(self) -> CountedRows:
-        rows = rows_of(self.customers.rows if isinstance(self.customers, HiddenRows) else self.customers)
+        rows = rows_of(unmasked(self.customers))
         if isinstance(rows, StreamedRows):
             raise TypeError("customers must be rows that can be read again, not an iterator: make it a list.")
         return cast("CountedRows", rows)

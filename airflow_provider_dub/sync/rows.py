@@ -1,20 +1,34 @@
-"""The rows of an input, whatever its kind: a DataFrame, mappings, one mapping, or an iterator of mappings."""
+"""The rows of an input, whatever its kind: frames, mappings, files, several of them, or an iterator of mappings."""
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
 
-from airflow_provider_dub.customers.converters import is_missing
-
-if TYPE_CHECKING:
-    import pandas as pd
+from airflow_provider_dub.customers.cells import GIVEN_TWICE
+from airflow_provider_dub.customers.fields import field_named, spelling
 
 #: The cell of a row that does not have the column at all. Unlike an empty cell it never clears a field.
 ABSENT: Final = object()
 
-_CHUNK = 4096
+#: The kinds of files, by the end of their names; each may be compressed (``.csv.gz``), but for Parquet.
+JSON_LINES, CSV, PARQUET = (".jsonl", ".ndjson", ".json"), (".csv", ".tsv"), (".parquet", ".pq")
+
+_KINDS = (
+    "a pandas or polars DataFrame, a list of mappings, one mapping, an Arrow table, or the path or URI of a file of "
+    "JSON lines, CSV or Parquet (.jsonl, .csv, .parquet)"
+)
+_ROWS_NEEDED = (
+    'each row must be a mapping from column to cell, such as {"id": "cus_1", "email": "jo@example.com"}. The result of '
+    "a query is sent by SqlToDubCustomersOperator, or as a DataFrame (get_df of its hook)."
+)
+_LONGEST_PATH = 2_000
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @runtime_checkable
@@ -37,94 +51,138 @@ class CountedRows(Rows, Protocol):
     def __len__(self) -> int: ...
 
 
-def rows_of(customers: Any) -> Rows:
+def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
     """Wrap an input; one that is wrapped already stays as it is.
 
-    :param customers: A pandas DataFrame, a sequence of mappings, one mapping, or an iterator of mappings.
-    :raises TypeError: It is none of these.
+    :param customers: A DataFrame of pandas, polars or another library that speaks Arrow, an Arrow table, a sequence of
+        mappings, one mapping, a file or its path or URI, a sequence of these, or an iterator of mappings.
+    :param path_of: Returns the path that a text names; Airflow's ``ObjectStoragePath`` knows URIs, too.
+    :raises TypeError: It is none of these; the message says what is needed, and quotes nothing.
+    :raises ValueError: A file cannot be read as what its name says.
+    :raises FileNotFoundError: There is no such file.
+    :raises ModuleNotFoundError: The package that reads it is not installed.
     """
     if isinstance(customers, Rows):
         return customers
-    if hasattr(customers, "iloc") and hasattr(customers, "columns"):
-        return FrameRows(customers)
     if isinstance(customers, Mapping):
         return MappingRows([customers])
+    if _is_frame(customers) or _is_arrow(customers) or _is_file(customers):
+        return _rows_of_one(customers, path_of)
     if isinstance(customers, Sequence) and not isinstance(customers, str | bytes | bytearray):
         # A lazy sequence, such as Airflow's of mapped tasks, fetches an item each time that it is looked at.
-        return MappingRows(customers if isinstance(customers, list | tuple) else list(customers))
+        return _rows_of_sequence(customers if isinstance(customers, list | tuple) else list(customers), path_of)
     if isinstance(customers, Iterator):
         return StreamedRows(customers)
-    raise TypeError(
-        "customers must be a pandas DataFrame, a list or tuple of mappings, one mapping or an iterator of mappings, "
-        f"not {type(customers).__name__}."
-    )
+    raise TypeError(_what_is_needed(customers))
 
 
-class FrameRows:
-    """The rows of a DataFrame, read in chunks so that no second copy of it arises."""
+def _rows_of_one(customers: Any, path_of: Callable[[str], Any]) -> CountedRows:
+    if _is_frame(customers):
+        from airflow_provider_dub.sync.frames import FrameRows
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._frame = frame
-        self._names = _distinct(frame.columns)
-        self._chunk: tuple[int, list[tuple[Any, ...]]] = (-1, [])
-        self.columns: list[Any] | None = list(frame.columns)
+        return FrameRows(customers)
+    if _is_arrow(customers):
+        from airflow_provider_dub.sync.arrow import ArrowRows
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self._frame)
+        return ArrowRows(customers)
+    from airflow_provider_dub.sync.files import rows_of_file
 
-    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield the cells of these columns, row by row."""
-        if self._frame.empty:
-            return
-        series = [self._series(column) for column in columns]
-        for start in range(0, len(self._frame), _CHUNK):
-            yield from zip(*(_objects(one.iloc[start : start + _CHUNK]) for one in series), strict=True)
-
-    def whole(self, row: int) -> dict[str, Any]:
-        """Return one row with all its columns."""
-        start = row - row % _CHUNK
-        if self._chunk[0] != start:
-            columns = range(self._frame.shape[1])
-            rows = zip(*(_objects(self._frame.iloc[start : start + _CHUNK, at]) for at in columns), strict=True)
-            self._chunk = (start, list(rows))
-        return dict(zip(self._names, self._chunk[1][row - start], strict=True))
-
-    def _series(self, column: str) -> pd.Series[Any]:
-        places = [at for at, name in enumerate(self._frame.columns) if isinstance(name, str) and name == column]
-        if len(places) != 1:
-            raise ValueError(f'The DataFrame has {len(places)} columns named "{column}"; it must have one.')
-        return self._frame.iloc[:, places[0]]
+    return rows_of_file(path_of(customers) if isinstance(customers, str) else customers)
 
 
-def _objects(series: pd.Series[Any]) -> list[Any]:
-    cells = series.tolist()
-    dtype: Any = getattr(series.dtype, "numpy_dtype", series.dtype)
-    if (
-        dtype.kind == "f" and getattr(dtype, "itemsize", 8) < 8
-    ):  # tolist() widens it, and an id could seem exact that is not
-        return [cell if is_missing(cell) else dtype.type(cell) for cell in cells]
-    return cells
+def _rows_of_sequence(items: Sequence[Any], path_of: Callable[[str], Any]) -> CountedRows:
+    known = next((item for item in items if _is_row(item) or _is_input(item)), None)
+    if not items or _is_row(known):
+        return MappingRows(items)
+    if known is None:
+        kinds = " and ".join(sorted({type(item).__name__ for item in items[:100]}))
+        raise TypeError(
+            f"customers is a {type(items).__name__} of {kinds}, which have no names of columns: {_ROWS_NEEDED}"
+        )
+    return JoinedRows([_part(number, item, path_of) for number, item in enumerate(items)])
 
 
-def _distinct(names: Iterable[Any]) -> list[str]:
-    """Return column names as text, numbered where they would be the same."""
+def _part(number: int, item: Any, path_of: Callable[[str], Any]) -> CountedRows:
+    if not (isinstance(item, Mapping) or _is_input(item)):
+        raise TypeError(
+            f"customers holds several inputs, and number {number} (from 0) is of the kind {type(item).__name__}: each "
+            f"must be {_KINDS}."
+        )
+    rows: Any = rows_of(item, path_of=path_of)
+    return rows  # type: ignore[no-any-return]
+
+
+def _is_row(item: Any) -> bool:
+    return isinstance(item, Mapping) or _is_named_tuple(item)
+
+
+def _is_named_tuple(item: Any) -> bool:
+    return isinstance(item, tuple) and hasattr(item, "_fields") and hasattr(item, "_asdict")
+
+
+def _is_input(item: Any) -> bool:
+    """Return whether an item of a sequence is rows itself."""
+    if isinstance(item, list | tuple) and not _is_named_tuple(item):
+        return not item or any(_is_row(inner) or _is_input(inner) for inner in item)
+    return _is_frame(item) or _is_arrow(item) or _is_file(item)
+
+
+def _is_frame(item: Any) -> bool:
+    return hasattr(item, "iloc") and hasattr(item, "columns")
+
+
+def _is_arrow(item: Any) -> bool:
+    return hasattr(item, "__arrow_c_stream__") or hasattr(item, "__arrow_c_array__")
+
+
+def _is_file(item: Any) -> bool:
+    return is_file_name(item) if isinstance(item, str) else hasattr(item, "open") and hasattr(item, "name")
+
+
+def is_file_name(text: str) -> bool:
+    """Return whether a text is the path or URI of a file, rather than rows that became text.
+
+    :param text: Any text.
+    """
+    if len(text) > _LONGEST_PATH or not text.isprintable() or text.startswith(("[", "{", "(", "<")):
+        return False
+    name = text.lower().removesuffix(".gz")
+    return name.endswith((*JSON_LINES, *CSV, *PARQUET)) or text.startswith("/") or _URI.match(text) is not None
+
+
+def _what_is_needed(customers: Any) -> str:
+    if isinstance(customers, str):
+        return (
+            f"customers must be {_KINDS}, not other text. A template such as {{{{ ti.xcom_pull('task') }}}} becomes "
+            "text: pass the output of the task itself, task.output, or set render_template_as_native_obj=True on the "
+            "DAG."
+        )
+    collect = " Collect it first." if callable(getattr(customers, "collect", None)) else ""
+    return f"customers must be {_KINDS}, not {type(customers).__name__}.{collect}"
+
+
+def distinct(names: Iterable[Any]) -> list[str]:
+    """Return column names as text, numbered where they would be the same.
+
+    :param names: The names.
+    """
     counts: Counter[str] = Counter()
-    distinct = []
+    numbered = []
     for name in map(str, names):
         counts[name] += 1
-        distinct.append(name if counts[name] == 1 else f"{name}.{counts[name]}")
-    return distinct
+        numbered.append(name if counts[name] == 1 else f"{name}.{counts[name]}")
+    return numbered
 
 
 class MappingRows:
-    """Rows that are mappings from column to cell; each may have columns of its own."""
+    """Rows that are mappings from column to cell, or named tuples; each may have columns of its own.
+
+    :param rows: The rows.
+    """
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
-        self.columns: list[Any] | None = list(
-            dict.fromkeys(name for row in rows if isinstance(row, Mapping) for name in row)
-        )
+        self.columns: list[Any] | None = list(dict.fromkeys(name for row in rows for name in _mapping(row) or ()))
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -132,18 +190,35 @@ class MappingRows:
 
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the cells of these columns, row by row."""
-        return _cells_of(self._rows, columns)
+        return cells_of_mappings(map(_mapping, self._rows), columns)
 
     def whole(self, row: int) -> dict[str, Any]:
         """Return one row with all its columns."""
-        found = self._rows[row]
-        return (
-            dict(zip(_distinct(found), found.values(), strict=True)) if isinstance(found, Mapping) else {"row": found}
-        )
+        found = _mapping(self._rows[row])
+        return {"row": self._rows[row]} if found is None else dict(zip(distinct(found), found.values(), strict=True))
+
+
+def _mapping(row: Any) -> Mapping[Any, Any] | None:
+    if isinstance(row, Mapping):
+        return row
+    return row._asdict() if _is_named_tuple(row) else None
+
+
+def cells_of_mappings(rows: Iterable[Mapping[Any, Any] | None], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield the cells of these columns; none for a row that is no mapping.
+
+    :param rows: The rows.
+    :param columns: The columns.
+    """
+    for row in rows:
+        yield () if row is None else tuple([row.get(column, ABSENT) for column in columns])
 
 
 class StreamedRows:
-    """Rows that can be read only once, as they are needed."""
+    """Rows that can be read only once, as they are needed; their columns may be spelled in any way.
+
+    :param rows: Yields the rows.
+    """
 
     columns: list[Any] | None = None
 
@@ -152,13 +227,66 @@ class StreamedRows:
 
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the cells of these columns, row by row."""
-        return _cells_of(self._rows, columns)
+        names: dict[tuple[Any, ...], list[Any]] = {}
+        for row in map(_mapping, self._rows):
+            if row is None:
+                yield ()
+                continue
+            found = tuple(row)
+            if found not in names:
+                if len(names) > _SHAPES_KEPT:
+                    names.clear()
+                names[found] = [_spelled(column, found, columns) for column in columns]
+            yield tuple([row.get(name, ABSENT) if name is not GIVEN_TWICE else name for name in names[found]])
 
     def whole(self, row: int) -> dict[str, Any]:  # noqa: ARG002
         """Return nothing: a row is gone once it was read."""
         return {}
 
 
-def _cells_of(rows: Iterable[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    for row in rows:
-        yield tuple([row.get(column, ABSENT) for column in columns]) if isinstance(row, Mapping) else ()
+#: Rows with the same columns are looked up once; rows that have all other columns do not fill the memory.
+_SHAPES_KEPT = 1_000
+
+
+def _spelled(column: str, found: Sequence[Any], columns: Sequence[str]) -> Any:
+    """Return the name by which a row has a column; two names for one field leave it open which is meant."""
+    if column in found and field_named(column) is None:
+        return column
+    matching = [name for name in found if isinstance(name, str) and spelling(name) == spelling(column)]
+    matching = [name for name in matching if name == column or name not in columns]
+    return GIVEN_TWICE if len(matching) > 1 else next(iter(matching), column)
+
+
+class JoinedRows:
+    """Several inputs, read as one after the other.
+
+    :param parts: The inputs.
+    """
+
+    def __init__(self, parts: Sequence[CountedRows]) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(len(part) for part in parts))
+        most: Counter[Any] = Counter()
+        for part in parts:
+            most |= Counter(part.columns or ())  # what a part has twice is there twice
+        self.columns: list[Any] | None = list(most.elements())
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._ends[-1] if self._ends else 0
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row."""
+        for part in self._parts:
+            has = [column for column in columns if column in (part.columns or ())]
+            if len(has) == len(columns):
+                yield from part.cells(columns)
+                continue
+            places = [has.index(column) if column in has else None for column in columns]
+            for cells in part.cells(has):
+                yield tuple([ABSENT if place is None else cells[place] for place in places])
+
+    def whole(self, row: int) -> dict[str, Any]:
+        """Return one row with all its columns."""
+        number = bisect_right(self._ends, row)
+        return self._parts[number].whole(row - (self._ends[number - 1] if number else 0))

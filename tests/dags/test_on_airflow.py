@@ -39,7 +39,7 @@ def test_values_are_in_the_database_only_as_xcom(airflow) -> None:
     holding = {table for table, text in tables.items() if any(value in text for value in PLANTED)}
     assert holding == {"xcom"}
     assert "dub_TESTKEY" not in "".join(tables.values())
-    assert "values hidden" in tables["rendered_task_instance_fields"]
+    assert "values masked" in tables["rendered_task_instance_fields"]
 
 
 def test_only_the_records_and_the_input_hold_values_in_xcom(airflow) -> None:

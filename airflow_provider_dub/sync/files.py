@@ -1,0 +1,255 @@
+"""The rows of a file of JSON lines, CSV or Parquet, read in bounded memory and as often as needed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from itertools import chain
+from typing import IO, Any
+
+from airflow_provider_dub.sync.arrow import imported_pyarrow, objects
+from airflow_provider_dub.sync.rows import CSV, JSON_LINES, PARQUET, CountedRows, cells_of_mappings, distinct
+from airflow_provider_dub.sync.shown import one_line
+
+_CHUNK = 4096
+#: Of a Parquet column, so that a large row group is not held as a whole.
+_BUFFER = 2**20
+#: The longest line that is read: a customer's row has a few kilobytes.
+_LONGEST_LINE = 8 * 2**20
+_PASSWORD = re.compile(r"(?<=//)[^/@]*:[^/@]*@")
+#: What stands between the cells of a CSV file, if its header has no comma.
+_OTHER_DELIMITERS = ";\t|"
+
+#: A decimal number is kept as it is written: a float could make another id of it.
+_JSON = json.JSONDecoder(parse_float=Decimal)
+
+
+def rows_of_file(path: Any) -> CountedRows:
+    """Return the rows of a file; what it holds is told by the end of its name.
+
+    :param path: A path with ``open`` and ``name``, of pathlib or Airflow's ``ObjectStoragePath``.
+    :raises ValueError: The name has another end, or the file holds something else.
+    :raises FileNotFoundError: There is no such file.
+    :raises ModuleNotFoundError: pyarrow is needed for Parquet and not installed.
+    """
+    name = str(path.name).lower()
+    plain_name = name.removesuffix(".gz")
+    for suffixes, rows in ((JSON_LINES, JsonLinesRows), (CSV, CsvRows)):
+        if plain_name.endswith(suffixes):
+            return rows(path)
+    if name.endswith(PARQUET):
+        return ParquetRows(path)
+    raise ValueError(
+        f"customers: the name of the file {_shown(path)} must say what it holds: it must end with one of "
+        f"{', '.join((*JSON_LINES, *CSV, *PARQUET))} (all but Parquet may be compressed, with .gz behind)."
+    )
+
+
+def _shown(path: Any) -> str:
+    """Return a path or URI without a password or a signature."""
+    return one_line(_PASSWORD.sub("***@", str(path).split("?")[0]))
+
+
+@contextmanager
+def _opened(path: Any) -> Iterator[Any]:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"customers: there is no file {_shown(path)}.") from None
+    except IsADirectoryError:
+        raise ValueError(f"customers: {_shown(path)} is a directory; name the files in it, as a list.") from None
+    with file:
+        if str(path.name).lower().endswith(".gz"):
+            with gzip.open(file) as plain:
+                yield plain
+        else:
+            yield file
+
+
+class _FileRows:
+    """What the kinds of files share.
+
+    :param path: The path of the file.
+    """
+
+    def __init__(self, path: Any) -> None:
+        self._path = path
+        self.columns: list[Any] | None = []
+        self._count = 0
+        self._reading: tuple[int, Iterator[Mapping[str, Any] | None]] = (0, iter(()))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._count
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row."""
+        read = 0
+        for cells in cells_of_mappings(self._records(columns), columns):
+            read += 1
+            if read > self._count:
+                break
+            yield cells
+        if read != self._count:
+            raise ValueError(f"customers: the file {_shown(self._path)} was changed while it was read.")
+
+    def whole(self, row: int) -> dict[str, Any]:
+        """Return one row with all its columns; it is fastest if rows are asked for in order."""
+        position, records = self._reading
+        if row < position or position == 0:
+            position, records = 0, self._records(None)
+        for record in records:
+            position += 1
+            if position > row:
+                self._reading = (position, records)
+                return {} if record is None else dict(record)
+        self._reading = (0, iter(()))
+        return {}
+
+    def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:
+        """Yield the rows, with at least these columns; None for what is no row."""
+        raise NotImplementedError
+
+
+class JsonLinesRows(_FileRows):
+    """The rows of a file with one JSON object per line, such as the file of rejected rows.
+
+    :param path: The path of the file.
+    """
+
+    def __init__(self, path: Any) -> None:
+        super().__init__(path)
+        names: dict[str, None] = {}
+        good = 0
+        for record in self._records(None):
+            self._count += 1
+            if record is not None:
+                good += 1
+                names |= dict.fromkeys(record)
+        if self._count and not good:
+            raise ValueError(
+                f"customers: no line of the file {_shown(path)} is a JSON object; a file of JSON lines has one per row."
+            )
+        self.columns = [*names]
+
+    def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:  # noqa: ARG002
+        with _opened(self._path) as file:
+            for line in _lines(file):
+                if line is None or line.strip():
+                    yield _json_object(line)
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes | None]:
+    """Yield the lines of a file; None for one that is too long."""
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) < _LONGEST_LINE or line.endswith(b"\n"):
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = file.readline(_LONGEST_LINE)
+        yield None
+
+
+def _json_object(line: bytes | None) -> Mapping[str, Any] | None:
+    try:
+        found = _JSON.decode((line or b"").decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+class CsvRows(_FileRows):
+    """The rows of a CSV file in UTF-8 whose first line has the names of the columns.
+
+    :param path: The path of the file.
+    """
+
+    def __init__(self, path: Any) -> None:
+        super().__init__(path)
+        with self._reader() as reader:
+            header: list[str] = next(reader, [])
+            self.columns = list(header)
+            self._names = distinct(header)
+            self._count = sum(1 for _ in _csv_rows(reader))
+
+    def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:  # noqa: ARG002
+        with self._reader() as reader:
+            next(reader, None)
+            for row in _csv_rows(reader):
+                # With too few or too many cells it is not known which of them belongs to which column.
+                yield dict(zip(self._names, row, strict=True)) if row and len(row) == len(self._names) else None
+
+    @contextmanager
+    def _reader(self) -> Iterator[Any]:
+        with (
+            _opened(self._path) as file,
+            io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
+        ):
+            lines = self._lines(text)
+            header = next(lines, "")
+            if header.startswith(("\udcff\udcfe", "\udcfe\udcff")):
+                raise ValueError(f"customers: the file {_shown(self._path)} must be in UTF-8; it is in UTF-16.")
+            others = [delimiter for delimiter in _OTHER_DELIMITERS if delimiter in header]
+            yield csv.reader(chain([header], lines), delimiter=others[0] if others and "," not in header else ",")
+
+    def _lines(self, text: IO[str]) -> Iterator[str]:
+        while line := text.readline(_LONGEST_LINE):
+            if len(line) == _LONGEST_LINE:
+                raise ValueError(f"customers: the file {_shown(self._path)} has a line that is too long for CSV.")
+            yield line
+
+
+def _csv_rows(reader: Iterator[list[str]]) -> Iterator[list[str] | None]:
+    """Yield the rows but for empty lines; None for one that is no CSV."""
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield None
+            continue
+        if row:
+            yield row
+
+
+class ParquetRows(_FileRows):
+    """The rows of a Parquet file.
+
+    :param path: The path of the file.
+    :raises ModuleNotFoundError: pyarrow is not installed.
+    """
+
+    def __init__(self, path: Any) -> None:
+        super().__init__(path)
+        imported_pyarrow("A Parquet file")
+        with self._file() as file:
+            self.columns = list(file.schema_arrow.names)
+            self._count = file.metadata.num_rows
+
+    def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:
+        if columns is not None and any("." in column for column in columns):
+            columns = None  # there a dot names a part of a column
+        with self._file() as file:
+            for batch in file.iter_batches(_CHUNK, columns=columns):
+                names = distinct(batch.schema.names)
+                for row in zip(*map(objects, batch.columns), strict=True):
+                    yield dict(zip(names, row, strict=True))
+
+    @contextmanager
+    def _file(self) -> Iterator[Any]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with _opened(self._path) as stream:
+            try:
+                file = pq.ParquetFile(stream, buffer_size=_BUFFER)
+            except pa.ArrowInvalid:
+                raise ValueError(f"customers: the file {_shown(self._path)} is no Parquet file.") from None
+            yield file
