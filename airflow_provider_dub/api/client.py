@@ -11,6 +11,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
+from airflow_provider_dub.api import DEFAULT_BASE_URL
 from airflow_provider_dub.api.exchange import Request, Server
 from airflow_provider_dub.api.id_index import PAGE_SIZE
 from airflow_provider_dub.api.rate_limit import RateLimiter
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DEFAULT_BASE_URL = "https://api.dub.co"
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_dub.api.client import DEFAULT_BASE_URL
+from airflow_provider_dub.api import DEFAULT_BASE_URL
 from airflow_provider_dub.exceptions import DubConfigurationError
 from airflow_provider_dub.get_provider_info import CONN_FIELDS, CONN_TYPE
 from airflow_provider_dub.hooks.workspace import Workspace

@@ -24,6 +24,7 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.hooks.sending import sender, verified_ids
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
+from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.large_result import warn_if_large
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
 from airflow_provider_dub.operators.templated import is_template, read_flag, read_number
@@ -143,7 +144,7 @@ class DubSyncOperator(BaseOperator):
         """Let a wrong argument or input end the task without Airflow retries."""
         try:
             yield
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as error:
             raise DubFixSetupError(str(error)) from error
 
     def _read_templated(self, *, rendered: bool) -> None:
@@ -164,7 +165,7 @@ class DubSyncOperator(BaseOperator):
     def _check_templated(self) -> None:
         """Check the arguments that Airflow has rendered."""
         self._read_templated(rendered=True)
-        if self.rejected_path and str(self.rejected_path) == str(self.records_path):
+        if self.rejected_path and self.records_path and names_same_file(self.rejected_path, self.records_path):
             raise ValueError("rejected_path and records_path must be two files.")
 
     def _reader(self, rows: Rows) -> UpdateReader:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.base import DubSyncOperator
+from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
 from airflow_provider_dub.operators.resume import resumed
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
@@ -29,8 +30,10 @@ class DubUpdateCustomersOperator(DubSyncOperator):
     What is returned, pushed and raised is told by :class:`~airflow_provider_dub.operators.base.DubSyncOperator`. The
     summary also counts the rows that earlier tries of the task processed, as ``resumed``.
 
-    :param customers: (templated) A pandas DataFrame, a list or tuple of mappings, one mapping, or an XComArg that
-        yields one of these. Airflow's rendered fields show only how many rows there are.
+    :param customers: (templated) A DataFrame of pandas, polars or another library that speaks Arrow, an Arrow table, a
+        list or tuple of mappings, one mapping, the path or URI of a file of JSON lines, CSV or Parquet, several of
+        these in a list, or an XComArg that yields one of these. Airflow's rendered fields show only how many rows
+        there are, or the names of files.
     :param resume: Whether a retry sends only the rows that the tries before it did not process, and returns the
         customers of all tries. Needs Airflow 3.3. If the input changed, all rows are sent; Clear starts anew.
     :param checkpoint_every: The number of rows after which results are kept for a retry. If a try is killed, the
@@ -42,7 +45,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
     def __init__(
         self,
         *,
-        customers: pd.DataFrame | Sequence[Mapping[str, Any]] | Mapping[str, Any] | XComArg,
+        customers: pd.DataFrame | Sequence[Any] | Mapping[str, Any] | ObjectStoragePath | XComArg,
         resume: bool = True,
         checkpoint_every: int = 200,
         dub_conn_id: str = DubHook.default_conn_name,
@@ -135,7 +138,14 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         return customers
 
     def _read(self) -> CountedRows:
-        rows = rows_of(unmasked(self.customers))
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        given = unmasked(self.customers)
+        for name in ("rejected_path", "records_path"):
+            path = getattr(self, name)
+            if path and any(names_same_file(path, file) for file in (given if isinstance(given, list) else [given])):
+                raise ValueError(f"{name} must be another file than customers: it is written anew before it is read.")
+        rows = rows_of(given, path_of=ObjectStoragePath)
         if isinstance(rows, StreamedRows):
             raise TypeError("customers must be rows that can be read again, not an iterator: make it a list.")
         return cast("CountedRows", rows)

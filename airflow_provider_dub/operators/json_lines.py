@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+import os
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -33,3 +34,22 @@ class JsonLinesFile:
     def uri(self) -> str:
         """Where the file is."""
         return str(self._path)
+
+
+def names_same_file(one: Any, other: Any) -> bool:
+    """Return whether two paths or URIs name one file: ``/tmp/x`` and ``file:///tmp/x`` do.
+
+    :param one: A path or URI.
+    :param other: A path or URI, or anything else, which names no file.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    if not isinstance(other, str | os.PathLike | ObjectStoragePath):
+        return False
+    first, second = (_place(ObjectStoragePath(str(path))) for path in (one, other))
+    return first == second
+
+
+def _place(path: ObjectStoragePath) -> str:
+    is_local = path.protocol in ("", "file", "local")
+    return os.path.realpath(path.path) if is_local else str(path)

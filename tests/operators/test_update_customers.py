@@ -10,7 +10,7 @@ import re
 import pandas as pd
 import pytest
 import responses
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, ObjectStoragePath
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
@@ -367,6 +367,39 @@ def test_an_iterator_cannot_be_read_again_for_a_retry(connected) -> None:
 def test_two_files_are_two_paths(connected, tmp_path) -> None:
     with pytest.raises(DubFixSetupError, match="two files"):
         run([{"id": "cus_1LABA"}], rejected_path=str(tmp_path / "x"), records_path=str(tmp_path / "x"))
+
+
+def test_one_file_in_two_spellings_is_one_file(connected, tmp_path) -> None:
+    paths = {"rejected_path": str(tmp_path / "x"), "records_path": f"file://{tmp_path}/y/../x"}
+    with pytest.raises(DubFixSetupError, match="two files"):
+        run([{"id": "cus_1LABA"}], **paths)
+
+
+def test_a_file_of_rejected_rows_can_be_sent_again_by_its_name(connected, tmp_path) -> None:
+    path = tmp_path / "rejected.jsonl"
+    run(
+        [{"id": "cus_1LABA", "email": "bad"}, {"id": "cus_1LABB", "name": "Bo"}],
+        rejected_path=str(path),
+        max_failures=1,
+    )
+    path.write_text(path.read_text().replace('"bad"', '"good@example.com"'))
+    for name in (str(path), f"file://{path}", ObjectStoragePath(f"file://{path}")):
+        records, _ = run(name)
+        assert [record["email"] for record in records] == ["good@example.com"]
+
+
+@pytest.mark.parametrize("option", ["rejected_path", "records_path"])
+def test_the_file_that_is_read_is_not_written(connected, tmp_path, option) -> None:
+    path = tmp_path / "customers.jsonl"
+    path.write_text('{"id": "cus_1LABA", "name": "n"}\n')
+    with pytest.raises(DubFixSetupError, match=f"{option} must be another file"):
+        run(str(path), **{option: f"file://{path}"})
+    assert path.read_text()
+
+
+def test_a_file_that_is_not_there_fails_for_good(connected, tmp_path) -> None:
+    with pytest.raises(DubFixSetupError, match=r"nothing\.csv"):
+        run(str(tmp_path / "nothing.csv"))
 
 
 def test_a_dry_run_leaves_the_records_of_the_last_run_alone(connected, tmp_path) -> None:
