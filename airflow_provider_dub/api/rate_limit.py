@@ -94,6 +94,26 @@ class RateLimiter:
         known = min(self._cap, self._limit or math.inf)
         return None if known == math.inf else int(known)
 
+    def seconds_to_send(self, requests: int) -> float | None:
+        """Return how long so many more requests take within the limit; None as long as the limit is not known.
+
+        :param requests: The number of requests.
+        """
+        with self._lock:
+            limit = min(self._share, self._cap)
+            if limit == math.inf:
+                return None
+            limit = max(limit, 1.0)
+            elapsed, previous, _ = self._minute(self._monotonic())
+            until_next_minute = self._window - elapsed
+            left = requests - max(limit - self._used(self._monotonic()), 0.0)
+            if left <= 0:
+                return 0.0
+            in_this_minute = previous * until_next_minute / self._window
+            if left <= in_this_minute:
+                return left * self._window / previous
+            return until_next_minute + (left - in_this_minute) * self._window / limit
+
     def delay(self) -> float:
         """Ask for permission to send one request.
 

@@ -48,6 +48,9 @@ class Traffic:
     requests_sent: int = 0
     rate_limited: int = 0
     seconds_waited: float = 0.0
+    #: The last error, as long as nothing succeeded after it, and when the first of them came (``time.monotonic``).
+    trouble: DubError | None = None
+    trouble_since: float = 0.0
     _lock: ForkSafeLock = field(default_factory=ForkSafeLock, repr=False)
 
     def count_request(self) -> None:
@@ -59,6 +62,15 @@ class Traffic:
         """Count one response 429."""
         with self._lock:
             self.rate_limited += 1
+
+    def record_trouble(self, error: DubError) -> None:
+        """Keep a transient error until something succeeds.
+
+        :param error: The error.
+        """
+        if self.trouble is None:
+            self.trouble_since = time.monotonic()
+        self.trouble = error
 
     def count_wait(self, seconds: float) -> None:
         """Add seconds that one thread waited for the rate limit."""
@@ -138,6 +150,7 @@ class Transport:
                     continue
             result = read(response)
             self._heard_from_dub = True
+            self.traffic.trouble = None
             return result
 
     def _wait_for_turn(self) -> None:
@@ -165,6 +178,8 @@ class Transport:
 
     def _note(self, error: DubError) -> None:
         """Learn from an error whether this is Dub at all."""
+        if error.transient:
+            self.traffic.record_trouble(error)
         if isinstance(error, DubUnreadableResponseError):
             error.fatal = not self._heard_from_dub
         elif isinstance(error, DubApiError) and not isinstance(error, DubServerError):

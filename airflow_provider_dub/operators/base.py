@@ -291,7 +291,8 @@ class DubSyncOperator(BaseOperator):
             self._log_progress(progress)
 
         records, files = self._open_files(rows)
-        progress = Progress(len(rows), self.options.max_workers)
+        seconds_to_send = client.rate_limiter.seconds_to_send if client else lambda _requests: None
+        progress = Progress(len(rows), self.options.max_workers, seconds_to_send)
         run_sync(
             updates,
             sender(client, self.options, verified_ids),

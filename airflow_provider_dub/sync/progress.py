@@ -9,45 +9,77 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_dub.api.transport import Traffic
 
+#: Seconds between two lines.
 INTERVAL = 10.0
+#: Seconds after which a line says why nothing works.
+_TROUBLE_AFTER = 5.0
 
 
 class Progress:
     """Knows when a line about the run is due, and what it says.
 
     :param total: The number of rows, if it is known.
-    :param max_workers: Threads that send.
-    :param clock: Seconds, from anywhere.
+    :param max_workers: The number of threads that send.
+    :param seconds_to_send: Returns how long so many requests take within the rate limit, or None where it is not known.
+    :param clock: Returns seconds, from anywhere.
     """
 
-    def __init__(self, total: int | None, max_workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        max_workers: int,
+        seconds_to_send: Callable[[int], float | None] = lambda _requests: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._total = total
         self._max_workers = max_workers
+        self._seconds_to_send = seconds_to_send
         self._clock = clock
-        self._started = self._told = clock()
+        self._started = self._last_line = clock()
 
     def line(self, done: int, traffic: Traffic, resumed: int = 0) -> str | None:
         """Return the line if one is due: rows done, rate, time left, share of the time waited for the rate limit.
 
-        :param done: Rows with an outcome.
+        :param done: The number of rows with a result.
         :param traffic: What was sent and waited for.
-        :param resumed: How many of the rows an earlier try did.
+        :param resumed: How many of the rows an earlier try processed.
         """
         now = self._clock()
-        if now - self._told < INTERVAL:
+        if now - self._last_line < INTERVAL:
             return None
-        self._told = now
+        self._last_line = now
         elapsed = now - self._started
-        rate = (done - resumed) / elapsed
+        sent = done - resumed
         waiting = min(1.0, traffic.seconds_waited / (elapsed * self._max_workers))
-        of_total = left = ""
-        if self._total:
-            of_total = f" of {self._total:,} ({done / self._total:.0%})"
-            left = f", about {_duration((self._total - done) / rate)} left" if rate else ""
-        return f"{done:,}{of_total} rows, {rate:.1f} rows/s{left}, {waiting:.0%} of the time waiting for the rate limit"
+        share = f" of {self._total:,} ({done / self._total:.0%})" if self._total else ""
+        left = self._left(done, sent, elapsed, waiting, traffic) if self._total else ""
+        pace = f"{sent / elapsed:.1f} rows/s{left}, {waiting:.0%} of the time waiting for the rate limit"
+        return f"{done:,}{share} rows, {pace}{self._trouble(traffic, now)}"
+
+    def _left(self, done: int, sent: int, elapsed: float, waiting: float, traffic: Traffic) -> str:
+        """Return the time left: at the pace of the workers, or within the rate limit if that takes longer."""
+        rows = (self._total or 0) - done
+        if not sent or not rows:
+            return ""
+        requests = round(rows * max(traffic.requests_sent / sent, 1))
+        within_limit = self._seconds_to_send(requests)
+        if within_limit is None:
+            return f", about {duration(rows * elapsed / sent)} left"
+        return f", about {duration(max(rows * elapsed * (1 - waiting) / sent, within_limit))} left"
+
+    @staticmethod
+    def _trouble(traffic: Traffic, now: float) -> str:
+        error = traffic.trouble
+        if error is None or now - traffic.trouble_since < _TROUBLE_AFTER:
+            return ""
+        return f". Nothing has worked for {duration(now - traffic.trouble_since)}: {error}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as a person would write it: ``30 s``, ``16 min 30 s``, ``5 h 33 min``.
+
+    :param seconds: The time.
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

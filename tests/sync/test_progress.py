@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import time
+
+import pytest
+
+from airflow_provider_dub.api.rate_limit import RateLimiter
 from airflow_provider_dub.api.transport import Traffic
+from airflow_provider_dub.exceptions import DubConnectionError
 from airflow_provider_dub.sync.progress import Progress
 
 
@@ -38,5 +45,36 @@ def test_what_an_earlier_try_did_makes_this_one_no_faster() -> None:
     now = 0.0
     progress = Progress(1_000, 8, clock=lambda: now)
     now = 10.0
-    told = "600 of 1,000 (60%) rows, 10.0 rows/s, about 40 s left, 0% of the time waiting for the rate limit"
-    assert progress.line(600, Traffic(), resumed=500) == told
+    line = "600 of 1,000 (60%) rows, 10.0 rows/s, about 40 s left, 0% of the time waiting for the rate limit"
+    assert progress.line(600, Traffic(), resumed=500) == line
+
+
+def test_the_time_left_follows_from_the_limit_where_that_is_slower() -> None:
+    now, limiter = 0.0, RateLimiter(1200, monotonic=lambda: now)
+    sent, lines = 0, []
+    progress = Progress(1500, 8, limiter.seconds_to_send, clock=lambda: now)
+    traffic = Traffic()
+    while sent < 1500:
+        if limiter.delay() == 0.0:
+            sent += 1
+            traffic.requests_sent += 1
+            now += 0.005
+        else:
+            now += 0.1
+            traffic.seconds_waited += 0.1 * 8
+        if line := progress.line(sent, traffic):
+            lines.append((now, line))
+    for at, line in lines[1:-1]:
+        said = re.search(r"about (?:(\d+) min )?(\d+) s left", line)
+        seconds = int(said[1] or 0) * 60 + int(said[2])
+        assert seconds == pytest.approx(now - at, rel=0.2, abs=1.5), (at, line)
+
+
+def test_while_nothing_works_the_line_says_why_and_since_when() -> None:
+    now = time.monotonic()
+    progress = Progress(2, 8, clock=lambda: now)
+    traffic = Traffic()
+    traffic.record_trouble(DubConnectionError("ConnectTimeout", "https://api.dub.co", sent=False))
+    now += 12
+    line = progress.line(0, traffic)
+    assert "Nothing has worked for 12 s: No response from https://api.dub.co (ConnectTimeout)" in line
