@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE
-from airflow_provider_dub.customers.fields import field_named, spelling
+from airflow_provider_dub.customers.fields import field_named, normalized_name
 
 #: The cell of a row that does not have the column at all. Unlike an empty cell it never clears a field.
 ABSENT: Final = object()
@@ -215,7 +215,7 @@ def cells_of_mappings(rows: Iterable[Mapping[Any, Any] | None], columns: Sequenc
 
 
 class StreamedRows:
-    """Rows that can be read only once, as they are needed; their columns may be spelled in any way.
+    """Rows that can be read only once, as they are needed; their columns may be written in any way.
 
     :param rows: Yields the rows.
     """
@@ -236,7 +236,7 @@ class StreamedRows:
             if found not in names:
                 if len(names) > _SHAPES_KEPT:
                     names.clear()
-                names[found] = [_spelled(column, found, columns) for column in columns]
+                names[found] = [_name_in(column, found, columns) for column in columns]
             yield tuple([row.get(name, ABSENT) if name is not GIVEN_TWICE else name for name in names[found]])
 
     def whole(self, row: int) -> dict[str, Any]:  # noqa: ARG002
@@ -248,11 +248,11 @@ class StreamedRows:
 _SHAPES_KEPT = 1_000
 
 
-def _spelled(column: str, found: Sequence[Any], columns: Sequence[str]) -> Any:
+def _name_in(column: str, found: Sequence[Any], columns: Sequence[str]) -> Any:
     """Return the name by which a row has a column; two names for one field leave it open which is meant."""
     if column in found and field_named(column) is None:
         return column
-    matching = [name for name in found if isinstance(name, str) and spelling(name) == spelling(column)]
+    matching = [name for name in found if isinstance(name, str) and normalized_name(name) == normalized_name(column)]
     matching = [name for name in matching if name == column or name not in columns]
     return GIVEN_TWICE if len(matching) > 1 else next(iter(matching), column)
 

@@ -1,4 +1,4 @@
-"""Inputs of every kind are read as rows, and what is no input is refused with what is needed."""
+"""Inputs of every kind are read as rows, and what is no input is rejected with what is needed."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def cursor_rows() -> list:
     "customers",
     [cursor_rows(), [["cus_1", "Ada"]], ("cus_1", "cus_2"), ["secret"], [1, 2], [None], LazySequence([("a", "b")])],
 )
-def test_rows_without_names_are_refused_with_what_is_needed(customers) -> None:
+def test_rows_without_names_are_rejected_with_what_is_needed(customers) -> None:
     with pytest.raises(TypeError, match=r"no names of columns.*mapping.*SqlToDubCustomersOperator") as error:
         rows_of(customers)
     assert "secret" not in str(error.value)
@@ -129,14 +129,14 @@ def test_rows_without_names_are_refused_with_what_is_needed(customers) -> None:
         "Ada, see s3://bucket",
     ],
 )
-def test_a_template_that_became_text_is_refused_with_the_ways_out(rendered: str) -> None:
+def test_a_template_that_became_text_is_rejected_with_the_ways_out(rendered: str) -> None:
     with pytest.raises(TypeError, match=r"DataFrame, a list.*\.output.*render_template_as_native_obj=True") as error:
         rows_of(rendered)
     assert "Ada" not in str(error.value)
 
 
 @pytest.mark.parametrize("customers", [None, 7, b"x", {1, 2}, object(), pl.LazyFrame(ROWS)])
-def test_what_is_no_input_is_refused_without_offering_what_the_operator_refuses(customers) -> None:
+def test_what_is_no_input_is_rejected_without_offering_what_the_operator_rejects(customers) -> None:
     with pytest.raises(TypeError, match=f"DataFrame, a list.*{type(customers).__name__}") as error:
         rows_of(customers)
     assert "iterator" not in str(error.value)
@@ -153,7 +153,7 @@ def test_wrapped_rows_stay_as_they_are() -> None:
     assert rows_of(rows) is rows
 
 
-def test_streamed_rows_are_asked_for_a_column_in_any_spelling() -> None:
+def test_streamed_rows_are_asked_for_a_column_however_they_are_written() -> None:
     rows = iter(
         [{"ID": "cus_1", "Stripe Customer-ID": "a"}, {"id": "cus_2"}, {"id": "cus_3", "stripe_customer_id": "b"}, 7]
     )
