@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE
 from airflow_provider_dub.customers.fields import field_named, normalized_name
@@ -31,7 +31,6 @@ _LONGEST_PATH = 2_000
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-@runtime_checkable
 class Rows(Protocol):
     """Rows that can be read by column."""
 
@@ -62,8 +61,8 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
     :raises FileNotFoundError: There is no such file.
     :raises ModuleNotFoundError: The package that reads it is not installed.
     """
-    if isinstance(customers, Rows):
-        return customers
+    if all(hasattr(type(customers), method) for method in ("cells", "whole")):
+        return customers  # type: ignore[no-any-return]
     if isinstance(customers, Mapping):
         return MappingRows([customers])
     if _is_frame(customers) or _is_arrow(customers) or _is_file(customers):
