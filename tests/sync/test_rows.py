@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE, prepare_cell
 from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.sync.results import RowResult
 from airflow_provider_dub.sync.rows import ABSENT, CountedRows, rows_of
+from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
 
 ROWS = [{"id": "cus_1", "name": "Ada"}, {"id": "cus_2", "name": "Bo"}, {"id": "cus_3", "name": "Cy"}]
 
@@ -184,3 +187,12 @@ def test_an_empty_input_has_no_rows(customers) -> None:
     assert len(rows) == 0
     assert rows.columns == []
     assert list(rows.cells([])) == []
+
+
+def test_a_streamed_row_with_two_cells_for_one_field_is_rejected_alone() -> None:
+    rows = [{"id": "cus_1", "email": "a@b.co", "E-Mail": "c@d.co"}, {"ID": "cus_2", "E-Mail": "c@d.co"}]
+    twice, good = UpdateReader(rows_of(iter(rows)), SyncOptions())
+    assert isinstance(twice, RowResult)
+    assert "given twice" in str(twice.reason)
+    assert isinstance(good, CustomerUpdate)
+    assert good.fields == {"email": "c@d.co"}
