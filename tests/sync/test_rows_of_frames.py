@@ -59,7 +59,6 @@ def every_kind(table: pa.Table) -> list:
         pl.from_arrow(table),
         table.to_pandas(),
         table.to_pandas(types_mapper=pd.ArrowDtype),
-        table.to_pandas().astype(object),
         duckdb.from_arrow(table).arrow(),
     ]
 
