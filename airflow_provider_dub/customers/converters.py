@@ -21,6 +21,8 @@ MAX_LENGTH = 191
 _INEXACT_FROM = {"float16": 2**11, "float32": 2**24, "float": 2**53, "float64": 2**53}
 _EMAIL = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}")
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,3})?", re.ASCII)
+#: How BigQuery and others write UTC.
+_IN_UTC = re.compile(r"(?<=\d)( ?UTC| ?Z)$", re.IGNORECASE)
 #: ISO 8601 without separators: ``20260301``.
 _DIGITS_OF_A_DATE = 8
 #: Units in a second, from coarse to fine. Numbers of the years 2000 to 2100 are of one unit alone.
@@ -194,7 +196,7 @@ def _parsed(value: str) -> datetime:
     if _NUMBER.fullmatch(value) and not (len(value) == _DIGITS_OF_A_DATE and value.isdigit()):
         return _of_epoch(Decimal(value))
     try:
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat(_IN_UTC.sub("+00:00", value))
     except ValueError:
         raise ValueError("is no ISO 8601 timestamp") from None
 

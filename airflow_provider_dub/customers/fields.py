@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
+from unicodedata import normalize
 
 from airflow_provider_dub.customers import converters
 
@@ -144,7 +145,7 @@ def normalized_name(name: str) -> str:
 
     :param name: A name such as ``E-Mail``, ``USER_ID`` or ``stripe customer id``.
     """
-    return "".join(name.translate(_BETWEEN_WORDS).split()).lower()
+    return "".join(normalize("NFKC", name).translate(_BETWEEN_WORDS).split()).lower()
 
 
 def fields_by_column() -> dict[str, Field]:

@@ -65,7 +65,8 @@ def match_columns(
     """
     wanted = None if columns is None else _wanted(columns)
     if found is None:
-        by_name = wanted if wanted is not None else {one.name: one for one in _sent_unnamed()}
+        unnamed = [one for one in _sent_unnamed() if field_named(key_column) is not one]
+        by_name = {one.name: one for one in unnamed} if wanted is None else wanted
         return MatchedColumns(key=key_column, fields=by_name, others=dict(others or {}))
     names = _Names(found, source)
     if unique:

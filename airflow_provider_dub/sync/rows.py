@@ -64,7 +64,7 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
     if all(hasattr(type(customers), method) for method in ("cells", "whole")):
         return customers  # type: ignore[no-any-return]
     if isinstance(customers, Mapping):
-        return MappingRows([customers])
+        return _rows_of_mapping(customers)
     if _is_frame(customers) or _is_arrow(customers) or _is_file(customers):
         return _rows_of_one(customers, path_of)
     if isinstance(customers, Sequence) and not isinstance(customers, str | bytes | bytearray):
@@ -73,6 +73,15 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
     if isinstance(customers, Iterator):
         return StreamedRows(customers)
     raise TypeError(_what_is_needed(customers))
+
+
+def _rows_of_mapping(customers: Mapping[Any, Any]) -> MappingRows:
+    if customers and all(isinstance(cell, list | tuple | Mapping) for cell in customers.values()):
+        raise TypeError(
+            "customers is a mapping whose values are lists or mappings, as DataFrame.to_dict() makes them; one mapping "
+            'must be one row. Pass the DataFrame itself, or to_dict("records").'
+        )
+    return MappingRows([customers])
 
 
 def _rows_of_one(customers: Any, path_of: Callable[[str], Any]) -> CountedRows:
@@ -116,7 +125,8 @@ def _is_row(item: Any) -> bool:
 
 
 def _is_named_tuple(item: Any) -> bool:
-    return isinstance(item, tuple) and hasattr(item, "_fields") and hasattr(item, "_asdict")
+    """Return whether an item is a named tuple, or a row of SQLAlchemy, which is like one."""
+    return isinstance(item, Sequence) and hasattr(item, "_fields") and hasattr(item, "_asdict")
 
 
 def _is_input(item: Any) -> bool:
@@ -156,7 +166,7 @@ def _what_is_needed(customers: Any) -> str:
             "text: pass the output of the task itself, task.output, or set render_template_as_native_obj=True on the "
             "DAG."
         )
-    collect = " Collect it first." if callable(getattr(customers, "collect", None)) else ""
+    collect = " Collect it into a DataFrame first." if callable(getattr(customers, "collect", None)) else ""
     return f"customers must be {_KINDS}, not {type(customers).__name__}.{collect}"
 
 

@@ -52,7 +52,7 @@ def test_a_field_that_the_response_lacks_was_not_applied() -> None:
 
 
 WRITTEN = {
-    "email": ["email", "EMAIL", "E-Mail", "e mail", " email ", "e_mail", "\ufeffemail"],
+    "email": ["email", "EMAIL", "E-Mail", "e mail", " email ", "e_mail", "\ufeffemail", "e\u00a0mail", "Ｅmail"],
     "stripeCustomerId": ["stripeCustomerId", "stripe_customer_id", "STRIPE_CUSTOMER_ID", "Stripe Customer-ID"],
     "subscriptionCanceledAt": ["subscription_canceled_at", "Subscription canceled at", "SUBSCRIPTIONCANCELEDAT"],
 }

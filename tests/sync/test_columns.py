@@ -222,6 +222,7 @@ def test_columns_of_other_arguments_are_found_by_the_same_rule() -> None:
 def test_rows_of_which_nothing_is_known_are_asked_for_every_field_but_those_that_must_be_named() -> None:
     assert fields_of(None) == {field.name: field.name for field in SENT}
     assert fields_of(None, columns={"Mail": "email"}) == {"Mail": "email"}
+    assert "stripeCustomerId" not in fields_of(None, "STRIPE_CUSTOMER_ID")
 
 
 def test_columns_of_several_levels_are_ignored() -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE, prepare_cell
 from airflow_provider_dub.customers.fields import FIELDS
@@ -98,6 +99,23 @@ def test_named_tuples_are_rows() -> None:
     assert rows.whole(1) == {"id": "cus_2", "name": None}
 
 
+def test_rows_of_sqlalchemy_are_rows() -> None:
+    rows = rows_of(create_engine("sqlite://").connect().execute(text("select 'cus_1' as id, null as name")).all())
+    assert list(rows.cells(["id", "name"])) == [("cus_1", None)]
+    assert rows.whole(0) == {"id": "cus_1", "name": None}
+
+
+@pytest.mark.parametrize("orient", ["dict", "list", "split", "index"])
+def test_a_frame_that_became_one_mapping_is_rejected_with_the_way_out(orient) -> None:
+    with pytest.raises(TypeError, match=r'to_dict\("records"\)'):
+        rows_of(pd.DataFrame(ROWS).to_dict(orient))
+    assert read(pd.DataFrame(ROWS).to_dict("records")) == read(ROWS)
+
+
+def test_one_mapping_is_one_row() -> None:
+    assert read({"id": "cus_1", "name": "Ada", "tags": ["a"]}) == [("cus_1", "Ada")]
+
+
 def test_a_row_that_is_no_mapping_is_one_row_among_others() -> None:
     assert read([ROWS[0], ["cus_2", "Bo"], None, "cus_3"]) == [("cus_1", "Ada"), (), (), ()]
 
@@ -146,7 +164,7 @@ def test_what_is_no_input_is_rejected_without_offering_what_the_operator_rejects
 
 
 def test_a_lazy_frame_is_to_be_collected() -> None:
-    with pytest.raises(TypeError, match="Collect it first"):
+    with pytest.raises(TypeError, match="Collect it into a DataFrame first"):
         rows_of(pl.LazyFrame(ROWS))
     assert len(rows_of(pl.LazyFrame(ROWS).collect())) == 3  # type: ignore[arg-type]
 
