@@ -100,7 +100,8 @@ def test_named_tuples_are_rows() -> None:
 
 
 def test_rows_of_sqlalchemy_are_rows() -> None:
-    rows = rows_of(create_engine("sqlite://").connect().execute(text("select 'cus_1' as id, null as name")).all())
+    with create_engine("sqlite://").connect() as connection:
+        rows = rows_of(connection.execute(text("select 'cus_1' as id, null as name")).all())
     assert list(rows.cells(["id", "name"])) == [("cus_1", None)]
     assert rows.whole(0) == {"id": "cus_1", "name": None}
 
