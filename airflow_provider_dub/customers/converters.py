@@ -1,4 +1,4 @@
-"""One cell of a row becomes the text that Dub stores, or is refused with a reason that never quotes it.
+"""One cell of a row becomes the text that Dub stores, or is rejected with a reason that never quotes it.
 
 Source of the limits and patterns: Dub's server, measured in August 2026.
 """
@@ -17,10 +17,12 @@ from airflow_provider_dub.customers.countries import country_code_meant, country
 
 #: Code points that Dub's text columns hold.
 MAX_LENGTH = 191
-#: From here on floats no longer tell neighbouring whole numbers apart: 2**53 + 1 is written as 2**53, too.
+#: From here on floats no longer hold neighbouring whole numbers apart: 2**53 + 1 is written as 2**53, too.
 _INEXACT_FROM = {"float16": 2**11, "float32": 2**24, "float": 2**53, "float64": 2**53}
 _EMAIL = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}")
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,3})?", re.ASCII)
+#: How BigQuery and others write UTC.
+_IN_UTC = re.compile(r"(?<=\d)( ?UTC| ?Z)$", re.IGNORECASE)
 #: ISO 8601 without separators: ``20260301``.
 _DIGITS_OF_A_DATE = 8
 #: Units in a second, from coarse to fine. Numbers of the years 2000 to 2100 are of one unit alone.
@@ -76,7 +78,7 @@ def text(value: object, *, max_length: int | None = MAX_LENGTH) -> str:
 
 
 def identifier(value: object) -> str:
-    """Return an id as text: text as it is, whole numbers and UUIDs in their usual spelling.
+    """Return an id as text: text as it is, whole numbers and UUIDs as they are usually written.
 
     :raises ValueError: It is none of these, or a float so large that it may already be another id.
     """
@@ -106,7 +108,7 @@ def _digits(value: object) -> str:
 
 
 def is_exact(value: float) -> bool:
-    """Return whether a float is small enough for its kind to tell neighbouring whole numbers apart."""
+    """Return whether a float is small enough for its kind to hold neighbouring whole numbers apart."""
     return bool(abs(value) < _INEXACT_FROM.get(type(value).__name__, 0))
 
 
@@ -194,7 +196,7 @@ def _parsed(value: str) -> datetime:
     if _NUMBER.fullmatch(value) and not (len(value) == _DIGITS_OF_A_DATE and value.isdigit()):
         return _of_epoch(Decimal(value))
     try:
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat(_IN_UTC.sub("+00:00", value))
     except ValueError:
         raise ValueError("is no ISO 8601 timestamp") from None
 
@@ -220,7 +222,7 @@ def _of_epoch(value: Any) -> datetime:
 def without_nul(value: Any) -> tuple[Any, bool]:
     """Return what Dub or a summary holds without characters that no JSON column keeps, and whether there were any.
 
-    PostgreSQL's JSONB refuses NUL (U+0000) and halves of surrogate pairs, in keys and values. Each becomes U+FFFD.
+    PostgreSQL's JSONB rejects NUL (U+0000) and halves of surrogate pairs, in keys and values. Each becomes U+FFFD.
 
     :param value: Anything that JSON can hold. It is not changed; what needs no change is returned as it is.
     """

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
+from unicodedata import normalize
 
 from airflow_provider_dub.customers import converters
 
@@ -139,12 +140,12 @@ FIELDS: dict[str, Field] = {
 }
 
 
-def spelling(name: str) -> str:
-    """Return one form for all spellings of a column's name: no capitals, blanks, ``_`` or ``-``.
+def normalized_name(name: str) -> str:
+    """Return one form for all ways to write the name of a column: no capitals, blanks, ``_`` or ``-``.
 
     :param name: A name such as ``E-Mail``, ``USER_ID`` or ``stripe customer id``.
     """
-    return "".join(name.translate(_BETWEEN_WORDS).split()).lower()
+    return "".join(normalize("NFKC", name).translate(_BETWEEN_WORDS).split()).lower()
 
 
 def fields_by_column() -> dict[str, Field]:
@@ -153,12 +154,12 @@ def fields_by_column() -> dict[str, Field]:
 
 
 def field_named(name: object) -> Field | None:
-    """Return the field that a column's name means, in whichever spelling, or None.
+    """Return the field that a column's name means, however it is written, or None.
 
-    :param name: A name as in :func:`spelling`.
+    :param name: A name as in :func:`normalized_name`.
     """
-    wanted = spelling(name) if isinstance(name, str) else None
-    return next((field for field in FIELDS.values() if spelling(field.name) == wanted), None)
+    wanted = normalized_name(name) if isinstance(name, str) else None
+    return next((field for field in FIELDS.values() if normalized_name(field.name) == wanted), None)
 
 
 def not_applied(sent: Mapping[str, Any], customer: Customer) -> list[str]:

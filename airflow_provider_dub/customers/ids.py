@@ -26,7 +26,7 @@ def external_id_of(customer_id: str) -> str | None:
 
 
 def is_customer_id(customer_id: str) -> bool:
-    """Return whether the text can name a customer: a bare external id cannot, Dub answers 404 to it."""
+    """Return whether the text can name a customer: a bare external id cannot, Dub responds 404 to it."""
     return customer_id.startswith((DUB_PREFIX, EXTERNAL_PREFIX))
 
 

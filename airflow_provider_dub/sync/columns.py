@@ -1,4 +1,4 @@
-"""Which columns of an input are which fields of a customer, whoever spelled them."""
+"""Which columns of an input are which fields of a customer, however they are written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
 
-from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, spelling
+from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, normalized_name
 from airflow_provider_dub.sync.shown import listed, one_line
 
 #: How alike two names are that may be one with a slip of the pen, and two that are equally long.
@@ -21,7 +21,7 @@ _RESULT_PREFIX = "dub_"
 
 @dataclass(frozen=True, kw_only=True)
 class MatchedColumns:
-    """The columns of an input that a sync uses, as the input spells them.
+    """The columns of an input that a sync uses, as the input writes them.
 
     :param key: Holds the customers' ids.
     :param fields: Column to field: in the order of ``columns`` where it is given, else in the input's.
@@ -49,11 +49,11 @@ def match_columns(
 ) -> MatchedColumns:
     """Match the columns of an input with the fields of a customer.
 
-    A name that is spelled exactly so goes first; else capitals, blanks, ``_`` and ``-`` make no difference. A field
+    A name that is written exactly so goes first; else capitals, blanks, ``_`` and ``-`` make no difference. A field
     that is sent only if it is named (``externalId``) is never matched by the name of a column alone.
 
     :param found: The names of the input's columns, or None if they are only known row by row: then the names of the
-        fields are returned, and the rows themselves are asked for them in any spelling.
+        fields are returned, and the rows themselves are asked for them however they are written.
     :param key_column: The column of the customers' ids, as the user names it.
     :param columns: Column to field, as the user names them; None matches every column that is named like a field.
     :param others: Columns that other arguments name, by argument, such as ``{"latest_by": "updated_at"}``.
@@ -65,7 +65,8 @@ def match_columns(
     """
     wanted = None if columns is None else _wanted(columns)
     if found is None:
-        by_name = wanted if wanted is not None else {one.name: one for one in _sent_unnamed()}
+        unnamed = [one for one in _sent_unnamed() if field_named(key_column) is not one]
+        by_name = {one.name: one for one in unnamed} if wanted is None else wanted
         return MatchedColumns(key=key_column, fields=by_name, others=dict(others or {}))
     names = _Names(found, source)
     if unique:
@@ -113,7 +114,7 @@ class _Names:
             return matching[0]
         name = one_line(wanted)
         if not matching:
-            suggestion = [text for text in self.texts if _is_slip(spelling(wanted), spelling(text))][:1]
+            suggestion = [text for text in self.texts if _is_slip(normalized_name(wanted), normalized_name(text))][:1]
             hint = f" Is {listed(suggestion)} meant?" if suggestion else ""
             raise ValueError(
                 f'The {self._source} has no column "{name}". It has {listed(self._found)}.{hint} {advice}'.rstrip()
@@ -129,7 +130,7 @@ class _Names:
 
     def _matching(self, wanted: str) -> list[str]:
         exact = [text for text in self.texts if text == wanted]
-        return exact or [text for text in self.texts if spelling(text) == spelling(wanted)]
+        return exact or [text for text in self.texts if normalized_name(text) == normalized_name(wanted)]
 
 
 def _wanted(columns: Mapping[str, str]) -> dict[str, Field]:
@@ -221,9 +222,9 @@ def _not_sent(fields: Mapping[str, Field], ignored: Sequence[Any]) -> list[str]:
 
 def _near_misses(fields: Mapping[str, Field], ignored: Sequence[Any]) -> list[str]:
     sent = {one.name for one in fields.values()}
-    free = {spelling(one.name): one for one in FIELDS.values() if one.name not in sent}
+    free = {normalized_name(one.name): one for one in FIELDS.values() if one.name not in sent}
     unknown = [name for name in dict.fromkeys(ignored) if isinstance(name, str) and field_named(name) is None]
-    meant = {name: _meant(spelling(name), free) for name in unknown}
+    meant = {name: _meant(normalized_name(name), free) for name in unknown}
     return [
         f"The column {listed([name])} is not sent. If it is meant for {one.name}, "
         + ("name it in columns." if one.only_if_named else f'name it "{one.column}", or name it in columns.')

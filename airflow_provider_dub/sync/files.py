@@ -31,7 +31,7 @@ _JSON = json.JSONDecoder(parse_float=Decimal)
 
 
 def rows_of_file(path: Any) -> CountedRows:
-    """Return the rows of a file; what it holds is told by the end of its name.
+    """Return the rows of a file; what it holds follows from the end of its name.
 
     :param path: A path with ``open`` and ``name``, of pathlib or Airflow's ``ObjectStoragePath``.
     :raises ValueError: The name has another end, or the file holds something else.

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE
-from airflow_provider_dub.customers.fields import field_named, spelling
+from airflow_provider_dub.customers.fields import field_named, normalized_name
 
 #: The cell of a row that does not have the column at all. Unlike an empty cell it never clears a field.
 ABSENT: Final = object()
@@ -31,7 +31,6 @@ _LONGEST_PATH = 2_000
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-@runtime_checkable
 class Rows(Protocol):
     """Rows that can be read by column."""
 
@@ -62,10 +61,10 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
     :raises FileNotFoundError: There is no such file.
     :raises ModuleNotFoundError: The package that reads it is not installed.
     """
-    if isinstance(customers, Rows):
-        return customers
+    if all(hasattr(type(customers), method) for method in ("cells", "whole")):
+        return customers  # type: ignore[no-any-return]
     if isinstance(customers, Mapping):
-        return MappingRows([customers])
+        return _rows_of_mapping(customers)
     if _is_frame(customers) or _is_arrow(customers) or _is_file(customers):
         return _rows_of_one(customers, path_of)
     if isinstance(customers, Sequence) and not isinstance(customers, str | bytes | bytearray):
@@ -74,6 +73,15 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
     if isinstance(customers, Iterator):
         return StreamedRows(customers)
     raise TypeError(_what_is_needed(customers))
+
+
+def _rows_of_mapping(customers: Mapping[Any, Any]) -> MappingRows:
+    if customers and all(isinstance(cell, list | tuple | Mapping) for cell in customers.values()):
+        raise TypeError(
+            "customers is a mapping whose values are lists or mappings, as DataFrame.to_dict() makes them; one mapping "
+            'must be one row. Pass the DataFrame itself, or to_dict("records").'
+        )
+    return MappingRows([customers])
 
 
 def _rows_of_one(customers: Any, path_of: Callable[[str], Any]) -> CountedRows:
@@ -117,7 +125,8 @@ def _is_row(item: Any) -> bool:
 
 
 def _is_named_tuple(item: Any) -> bool:
-    return isinstance(item, tuple) and hasattr(item, "_fields") and hasattr(item, "_asdict")
+    """Return whether an item is a named tuple, or a row of SQLAlchemy, which is like one."""
+    return isinstance(item, Sequence) and hasattr(item, "_fields") and hasattr(item, "_asdict")
 
 
 def _is_input(item: Any) -> bool:
@@ -157,7 +166,7 @@ def _what_is_needed(customers: Any) -> str:
             "text: pass the output of the task itself, task.output, or set render_template_as_native_obj=True on the "
             "DAG."
         )
-    collect = " Collect it first." if callable(getattr(customers, "collect", None)) else ""
+    collect = " Collect it into a DataFrame first." if callable(getattr(customers, "collect", None)) else ""
     return f"customers must be {_KINDS}, not {type(customers).__name__}.{collect}"
 
 
@@ -215,7 +224,7 @@ def cells_of_mappings(rows: Iterable[Mapping[Any, Any] | None], columns: Sequenc
 
 
 class StreamedRows:
-    """Rows that can be read only once, as they are needed; their columns may be spelled in any way.
+    """Rows that can be read only once, as they are needed; their columns may be written in any way.
 
     :param rows: Yields the rows.
     """
@@ -236,7 +245,7 @@ class StreamedRows:
             if found not in names:
                 if len(names) > _SHAPES_KEPT:
                     names.clear()
-                names[found] = [_spelled(column, found, columns) for column in columns]
+                names[found] = [_name_in(column, found, columns) for column in columns]
             yield tuple([row.get(name, ABSENT) if name is not GIVEN_TWICE else name for name in names[found]])
 
     def whole(self, row: int) -> dict[str, Any]:  # noqa: ARG002
@@ -248,11 +257,11 @@ class StreamedRows:
 _SHAPES_KEPT = 1_000
 
 
-def _spelled(column: str, found: Sequence[Any], columns: Sequence[str]) -> Any:
+def _name_in(column: str, found: Sequence[Any], columns: Sequence[str]) -> Any:
     """Return the name by which a row has a column; two names for one field leave it open which is meant."""
     if column in found and field_named(column) is None:
         return column
-    matching = [name for name in found if isinstance(name, str) and spelling(name) == spelling(column)]
+    matching = [name for name in found if isinstance(name, str) and normalized_name(name) == normalized_name(column)]
     matching = [name for name in matching if name == column or name not in columns]
     return GIVEN_TWICE if len(matching) > 1 else next(iter(matching), column)
 

@@ -83,13 +83,12 @@ class UpdateReader:
         for (field, clears), given in zip(self._fields, cells[1:], strict=True):
             if given is ABSENT:
                 continue
-            cell = prepare_cell(given, field, strip=self._options.strip, blanks=self._options.blanks)
-            if cell is None:
-                if clears:
-                    fields[field.name] = None
-                continue
             try:
-                fields[field.name] = field.convert(cell)
+                cell = prepare_cell(given, field, strip=self._options.strip, blanks=self._options.blanks)
+                if cell is not None:
+                    fields[field.name] = field.convert(cell)
+                elif clears:
+                    fields[field.name] = None
             except ValueError as reason:
                 refused.append((field.name, str(reason)))
         if refused and self._options.on_invalid == "reject":

@@ -1,4 +1,4 @@
-"""Cells become text that Dub stores, or are refused without being quoted."""
+"""Cells become text that Dub stores, or are rejected without being quoted."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ CONVERSIONS = [
 
 @pytest.mark.parametrize("convert", CONVERSIONS, ids=lambda convert: convert.__name__)
 @given(cell=anything)
-def test_any_cell_is_text_or_refused_with_a_reason(convert, cell) -> None:
+def test_any_cell_is_text_or_rejected_with_a_reason(convert, cell) -> None:
     try:
         converted = convert(cell)
-    except ValueError as refused:
-        assert str(refused)
+    except ValueError as rejected:
+        assert str(rejected)
     else:
         assert type(converted) is str
         converted.encode()
@@ -137,7 +137,7 @@ def test_half_a_surrogate_pair_is_no_text() -> None:
 
 
 @pytest.mark.parametrize("cell", ["a@example.com\n", " a@example.com", "a@example", "a@@b.co", "a..b@example.com", ""])
-def test_an_email_that_dub_refuses_is_refused(cell: str) -> None:
+def test_an_email_that_dub_rejects_is_refused(cell: str) -> None:
     with pytest.raises(ValueError, match="e-mail"):
         converters.email(cell)
 
@@ -208,6 +208,9 @@ UTC_NOON = "2026-03-01T12:00:00.000Z"
         "2026-03-01T12:00:00Z",
         "2026-03-01T14:00:00+02:00",
         "2026-03-01 12:00",
+        "2026-03-01 12:00:00 UTC",  # as BigQuery writes it
+        "2026-03-01T12:00:00z",
+        "2026-03-01 12:00:00.000000+00",
     ],
 )
 def test_a_timestamp_is_sent_in_utc(cell: object) -> None:
@@ -323,7 +326,7 @@ def test_a_timestamp_outside_the_calendar_is_refused(cell: object) -> None:
 
 @pytest.mark.parametrize("convert", [converters.text, converters.identifier, converters.email, converters.avatar])
 @given(before=st.text(max_size=5), after=st.text(max_size=5))
-def test_nul_is_refused_before_it_is_sent(convert, before: str, after: str) -> None:
+def test_nul_is_rejected_before_it_is_sent(convert, before: str, after: str) -> None:
     with pytest.raises(ValueError, match=r"NUL|e-mail|surrogate|URL"):
         convert(f"{before}\0{after}")
 
@@ -339,7 +342,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_what_returns_is_without_characters_that_postgresql_refuses(value) -> None:
+def test_what_returns_is_without_characters_that_postgresql_rejects(value) -> None:
     storable, replaced = converters.without_nul(value)
     written = json.dumps(storable, ensure_ascii=False)
     assert "\\u0000" not in written

@@ -1,4 +1,4 @@
-"""What Dub answers is compared with what was sent."""
+"""What Dub responds is compared with what was sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, not_applied
 
-ANSWER = {
+RESPONSE = {
     "id": "cus_1",
     "name": "Ada",
     "email": "a@b.co",
@@ -31,7 +31,7 @@ ANSWER = {
     ],
 )
 def test_what_was_applied_or_cannot_be_compared_is_no_finding(sent) -> None:
-    assert not_applied(sent, ANSWER) == []
+    assert not_applied(sent, RESPONSE) == []
 
 
 @pytest.mark.parametrize(
@@ -44,22 +44,22 @@ def test_what_was_applied_or_cannot_be_compared_is_no_finding(sent) -> None:
     ],
 )
 def test_what_was_accepted_but_not_applied_is_found(sent, found) -> None:
-    assert not_applied(sent, ANSWER) == found
+    assert not_applied(sent, RESPONSE) == found
 
 
-def test_a_field_that_the_answer_lacks_was_not_applied() -> None:
+def test_a_field_that_the_response_lacks_was_not_applied() -> None:
     assert not_applied({"subscriptionCanceledAt": None}, {"id": "cus_1"}) == ["subscriptionCanceledAt"]
 
 
-SPELLINGS = {
-    "email": ["email", "EMAIL", "E-Mail", "e mail", " email ", "e_mail", "\ufeffemail"],
+WRITTEN = {
+    "email": ["email", "EMAIL", "E-Mail", "e mail", " email ", "e_mail", "\ufeffemail", "e\u00a0mail", "Ｅmail"],
     "stripeCustomerId": ["stripeCustomerId", "stripe_customer_id", "STRIPE_CUSTOMER_ID", "Stripe Customer-ID"],
     "subscriptionCanceledAt": ["subscription_canceled_at", "Subscription canceled at", "SUBSCRIPTIONCANCELEDAT"],
 }
 
 
-@pytest.mark.parametrize(("name", "written"), [(name, text) for name, texts in SPELLINGS.items() for text in texts])
-def test_a_field_is_found_in_whichever_spelling(name: str, written: str) -> None:
+@pytest.mark.parametrize(("name", "written"), [(name, text) for name, texts in WRITTEN.items() for text in texts])
+def test_a_field_is_found_however_it_is_written(name: str, written: str) -> None:
     assert field_named(written) is FIELDS[name]
 
 

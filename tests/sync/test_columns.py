@@ -21,7 +21,7 @@ def fields_of(found, key_column="id", **options) -> dict[str, str]:
 
 
 @st.composite
-def spelled(draw, words: list[str]) -> str:
+def otherwise_written(draw, words: list[str]) -> str:
     """Write the words of a name as somebody else would."""
     change = draw(st.sampled_from([str.upper, str.lower, str.title]))
     between = draw(st.sampled_from(["_", "-", " ", "", "__", " - "]))
@@ -30,10 +30,10 @@ def spelled(draw, words: list[str]) -> str:
 
 
 @given(st.data())
-def test_columns_are_matched_in_any_spelling(data) -> None:
+def test_columns_are_matched_however_they_are_written(data) -> None:
     fields = data.draw(st.lists(st.sampled_from(SENT), min_size=1, unique_by=lambda field: field.name))
-    columns = {data.draw(spelled(field.column.split("_"))): field.name for field in fields}
-    key = data.draw(spelled(["user", "id"]))
+    columns = {data.draw(otherwise_written(field.column.split("_"))): field.name for field in fields}
+    key = data.draw(otherwise_written(["user", "id"]))
     matched = match_columns([*columns, key], key_column="user_id")
     assert matched.key == key
     assert {column: field.name for column, field in matched.fields.items()} == columns
@@ -204,7 +204,7 @@ def test_an_impossible_mapping_is_an_error(columns, message: str) -> None:
         match_columns(["id", "mail", "name"], key_column="id", columns=columns)
 
 
-def test_fields_are_named_in_any_spelling_too() -> None:
+def test_fields_are_named_however_they_are_written_too() -> None:
     assert fields_of(["id", "Mail"], columns={"mail": "E-Mail"}) == {"Mail": "email"}
 
 
@@ -222,6 +222,7 @@ def test_columns_of_other_arguments_are_found_by_the_same_rule() -> None:
 def test_rows_of_which_nothing_is_known_are_asked_for_every_field_but_those_that_must_be_named() -> None:
     assert fields_of(None) == {field.name: field.name for field in SENT}
     assert fields_of(None, columns={"Mail": "email"}) == {"Mail": "email"}
+    assert "stripeCustomerId" not in fields_of(None, "STRIPE_CUSTOMER_ID")
 
 
 def test_columns_of_several_levels_are_ignored() -> None:
@@ -234,7 +235,7 @@ names = st.text() | st.integers() | st.sampled_from(["id", "email", "E-MAIL", "e
 
 
 @given(found=st.lists(names), has_rows=st.booleans())
-def test_any_names_are_matched_or_refused_on_one_line_and_none_is_lost(found, has_rows) -> None:
+def test_any_names_are_matched_or_rejected_on_one_line_and_none_is_lost(found, has_rows) -> None:
     try:
         matched = match_columns(found, key_column="id", has_rows=has_rows)
     except ValueError as error:

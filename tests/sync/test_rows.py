@@ -1,4 +1,4 @@
-"""Inputs of every kind are read as rows, and what is no input is refused with what is needed."""
+"""Inputs of every kind are read as rows, and what is no input is rejected with what is needed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE, prepare_cell
 from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.sync.results import RowResult
 from airflow_provider_dub.sync.rows import ABSENT, CountedRows, rows_of
+from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
 
 ROWS = [{"id": "cus_1", "name": "Ada"}, {"id": "cus_2", "name": "Bo"}, {"id": "cus_3", "name": "Cy"}]
 
@@ -95,6 +99,24 @@ def test_named_tuples_are_rows() -> None:
     assert rows.whole(1) == {"id": "cus_2", "name": None}
 
 
+def test_rows_of_sqlalchemy_are_rows() -> None:
+    with create_engine("sqlite://").connect() as connection:
+        rows = rows_of(connection.execute(text("select 'cus_1' as id, null as name")).all())
+    assert list(rows.cells(["id", "name"])) == [("cus_1", None)]
+    assert rows.whole(0) == {"id": "cus_1", "name": None}
+
+
+@pytest.mark.parametrize("orient", ["dict", "list", "split", "index"])
+def test_a_frame_that_became_one_mapping_is_rejected_with_the_way_out(orient) -> None:
+    with pytest.raises(TypeError, match=r'to_dict\("records"\)'):
+        rows_of(pd.DataFrame(ROWS).to_dict(orient))
+    assert read(pd.DataFrame(ROWS).to_dict("records")) == read(ROWS)
+
+
+def test_one_mapping_is_one_row() -> None:
+    assert read({"id": "cus_1", "name": "Ada", "tags": ["a"]}) == [("cus_1", "Ada")]
+
+
 def test_a_row_that_is_no_mapping_is_one_row_among_others() -> None:
     assert read([ROWS[0], ["cus_2", "Bo"], None, "cus_3"]) == [("cus_1", "Ada"), (), (), ()]
 
@@ -108,7 +130,7 @@ def cursor_rows() -> list:
     "customers",
     [cursor_rows(), [["cus_1", "Ada"]], ("cus_1", "cus_2"), ["secret"], [1, 2], [None], LazySequence([("a", "b")])],
 )
-def test_rows_without_names_are_refused_with_what_is_needed(customers) -> None:
+def test_rows_without_names_are_rejected_with_what_is_needed(customers) -> None:
     with pytest.raises(TypeError, match=r"no names of columns.*mapping.*SqlToDubCustomersOperator") as error:
         rows_of(customers)
     assert "secret" not in str(error.value)
@@ -129,21 +151,21 @@ def test_rows_without_names_are_refused_with_what_is_needed(customers) -> None:
         "Ada, see s3://bucket",
     ],
 )
-def test_a_template_that_became_text_is_refused_with_the_ways_out(rendered: str) -> None:
+def test_a_template_that_became_text_is_rejected_with_the_ways_out(rendered: str) -> None:
     with pytest.raises(TypeError, match=r"DataFrame, a list.*\.output.*render_template_as_native_obj=True") as error:
         rows_of(rendered)
     assert "Ada" not in str(error.value)
 
 
 @pytest.mark.parametrize("customers", [None, 7, b"x", {1, 2}, object(), pl.LazyFrame(ROWS)])
-def test_what_is_no_input_is_refused_without_offering_what_the_operator_refuses(customers) -> None:
+def test_what_is_no_input_is_rejected_without_offering_what_the_operator_rejects(customers) -> None:
     with pytest.raises(TypeError, match=f"DataFrame, a list.*{type(customers).__name__}") as error:
         rows_of(customers)
     assert "iterator" not in str(error.value)
 
 
 def test_a_lazy_frame_is_to_be_collected() -> None:
-    with pytest.raises(TypeError, match="Collect it first"):
+    with pytest.raises(TypeError, match="Collect it into a DataFrame first"):
         rows_of(pl.LazyFrame(ROWS))
     assert len(rows_of(pl.LazyFrame(ROWS).collect())) == 3  # type: ignore[arg-type]
 
@@ -153,7 +175,7 @@ def test_wrapped_rows_stay_as_they_are() -> None:
     assert rows_of(rows) is rows
 
 
-def test_streamed_rows_are_asked_for_a_column_in_any_spelling() -> None:
+def test_streamed_rows_are_asked_for_a_column_however_they_are_written() -> None:
     rows = iter(
         [{"ID": "cus_1", "Stripe Customer-ID": "a"}, {"id": "cus_2"}, {"id": "cus_3", "stripe_customer_id": "b"}, 7]
     )
@@ -184,3 +206,12 @@ def test_an_empty_input_has_no_rows(customers) -> None:
     assert len(rows) == 0
     assert rows.columns == []
     assert list(rows.cells([])) == []
+
+
+def test_a_streamed_row_with_two_cells_for_one_field_is_rejected_alone() -> None:
+    rows = [{"id": "cus_1", "email": "a@b.co", "E-Mail": "c@d.co"}, {"ID": "cus_2", "E-Mail": "c@d.co"}]
+    twice, good = UpdateReader(rows_of(iter(rows)), SyncOptions())
+    assert isinstance(twice, RowResult)
+    assert "given twice" in str(twice.reason)
+    assert isinstance(good, CustomerUpdate)
+    assert good.fields == {"email": "c@d.co"}

@@ -173,7 +173,7 @@ def test_a_missing_file_is_named(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["rows.txt", "rows.xlsx", "rows", "rows.parquet.gz", "rows.jsonl.zip"])
-def test_another_kind_of_file_is_refused_with_those_that_there_are(name: str, tmp_path: Path) -> None:
+def test_another_kind_of_file_is_rejected_with_those_that_there_are(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"{name} must say what it holds.*\.jsonl.*\.csv.*\.parquet"):
         rows_of(tmp_path / name)
     with pytest.raises(ValueError, match="must say what it holds"):

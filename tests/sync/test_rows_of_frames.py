@@ -59,7 +59,6 @@ def every_kind(table: pa.Table) -> list:
         pl.from_arrow(table),
         table.to_pandas(),
         table.to_pandas(types_mapper=pd.ArrowDtype),
-        table.to_pandas().convert_dtypes(),
         duckdb.from_arrow(table).arrow(),
     ]
 
@@ -116,7 +115,7 @@ def narrow_floats(values, kind: str) -> list:
             series.astype("float[pyarrow]").to_frame("x"),
             series.astype("float[pyarrow]").astype("category").to_frame("x"),
             pl.DataFrame({"x": pl.Series(values, dtype=pl.Float32)}),
-            pa.table({"x": pa.RunEndEncodedArray.from_arrays(pa.array(range(1, len(values) + 1), pa.int32()), array)}),
+            pa.table({"x": pa.RunEndEncodedArray.from_arrays(list(range(1, len(values) + 1)), array)}),
         ]
     return found
 
@@ -169,6 +168,7 @@ def test_types_that_only_one_library_has() -> None:
     assert sent(frame, identifier, "list") == ["rejected", None]
 
 
+@pytest.mark.skipif(not hasattr(pa, "uuid"), reason="this version of pyarrow has no UUIDs")
 def test_an_arrow_uuid_is_an_id() -> None:
     one = uuid.UUID(int=1)
     table = pa.table({"x": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([one.bytes], pa.binary(16)))})
