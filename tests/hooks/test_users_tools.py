@@ -18,10 +18,21 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from airflow_provider_dub.exceptions import DubConnectionError, DubCustomerNotFoundError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
-from tests.support.task_instance import TaskInstance
 
 ROWS = [{"id": f"cus_{n}", "name": f"name {n}"} for n in range(20)]
 NOT_FOUND = {"error": {"code": "not_found", "message": "Customer not found.", "doc_url": ""}}
+
+
+class TaskInstance:
+    """What the operator needs of a task instance."""
+
+    dag_id, run_id, task_id, map_index, try_number = "dag", "run", "update", -1, 1
+
+    def __init__(self) -> None:
+        self.xcoms: dict[str, object] = {}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        self.xcoms[key] = value
 
 
 def update(rows: list[dict], **options) -> list[dict]:
@@ -108,18 +119,17 @@ def test_requests_mock_answers_for_hook_and_operator(no_network) -> None:
 
 def test_a_cassette_of_vcrpy_is_recorded_and_replayed_without_a_server(dub, connect, tmp_path, monkeypatch) -> None:
     rows = [{"id": "cus_1LABA", "name": "Grace"}, {"id": "ext_user_2", "name": "Ada"}]
+    # vcrpy puts the real classes back while a request is sent, for all threads, so one thread must send.
     recorder = vcr.VCR(filter_headers=["authorization"], cassette_library_dir=str(tmp_path))
     connect(dub.url, max_retries=0)
-    # vcrpy takes its patches off while it records a request, so that it misses what another thread sends then.
-    one_at_a_time = {"max_workers": 1}
     with recorder.use_cassette("dub.yaml", record_mode="once") as cassette:
-        recorded = update(rows, **one_at_a_time), DubHook().get_customer("cus_1LABB")
+        recorded = update(rows, max_workers=1), DubHook().get_customer("cus_1LABB")
         assert len(cassette) == len(dub.requests) > 3
     assert "dub_TESTKEY" not in (tmp_path / "dub.yaml").read_text()
     before = len(dub.requests)
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("A replay reached for the network."))
     with recorder.use_cassette("dub.yaml", record_mode="none") as cassette:
-        assert (update(rows, **one_at_a_time), DubHook().get_customer("cus_1LABB")) == recorded
+        assert (update(rows, max_workers=1), DubHook().get_customer("cus_1LABB")) == recorded
         assert cassette.all_played
     assert len(dub.requests) == before
 
