@@ -6,6 +6,7 @@ Source of the facts: Dub's server, measured in August 2026.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -13,10 +14,12 @@ from urllib.parse import urlencode
 
 from airflow_provider_dub.api import DEFAULT_BASE_URL
 from airflow_provider_dub.api.exchange import Request, Server
-from airflow_provider_dub.api.id_index import PAGE_SIZE
+from airflow_provider_dub.api.listing import CustomerListing
+from airflow_provider_dub.api.names import check_names
 from airflow_provider_dub.api.rate_limit import RateLimiter
 from airflow_provider_dub.api.stop import Stop
-from airflow_provider_dub.api.transport import Traffic, Transport, json_of
+from airflow_provider_dub.api.transport import Traffic, Transport, any_json_of, json_of
+from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,
     external_id_of,
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: What a list of customers can be narrowed down by.
+FILTERS = ("email", "externalId", "country", "search", "linkId", "programId", "partnerId")
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -83,6 +89,7 @@ class DubClient:
         :raises DubCustomerNotFoundError: There is no such customer.
         :raises DubWrongCustomerError: Only one whose id is spelled differently.
         """
+        _check_customer_id(customer_id)
         expand = _expanded(include_expanded_fields)
         if travels_in_a_path(customer_id):
             customer = self._customer("GET", path_of(customer_id), expand)
@@ -94,23 +101,36 @@ class DubClient:
     def list_customers(self, *, include_expanded_fields: bool = False, **filters: str) -> Iterator[Customer]:
         """Read all customers of the workspace, in no particular order, page by page as they are consumed.
 
+        Customers without external id cannot be listed by Dub; how many there are is logged at the end.
+
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param filters: ``email``, ``externalId`` (bare), ``country``, ``search``, ``linkId``, ``programId``,
             ``partnerId``. An empty value is no filter at all to Dub, and refused here.
-        :raises ValueError: A filter is empty.
+        :raises ValueError: A filter is empty, or there is none of this name.
         """
+        return iter(self.customer_listing(include_expanded_fields=include_expanded_fields, **filters))
+
+    def customer_listing(self, *, include_expanded_fields: bool = False, **filters: str) -> CustomerListing:
+        """Return what reads all customers, and knows how many of them Dub cannot list; see :meth:`list_customers`.
+
+        :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
+        :param filters: As for :meth:`list_customers`.
+        :raises ValueError: A filter is empty, or there is none of this name.
+        """
+        check_names("filter", filters, FILTERS)
         if empty := [name for name, value in filters.items() if not value]:
             raise ValueError(f"The filter {', '.join(empty)} is empty: Dub would ignore it and return every customer.")
         query = {**_expanded(include_expanded_fields), **filters}
-        # Without a cursor Dub orders by createdAt, with one by id: to see everyone once, walk from one both ways.
-        for anyone in self._page({**query, "pageSize": "1"}):
-            yield anyone
-            yield from self._walk(query, "startingAfter", anyone["id"], onward=-1)
-            yield from self._walk(query, "endingBefore", anyone["id"], onward=0)
+        return CustomerListing(lambda page: self._page({**query, **page}), lambda: self.count_customers(**filters))
 
-    def count_customers(self) -> int:
-        """Return how many customers the workspace has."""
-        return self._send("GET", "/customers/count", {}, _is_count)
+    def count_customers(self, **filters: str) -> int:
+        """Return how many customers the workspace has.
+
+        :param filters: As for :meth:`list_customers`.
+        :raises ValueError: There is no filter of this name.
+        """
+        check_names("filter", filters, FILTERS)
+        return self._send("GET", "/customers/count", filters, _is_count)
 
     def update_customer(
         self,
@@ -122,20 +142,22 @@ class DubClient:
     ) -> Customer:
         """Update one customer and return it as Dub shows it afterwards.
 
-        Where Dub could take the id for another customer's, or where a repeat after a lost answer would not find the
-        customer under its old name, the customer is looked up first and updated under Dub's own id.
-
-        Renaming is done so in any case: the repeat finds the customer although its old external id is gone.
+        Where Dub could take the id for another customer's, or where a retry after a lost response would not find the
+        customer under its old external id, the customer is looked up first and updated under Dub's own id.
 
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param fields: Dub field names and their new values; None clears.
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param verified_ids: External ids that surely are an exact match; others are looked up first, at the price of a
             request. With None none is, and that Dub took another customer is found out when it is done.
+        :raises TypeError: The id is no text.
+        :raises ValueError: The id is none, or there is no field of this name.
         :raises DubCustomerNotFoundError: There is no such customer.
-        :raises DubWrongCustomerError: Dub answered for another customer.
+        :raises DubWrongCustomerError: The response is about another customer.
         :raises DubError: Dub refused the update or could not be reached.
         """
+        _check_customer_id(customer_id)
+        check_names("field", fields, FIELDS)
         if _must_be_looked_up(customer_id, fields, verified_ids):
             customer_id = self._dub_id_of(customer_id)
             path = path_as_it_is(customer_id)
@@ -146,6 +168,25 @@ class DubClient:
         if not names(customer_id, customer):
             raise DubWrongCustomerError(changed=True)
         return customer
+
+    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
+        """Send a request to any endpoint of Dub, with pacing, retries and typed errors, and return the parsed JSON.
+
+        A POST is not sent again where the first one may have arrived, since it may do twice what it does.
+
+        :param method: The HTTP method.
+        :param path: The path from ``/`` on, such as ``/links``; percent-encode what you put into it.
+        :param query: Query parameters; None is left out, and a list is repeated.
+        :param body: What is sent as JSON; None sends no body.
+        :return: The JSON of the response; None if it has no body.
+        :raises ValueError: The path is none.
+        :raises DubError: Dub refused the request or could not be reached.
+        """
+        if not _PATH.fullmatch(path):
+            raise ValueError("path must begin with /, be percent-encoded, and have no query: use query for that.")
+        given = {name: _query_value(value) for name, value in (query or {}).items() if value is not None}
+        content = None if body is None else _to_json(body).encode()
+        return self._transport.send(self._request(method.upper(), path, given, content), any_json_of)
 
     def for_run(self, stopped: Stop) -> DubClient:
         """Return a client with the same rate limit and counts but sessions of its own; close it after the run.
@@ -179,14 +220,6 @@ class DubClient:
             raise DubUnreadableResponseError(200, "the customer has no id of Dub's")
         return dub_id
 
-    def _walk(self, query: dict[str, str], cursor: str, start: str, *, onward: int) -> Iterator[Customer]:
-        page: list[Customer] = [{"id": start}]
-        while True:
-            page = self._page({**query, "pageSize": str(PAGE_SIZE), cursor: page[onward]["id"]})
-            yield from page
-            if len(page) < PAGE_SIZE:
-                return
-
     def _find(self, customer_id: str, expand: dict[str, str]) -> Customer:
         external_id = customer_id.removeprefix(EXTERNAL_PREFIX)
         found = self._page({**expand, "externalId": external_id})
@@ -215,9 +248,9 @@ class DubClient:
             self._request(method, path, query, body), lambda response: json_of(response, expected)
         )
 
-    def _request(self, method: str, path: str, query: dict[str, str], body: bytes | None) -> Request:
+    def _request(self, method: str, path: str, query: Mapping[str, Any], body: bytes | None) -> Request:
         query = {**query, **self._workspace}
-        return Request(method, f"{path}?{urlencode(query)}" if query else path, body)
+        return Request(method, f"{path}?{urlencode(query, doseq=True)}" if query else path, body)
 
 
 def _must_be_looked_up(customer_id: str, fields: Mapping[str, Any], verified_ids: Container[str] | None) -> bool:
@@ -230,16 +263,30 @@ def _must_be_looked_up(customer_id: str, fields: Mapping[str, Any], verified_ids
     return verified_ids is not None and external_id not in verified_ids
 
 
-def _is_customer(answer: Any) -> TypeGuard[Customer]:
-    return isinstance(answer, dict) and isinstance(answer.get("id"), str)
+def _query_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value
 
 
-def _is_page(answer: Any) -> TypeGuard[list[Customer]]:
-    return isinstance(answer, list) and all(map(_is_customer, answer))
+def _check_customer_id(customer_id: object) -> None:
+    if not isinstance(customer_id, str):
+        raise TypeError(
+            "customer_id must be text: Dub's own id (cus_...), or ext_ followed by your external id; not "
+            f"{type(customer_id).__name__}."
+        )
 
 
-def _is_count(answer: Any) -> TypeGuard[int]:
-    return isinstance(answer, int)
+def _is_customer(value: Any) -> TypeGuard[Customer]:
+    return isinstance(value, dict) and isinstance(value.get("id"), str)
+
+
+def _is_page(value: Any) -> TypeGuard[list[Customer]]:
+    return isinstance(value, list) and all(map(_is_customer, value))
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int)
 
 
 def _expanded(include_expanded_fields: bool) -> dict[str, str]:

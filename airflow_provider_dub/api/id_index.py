@@ -1,9 +1,9 @@
-"""Which external ids exist in Dub, to the letter.
+"""Which external ids are an exact match in Dub: the preflight check.
 
-Dub finds ``USER_1`` when asked for ``user_1``, and tells only in the answer, when an update is done. An id that exists
-exactly so cannot be mistaken, since external ids are unique in that same comparison. Any other must be looked up
+Dub finds ``USER_1`` when asked for ``user_1``, and shows only in the response, when an update is done. An id that
+exists exactly so cannot be mistaken, since external ids are unique in that same collation. Any other must be looked up
 before it is updated. Reading the list of customers, 100 in a request, spares a run nearly all of these look-ups, and
-so does an answer that Dub gave in an earlier run.
+so does an id that Dub showed in an earlier run.
 
 Source: Dub's server, measured in August 2026.
 """
@@ -14,28 +14,26 @@ import logging
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from itertools import chain
+from typing import Protocol
 
+from airflow_provider_dub.api.listing import PAGE_SIZE, CustomerListing
 from airflow_provider_dub.exceptions import DubError, DubStoppedError
-
-if TYPE_CHECKING:
-    from airflow_provider_dub.customers.fields import Customer
 
 log = logging.getLogger(__name__)
 
-PAGE_SIZE = 100
 #: The list is read page after page and look-ups side by side, so it must spare this many for each page.
 _SPARED_BY_A_PAGE = 4
 
 
 class Customers(Protocol):
-    """What can count and list customers."""
+    """What can count and list customers; a :class:`~airflow_provider_dub.api.client.DubClient` can."""
 
     def count_customers(self) -> int:
         """Return how many there are."""
 
-    def list_customers(self) -> Iterator[Customer]:
-        """Yield them all."""
+    def customer_listing(self) -> CustomerListing:
+        """Return what reads them all."""
 
 
 class IdIndex:
@@ -72,26 +70,32 @@ def read_id_index(
     :param on_page: Called after each page, with the number of pages so far and in all.
     :raises DubError: Dub refuses the key, or the run was stopped.
     """
-    known = [*verified]
+    known = list(verified)
+    return IdIndex(chain(known, _listed(client, (rows - len(known)) // _SPARED_BY_A_PAGE, on_page)))
+
+
+def _listed(client: Customers, most_requests: int, on_page: Callable[[int, int], object]) -> Iterator[str]:
+    """Yield the external ids that Dub lists, or some of them if that takes too many requests."""
+    if most_requests < 1:
+        return
     try:
-        if rows - len(known) >= _SPARED_BY_A_PAGE:
-            customers = client.count_customers()
-            if customers <= (rows - len(known)) * PAGE_SIZE // _SPARED_BY_A_PAGE:
-                known.extend(_listed(client, customers, on_page))
+        pages = -(-client.count_customers() // PAGE_SIZE)
+        if pages > most_requests:
+            return
+        log.info("Reading which external ids Dub has, so that no row can reach a customer whose id differs in case.")
+        listing = client.customer_listing()
+        for number, customer in enumerate(listing, 1):
+            external_id = customer.get("externalId")
+            if isinstance(external_id, str):
+                yield external_id
+            if number % PAGE_SIZE == 0:
+                on_page(number // PAGE_SIZE, pages)
+            if listing.requests > most_requests + _SPARED_BY_A_PAGE:
+                log.info("Too many customers have no external id to list the others; the other ids are looked up.")
+                return
     except DubStoppedError:
         raise
     except DubError as error:
         if error.fatal:
             raise
         log.warning("Dub's customers could not all be listed; each id is looked up instead. %s", error)
-    return IdIndex(known)
-
-
-def _listed(client: Customers, customers: int, on_page: Callable[[int, int], object]) -> Iterator[str]:
-    log.info("Reading which external ids Dub has, so that no row can reach a customer whose id differs in case.")
-    for number, customer in enumerate(client.list_customers(), 1):
-        external_id = customer.get("externalId")
-        if isinstance(external_id, str):
-            yield external_id
-        if number % PAGE_SIZE == 0:
-            on_page(number // PAGE_SIZE, -(-customers // PAGE_SIZE))
