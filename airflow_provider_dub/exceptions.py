@@ -13,7 +13,8 @@
         │   ├── DubUnauthorizedError        401, 400 about the header: the key (fatal)
         │   ├── DubForbiddenError           403: the plan or the role (fatal)
         │   ├── DubWorkspaceNotFoundError   404: the workspace (fatal)
-        │   ├── DubCustomerNotFoundError    404: this customer (permanent)
+        │   ├── DubNotFoundError            404: what the path names (permanent)
+        │   │   └── DubCustomerNotFoundError    404: this customer (permanent)
         │   ├── DubConflictError            409: externalId or stripeCustomerId is taken (permanent)
         │   ├── DubInvalidRequestError      400, 422: a value or the request was refused (permanent)
         │   ├── DubResponseNotBuiltError    422: applied, but Dub could not build its response (permanent)
@@ -166,10 +167,14 @@ class DubWorkspaceNotFoundError(DubApiError):
     fatal = True
 
 
-class DubCustomerNotFoundError(DubApiError):
-    """The workspace has no such customer."""
+class DubNotFoundError(DubApiError):
+    """There is nothing at the path of the request."""
 
     code = "not_found"
+
+
+class DubCustomerNotFoundError(DubNotFoundError):
+    """The workspace has no such customer."""
 
 
 class DubConflictError(DubApiError):

@@ -6,6 +6,7 @@ Source of the facts: Dub's server, measured in August 2026.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -17,7 +18,7 @@ from airflow_provider_dub.api.listing import CustomerListing
 from airflow_provider_dub.api.names import check_names
 from airflow_provider_dub.api.rate_limit import RateLimiter
 from airflow_provider_dub.api.stop import Stop
-from airflow_provider_dub.api.transport import Traffic, Transport, json_of
+from airflow_provider_dub.api.transport import Traffic, Transport, any_json_of, json_of
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 #: What a list of customers can be narrowed down by.
 FILTERS = ("email", "externalId", "country", "search", "linkId", "programId", "partnerId")
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -140,10 +142,8 @@ class DubClient:
     ) -> Customer:
         """Update one customer and return it as Dub shows it afterwards.
 
-        Where Dub could take the id for another customer's, or where a repeat after a lost answer would not find the
-        customer under its old name, the customer is looked up first and updated under Dub's own id.
-
-        Renaming is done so in any case: the repeat finds the customer although its old external id is gone.
+        Where Dub could take the id for another customer's, or where a retry after a lost response would not find the
+        customer under its old external id, the customer is looked up first and updated under Dub's own id.
 
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param fields: Dub field names and their new values; None clears.
@@ -168,6 +168,25 @@ class DubClient:
         if not names(customer_id, customer):
             raise DubWrongCustomerError(changed=True)
         return customer
+
+    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
+        """Send a request to any endpoint of Dub, with pacing, retries and typed errors, and return the parsed JSON.
+
+        A POST is not sent again where the first one may have arrived, since it may do twice what it does.
+
+        :param method: The HTTP method.
+        :param path: The path from ``/`` on, such as ``/links``; percent-encode what you put into it.
+        :param query: Query parameters; None is left out, and a list is repeated.
+        :param body: What is sent as JSON; None sends no body.
+        :return: The JSON of the response; None if it has no body.
+        :raises ValueError: The path is none.
+        :raises DubError: Dub refused the request or could not be reached.
+        """
+        if not _PATH.fullmatch(path):
+            raise ValueError("path must begin with /, be percent-encoded, and have no query: use query for that.")
+        given = {name: _query_value(value) for name, value in (query or {}).items() if value is not None}
+        content = None if body is None else _to_json(body).encode()
+        return self._transport.send(self._request(method.upper(), path, given, content), any_json_of)
 
     def for_run(self, stopped: Stop) -> DubClient:
         """Return a client with the same rate limit and counts but sessions of its own; close it after the run.
@@ -229,9 +248,9 @@ class DubClient:
             self._request(method, path, query, body), lambda response: json_of(response, expected)
         )
 
-    def _request(self, method: str, path: str, query: dict[str, str], body: bytes | None) -> Request:
+    def _request(self, method: str, path: str, query: Mapping[str, Any], body: bytes | None) -> Request:
         query = {**query, **self._workspace}
-        return Request(method, f"{path}?{urlencode(query)}" if query else path, body)
+        return Request(method, f"{path}?{urlencode(query, doseq=True)}" if query else path, body)
 
 
 def _must_be_looked_up(customer_id: str, fields: Mapping[str, Any], verified_ids: Container[str] | None) -> bool:
@@ -242,6 +261,12 @@ def _must_be_looked_up(customer_id: str, fields: Mapping[str, Any], verified_ids
     if renamed or not travels_in_a_path(customer_id):
         return True
     return verified_ids is not None and external_id not in verified_ids
+
+
+def _query_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value
 
 
 def _check_customer_id(customer_id: object) -> None:

@@ -17,6 +17,7 @@ from airflow_provider_dub.exceptions import (
     DubError,
     DubForbiddenError,
     DubInvalidRequestError,
+    DubNotFoundError,
     DubRateLimitError,
     DubResponseNotBuiltError,
     DubServerError,
@@ -27,15 +28,18 @@ from airflow_provider_dub.exceptions import (
 
 #: ``<zod code>: <path>: <message>``, the form of Dub's validation errors; the path of the body itself is empty.
 _VALIDATION = re.compile(r"(?P<code>[a-z]+(?:_[a-z]+)*): (?P<path>[\w.\[\]$-]*): ")
+#: How the store's errors begin, where they look like the former.
+_STORE = re.compile(r"target: |vttablet: ")
 _LISTING = re.compile(r"Page is too big|Invalid cursor|You cannot use both ")
 _TOO_LONG = re.compile(r"too long for the column's type\. Column: (\w+)\b")
 
 
-def error_from_response(status: int, body: bytes) -> DubError:
+def error_from_response(status: int, body: bytes, *, about_customers: bool = True) -> DubError:
     """Turn an HTTP response that is not a success into a typed error.
 
     :param status: The HTTP status, anything but 200.
     :param body: The body as received; Dub's errors are ``{"error": {"code", "message", "doc_url"}}``.
+    :param about_customers: Whether the request was one about customers.
     """
     message = _dub_message(body)
     if status >= 500 and status not in (501, 505):
@@ -47,6 +51,8 @@ def error_from_response(status: int, body: bytes) -> DubError:
         )
     if message is None:
         return DubUnreadableResponseError(status, "the body is no error message of Dub's")
+    if not about_customers and (error := _of_another_endpoint(status, message)):
+        return error
     error_of = {
         400: _bad_request,
         401: _unauthorized,
@@ -56,6 +62,21 @@ def error_from_response(status: int, body: bytes) -> DubError:
         422: _unprocessable,
     }.get(status, _unknown)
     return error_of(status, message)
+
+
+def _of_another_endpoint(status: int, message: str) -> DubApiError | None:
+    """Return the error whose text or kind is another one for customers; None if there is no difference."""
+    if status == 403:
+        text = "Dub forbids this call for this API key: check the workspace's plan and the key's permissions."
+        return DubForbiddenError(text, status=status, server_message=message)
+    if status == 404 and not message.startswith(("Workspace", "Customer")):
+        return DubNotFoundError("Dub finds nothing at this path.", status=status, server_message=message)
+    if status == 409:
+        return DubConflictError("Dub has such an object already.", status=status, server_message=message)
+    if status == 422 and message.startswith("["):
+        text = "Dub applied the request but could not build its response."
+        return DubResponseNotBuiltError(text, status=status, server_message=message)
+    return None
 
 
 def _dub_message(body: bytes) -> str | None:
@@ -126,7 +147,7 @@ def _unprocessable(status: int, message: str) -> DubApiError:
             status=status,
             server_message=message,
         )
-    if match := _VALIDATION.match(message):
+    if not _STORE.match(message) and (match := _VALIDATION.match(message)):
         refused = f'field "{match["path"]}"' if match["path"] in FIELDS else "request"
         what = f"Dub refused the {refused} ({match['code']})."
         return DubInvalidRequestError(what, status=status, server_message=message)

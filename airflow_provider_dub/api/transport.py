@@ -202,6 +202,17 @@ def back_off(attempt: int) -> float:
     return min(0.5 * 3.0 ** min(attempt, 5), 15.0) * random.uniform(1.0, 1.5)
 
 
+def any_json_of(response: Response) -> Any:
+    """Return the JSON of a success of any endpoint, or None if it has no body.
+
+    :param response: A response to a request about anything.
+    :raises DubError: It is an error, or no JSON.
+    """
+    if not 200 <= response.status < 300:
+        raise error_from_response(response.status, response.body, about_customers=False)
+    return _parsed(response) if response.body else None
+
+
 def json_of(response: Response, expected: Callable[[Any], TypeGuard[T]]) -> T:
     """Return the JSON of a success.
 
@@ -211,10 +222,14 @@ def json_of(response: Response, expected: Callable[[Any], TypeGuard[T]]) -> T:
     """
     if response.status != 200:
         raise error_from_response(response.status, response.body)
-    try:
-        value = json.loads(response.body)
-    except (ValueError, RecursionError):
-        raise DubUnreadableResponseError(response.status, "the body is no JSON") from None
+    value = _parsed(response)
     if not expected(value):
         raise DubUnreadableResponseError(response.status, "the JSON has another shape")
     return value
+
+
+def _parsed(response: Response) -> Any:
+    try:
+        return json.loads(response.body)
+    except (ValueError, RecursionError):
+        raise DubUnreadableResponseError(response.status, "the body is no JSON") from None

@@ -27,8 +27,8 @@ class DubConnection:
 
     :param base_url: Scheme, host and port, without a trailing slash.
     :param api_key: The API key.
-    :param timeout: Seconds to wait for an answer.
-    :param max_retries: Repeats of one request after a transient failure.
+    :param timeout: Seconds for one request and its whole response.
+    :param max_retries: Retries of one request after a transient failure.
     :param requests_per_minute: A cap of the user's own.
     :param workspace_slug: The workspace that the key must belong to.
     :param verify: Whether to check the server's certificate, or the path of a CA bundle.

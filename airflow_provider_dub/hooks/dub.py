@@ -34,8 +34,8 @@ class DubHook(BaseHook):
     the connection's extra, and that before the default; a blank extra counts as not set.
 
     :param dub_conn_id: The connection: password is the API key, host the base URL (default ``https://api.dub.co``).
-    :param timeout: Seconds to wait for an answer (default 30; connecting may take at most 10 of them).
-    :param max_retries: Repeats of one request after a transient failure (default 5). Waiting for the rate limit is
+    :param timeout: Seconds for one request and its whole response (default 30; connecting may take at most 10 of them).
+    :param max_retries: Retries of one request after a transient failure (default 5). Waiting for the rate limit is
         not one of them.
     :param requests_per_minute: A cap of one's own on the rate. By default the key's limit is learnt from Dub.
     :param workspace_slug: The workspace that the key must belong to; Dub then refuses any other key.
@@ -126,13 +126,30 @@ class DubHook(BaseHook):
         return self.client.traffic if "client" in self.__dict__ else Traffic()
 
     def get_conn(self) -> requests.Session:
-        """Return a new session that authenticates itself, to call what this hook has no method for.
+        """Return a new session that authenticates itself; every request of this hook goes through such a session.
+
+        Whatever is plugged into requests (mocks, recordings, traces, proxies, CA bundles) holds for both. A subclass
+        may return a session with adapters of its own: each thread gets one. :meth:`request` adds pacing and retries.
 
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
         """
         from airflow_provider_dub.hooks.session import DubSession
 
         return DubSession(self.settings.api_key, verify=self.settings.verify)
+
+    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, json: Any = None) -> Any:
+        """Send a request to an endpoint that this hook has no method for, and return the parsed JSON.
+
+        It keeps to the rate limit, is sent again while that can help (a POST only where the first one cannot have
+        arrived), and its failures are typed; see :meth:`DubClient.request`.
+
+        :param method: The HTTP method.
+        :param path: The path from ``/`` on, such as ``/links``; percent-encode what you put into it.
+        :param query: Query parameters; None is left out, and a list is repeated.
+        :param json: What is sent as JSON; None sends no body.
+        :return: The JSON of the response; None if it has no body.
+        """
+        return self.client.request(method, path, query=query, body=json)
 
     def get_customer(self, customer_id: str, *, include_expanded_fields: bool = False) -> Customer:
         """Read one customer; see :meth:`DubClient.get_customer`.
@@ -217,7 +234,7 @@ class DubHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the key may update customers, with one request that changes nothing."""
         try:
-            client = self._client(replace(self.settings, max_retries=1))  # somebody is waiting for the answer
+            client = self._client(replace(self.settings, max_retries=1))  # somebody is waiting for it
             client.check()
         except DubError as error:
             return False, str(error)

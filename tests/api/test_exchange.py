@@ -29,7 +29,7 @@ from airflow_provider_dub.exceptions import (
     DubUnreadableResponseError,
 )
 from airflow_provider_dub.hooks.session import DubSession
-from tests.api.raw_server import OK, RawServer, serving
+from tests.support.raw_server import OK, RawServer, serving
 
 PATCH = Request("PATCH", "/customers/cus_1?a=b%2Fc", b'{"a":1}')
 GET = Request("GET", "/customers")
