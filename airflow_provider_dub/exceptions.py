@@ -40,7 +40,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow_provider_dub.version_compat import AirflowException, AirflowFailException
+
+__all__ = [
+    "DubApiError",
+    "DubConfigurationError",
+    "DubConflictError",
+    "DubConnectionError",
+    "DubCustomerNotFoundError",
+    "DubError",
+    "DubFixRowsError",
+    "DubFixSetupError",
+    "DubForbiddenError",
+    "DubInvalidRequestError",
+    "DubNotFoundError",
+    "DubRateLimitError",
+    "DubResponseNotBuiltError",
+    "DubRetryLaterError",
+    "DubReviewChangesError",
+    "DubServerError",
+    "DubStateTableLockedError",
+    "DubStoppedError",
+    "DubUnauthorizedError",
+    "DubUnreadableResponseError",
+    "DubWorkspaceNotFoundError",
+    "DubWrongCustomerError",
+]
 
 
 class DubError(AirflowException):

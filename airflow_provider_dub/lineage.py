@@ -9,11 +9,11 @@ from airflow_provider_dub.assets.dub import customers_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import OutputDataset
-    from airflow.providers.common.compat.sdk import Asset, Connection
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_dub.hooks.workspace import Workspace
+    from airflow_provider_dub.version_compat import Asset, Connection
 
 
 def customers_dataset(workspace: str) -> OutputDataset:

@@ -11,8 +11,6 @@ from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowOptionalProviderFeatureException
-
 from airflow_provider_dub.exceptions import (
     DubConnectionError,
     DubError,
@@ -21,6 +19,7 @@ from airflow_provider_dub.exceptions import (
     DubServerError,
     DubUnreadableResponseError,
 )
+from airflow_provider_dub.version_compat import AirflowFailException, AirflowOptionalProviderFeatureException
 
 try:
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
@@ -30,7 +29,9 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_dub.version_compat import Context
+
+__all__ = ["DubRetryPolicy"]
 
 _OUTAGE = frozenset({DubConnectionError.code, DubServerError.code, DubUnreadableResponseError.code})
 

@@ -9,7 +9,9 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-    from airflow.providers.common.compat.sdk import Asset, Context
+    from airflow_provider_dub.version_compat import Asset, Context
+
+__all__ = ["customers_uri", "dub_customers"]
 
 SCHEME = "dub"
 
@@ -30,7 +32,7 @@ def dub_customers(workspace: str, extra: dict[str, Any] | None = None) -> Asset:
     :param workspace: The workspace's slug, or the host of a connection that has none.
     :param extra: Of the asset.
     """
-    from airflow.providers.common.compat.sdk import Asset
+    from airflow_provider_dub.version_compat import Asset
 
     return Asset(uri=customers_uri(workspace), extra=extra)
 

@@ -15,6 +15,8 @@ from unicodedata import normalize
 
 from airflow_provider_dub.customers import converters
 
+__all__ = ["FIELDS", "Customer", "Field"]
+
 #: A customer as the API shows it: ``id, name, email, avatar, externalId, stripeCustomerId, country, sales, saleAmount``
 #: (cents)``, createdAt, firstSaleAt, subscriptionCanceledAt`` (ISO 8601, UTC) and, when asked for and present,
 #: ``link, programId, partner, discount``.

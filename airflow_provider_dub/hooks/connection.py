@@ -15,7 +15,7 @@ from airflow_provider_dub.get_provider_info import CONN_FIELDS, CONN_TYPE
 from airflow_provider_dub.hooks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow_provider_dub.version_compat import Connection
 
 #: The Test button of Airflow 2.11 sends every extra a second time, with this in front.
 _OLD_FORM = f"extra__{CONN_TYPE}__"

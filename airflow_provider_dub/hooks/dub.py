@@ -7,13 +7,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
-
 from airflow_provider_dub import get_provider_info
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import customers_uri
 from airflow_provider_dub.exceptions import DubError
 from airflow_provider_dub.hooks.connection import DubConnection
+from airflow_provider_dub.version_compat import BaseHook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.options import SyncOptions
     from airflow_provider_dub.sync.results import RowResult
     from airflow_provider_dub.sync.rows import Rows
+
+__all__ = ["DubHook"]
 
 
 class DubHook(BaseHook):

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow_provider_dub.version_compat import BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, TaskInstanceKey
-
     from airflow_provider_dub.hooks.workspace import Workspace
+    from airflow_provider_dub.version_compat import Context, TaskInstanceKey
+
+__all__ = ["DubApiLogLink", "DubCustomersLink"]
 
 
 class DubPageLink(BaseOperatorLink):

@@ -9,8 +9,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, BaseOperator, Stats
-
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import count_in_events
 from airflow_provider_dub.exceptions import (
@@ -33,9 +31,9 @@ from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.results import Outcome, SyncSummary, counted
 from airflow_provider_dub.sync.run import run_sync
 from airflow_provider_dub.sync.updates import UpdateReader
+from airflow_provider_dub.version_compat import AirflowException, AirflowSkipException, BaseOperator, Stats
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_dub.api.client import DubClient
@@ -44,6 +42,9 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult, Sink
     from airflow_provider_dub.sync.rows import CountedRows, Rows
     from airflow_provider_dub.sync.updates import CustomerUpdate
+    from airflow_provider_dub.version_compat import Context, ObjectStoragePath
+
+__all__ = ["DubSyncOperator"]
 
 #: Groups of failures that the exception of a task names.
 _GROUPS_IN_MESSAGE = 3

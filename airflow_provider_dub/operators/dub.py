@@ -17,11 +17,13 @@ from airflow_provider_dub.sync.updates import CustomerUpdate, updates_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
 
     from airflow_provider_dub.customers.cells import BlankPolicy
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
+    from airflow_provider_dub.version_compat import Context, ObjectStoragePath, XComArg
+
+__all__ = ["DubUpdateCustomersOperator"]
 
 
 class DubUpdateCustomersOperator(DubSyncOperator):
@@ -138,7 +140,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         return customers
 
     def _read(self) -> CountedRows:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+        from airflow_provider_dub.version_compat import ObjectStoragePath
 
         given = unmasked(self.customers)
         for name in ("rejected_path", "records_path"):

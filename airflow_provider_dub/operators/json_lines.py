@@ -6,7 +6,7 @@ import os
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_dub.version_compat import ObjectStoragePath
 
 
 class JsonLinesFile:
@@ -16,7 +16,7 @@ class JsonLinesFile:
     """
 
     def __init__(self, path: str | ObjectStoragePath) -> None:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+        from airflow_provider_dub.version_compat import ObjectStoragePath
 
         self._path = ObjectStoragePath(str(path))
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def names_same_file(one: Any, other: Any) -> bool:
     :param one: A path or URI.
     :param other: A path or URI, or anything else, which names no file.
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_dub.version_compat import ObjectStoragePath
 
     if not isinstance(other, str | os.PathLike | ObjectStoragePath):
         return False

@@ -19,17 +19,15 @@ from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.updates import CustomerUpdate
+from airflow_provider_dub.version_compat import AirflowFailException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+    from airflow_provider_dub.version_compat import Context
 
 #: Outcomes that another try need not ask Dub about again.
 _PROCESSED = frozenset({Outcome.UPDATED, Outcome.MISSING})
@@ -253,7 +251,7 @@ class _BatchFiles:
     _NAME = re.compile(r"dub-\d+-\d+-\d+\.batch")
 
     def __init__(self, records_path: str, context: Context) -> None:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+        from airflow_provider_dub.version_compat import ObjectStoragePath
 
         self._folder = ObjectStoragePath(f"{records_path}.resume")
         task_instance = context["ti"]

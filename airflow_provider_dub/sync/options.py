@@ -10,6 +10,8 @@ from airflow_provider_dub.customers.cells import BlankPolicy
 from airflow_provider_dub.customers.fields import FIELDS, Field, field_named
 from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
 
+__all__ = ["SyncOptions"]
+
 NullPolicy: TypeAlias = Literal["omit", "clear"]
 OnMissing: TypeAlias = Literal["fail", "skip"]
 OnDuplicate: TypeAlias = Literal["fail", "last"]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.exceptions import DubError
 
+__all__ = ["Outcome", "RowResult", "Sink", "SyncSummary"]
+
 #: Failures that the summary lists one by one.
 FAILURES_LISTED = 20
 #: Groups of failures that are kept, and ids that each shows.
