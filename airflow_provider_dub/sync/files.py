@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from itertools import chain
 from typing import IO, Any
 
@@ -26,8 +25,6 @@ _PASSWORD = re.compile(r"(?<=//)[^/@]*:[^/@]*@")
 #: What stands between the cells of a CSV file, if its header has no comma.
 _OTHER_DELIMITERS = ";\t|"
 
-#: A decimal number is kept as it is written: a float could make another id of it.
-_JSON = json.JSONDecoder(parse_float=Decimal)
 
 
 def rows_of_file(path: Any) -> CountedRows:
@@ -158,7 +155,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes | None]:
 
 def _json_object(line: bytes | None) -> Mapping[str, Any] | None:
     try:
-        found = _JSON.decode((line or b"").decode("utf-8-sig"))
+        found = json.loads((line or b"").decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

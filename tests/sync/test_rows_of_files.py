@@ -10,6 +10,7 @@ import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -143,13 +144,40 @@ def test_a_line_that_is_no_json_object_is_no_row_and_the_others_are(tmp_path: Pa
     assert rows.whole(3) == {"name": "Ada"}
 
 
-def test_a_number_of_json_keeps_all_its_digits(tmp_path: Path) -> None:
+def test_a_number_of_json_is_an_id_while_it_is_exact(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"id": 9007199254740993.0}\n{"id": 9007199254740993}\n{"id": NaN}\n{"id": 7.5}\n')
-    cells = [row[0] for row in rows_of_file(path).cells(["id"])]
-    assert cells[0] == Decimal("9007199254740993.0")
-    assert [identifier(cell) for cell in cells[:2]] == ["9007199254740993"] * 2
-    assert is_missing(cells[2])
+    path.write_text('{"id": 9007199254740993}\n{"id": 7.0}\n{"id": NaN}\n{"id": 9007199254740992.0}\n')
+    whole, small, missing, inexact = (row[0] for row in rows_of_file(path).cells(["id"]))
+    assert identifier(whole) == "9007199254740993"
+    assert identifier(small) == "7"
+    assert is_missing(missing)
+    with pytest.raises(ValueError, match="float"):
+        identifier(inexact)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        float(2**53),
+        np.float32(2**24),
+        np.float16(2**11),
+        np.float64(2**53),
+        Decimal("7.5"),
+        True,
+        "\ud800",
+        "a\0",
+        ["a"],
+        b"a",
+    ],
+)
+def test_an_id_that_was_rejected_is_rejected_again_from_the_file(cell, tmp_path: Path) -> None:
+    path = tmp_path / "rejected.jsonl"
+    rows = rows_of([{"id": cell, "name": "n"}])
+    path.write_text(rejected_line(RowResult(0, None, Outcome.REJECTED), rows.whole(0), "id") + "\n")
+    ((again,),) = rows_of(str(path)).cells(["id"])
+    for one in (cell, again):
+        with pytest.raises(ValueError, match="."):
+            identifier(one)
 
 
 def test_a_rejected_file_is_read_as_the_rows_that_it_holds(tmp_path: Path) -> None:
