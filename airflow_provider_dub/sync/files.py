@@ -26,7 +26,6 @@ _PASSWORD = re.compile(r"(?<=//)[^/@]*:[^/@]*@")
 _OTHER_DELIMITERS = ";\t|"
 
 
-
 def rows_of_file(path: Any) -> CountedRows:
     """Return the rows of a file; what it holds follows from the end of its name.
 
