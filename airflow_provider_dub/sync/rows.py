@@ -50,12 +50,13 @@ class CountedRows(Rows, Protocol):
     def __len__(self) -> int: ...
 
 
-def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
+def rows_of(customers: Any, *, path_of: Callable[[str], Any] | None = None) -> Rows:
     """Wrap an input; one that is wrapped already stays as it is.
 
     :param customers: A DataFrame of pandas, polars or another library that speaks Arrow, an Arrow table, a sequence of
         mappings, one mapping, a file or its path or URI, a sequence of these, or an iterator of mappings.
-    :param path_of: Returns the path that a text names; Airflow's ``ObjectStoragePath`` knows URIs, too.
+    :param path_of: Returns the path that a text names, such as Airflow's ``ObjectStoragePath``, which knows URIs, too. By
+        default a text names a local file.
     :raises TypeError: It is none of these; the message says what is needed, and quotes nothing.
     :raises ValueError: A file cannot be read as what its name says.
     :raises FileNotFoundError: There is no such file.
@@ -63,6 +64,7 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
     """
     if all(hasattr(type(customers), method) for method in ("cells", "whole")):
         return customers  # type: ignore[no-any-return]
+    path_of = path_of or _local_path
     if isinstance(customers, Mapping):
         return _rows_of_mapping(customers)
     if _is_frame(customers) or _is_arrow(customers) or _is_file(customers):
@@ -73,6 +75,12 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] = Path) -> Rows:
     if isinstance(customers, Iterator):
         return StreamedRows(customers)
     raise TypeError(_what_is_needed(customers))
+
+
+def _local_path(text: str) -> Path:
+    if _URI.match(text):
+        raise ValueError("customers: a URI is read here as ObjectStoragePath(uri); text alone names a local file.")
+    return Path(text)
 
 
 def _rows_of_mapping(customers: Mapping[Any, Any]) -> MappingRows:

@@ -71,6 +71,11 @@ def test_a_uri_is_read_by_the_path_of_airflow(file: Path) -> None:
     assert [cells[0] for cells in rows.cells(["id"])] == ["cus_1", "cus_2", "cus_3"]
 
 
+def test_a_uri_without_airflow_is_no_local_file() -> None:
+    with pytest.raises(ValueError, match=r"ObjectStoragePath\(uri\)"):
+        rows_of("s3://bucket/rows.csv")
+
+
 def test_several_files_are_one_input(file: Path) -> None:
     rows = rows_of([str(file), file, pd.DataFrame(ROWS)])
     assert [cells[0] for cells in rows.cells(["id"])] == ["cus_1", "cus_2", "cus_3"] * 3
