@@ -55,8 +55,8 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] | None = None) -> R
 
     :param customers: A DataFrame of pandas, polars or another library that speaks Arrow, an Arrow table, a sequence of
         mappings, one mapping, a file or its path or URI, a sequence of these, or an iterator of mappings.
-    :param path_of: Returns the path that a text names, such as Airflow's ``ObjectStoragePath``, which knows URIs, too. By
-        default a text names a local file.
+    :param path_of: Returns the path that a text names, such as Airflow's ``ObjectStoragePath``, which knows URIs, too.
+        By default a text names a local file.
     :raises TypeError: It is none of these; the message says what is needed, and quotes nothing.
     :raises ValueError: A file cannot be read as what its name says.
     :raises FileNotFoundError: There is no such file.
