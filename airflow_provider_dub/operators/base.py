@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import count_in_events
+from airflow_provider_dub.customers.converters import without_nul
 from airflow_provider_dub.exceptions import (
     DubError,
     DubFixRowsError,
@@ -305,6 +306,11 @@ class DubSyncOperator(BaseOperator):
             poll=poll,
             checkpoint_every=checkpoint_every,
         )
+        if records.replaced:
+            self.log.warning(
+                "%s came back with characters that Airflow's database cannot hold, which are replaced.",
+                counted(records.replaced, "customer"),
+            )
         return records.returned
 
     def _judge(self, context: Context) -> None:
@@ -378,7 +384,7 @@ class DubSyncOperator(BaseOperator):
             for outcome, count in self._summary.counts.items():
                 Stats.incr(f"dub.customers.{outcome}", count - self._summary.resumed[outcome])
         with self._best_effort("the XCom summary"):
-            context["ti"].xcom_push(key="summary", value=summary)
+            context["ti"].xcom_push(key="summary", value=without_nul(summary)[0])
 
     @contextmanager
     def _best_effort(self, what: str) -> Iterator[None]:

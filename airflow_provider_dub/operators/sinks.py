@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+from airflow_provider_dub.customers.converters import without_nul
 from airflow_provider_dub.operators.rejected_rows import rejected_line
 from airflow_provider_dub.sync.results import NOT_APPLIED, not_attempted
 
@@ -60,15 +61,19 @@ class Records:
     def __init__(self, file: JsonLinesFile | None) -> None:
         self._file = file
         self._kept: list[Customer] = []
+        #: How many customers had characters that Airflow's database refuses.
+        self.replaced = 0
 
     def write(self, result: RowResult) -> None:
         """Keep the customer, if there is one."""
         if result.record is None:
             return
+        record, is_replaced = without_nul(result.record)
+        self.replaced += is_replaced
         if self._file:
-            self._file.write(json.dumps(result.record))
+            self._file.write(json.dumps(record))
         else:
-            self._kept.append(result.record)
+            self._kept.append(record)
 
     def close(self, unread: range) -> None:  # noqa: ARG002 - there is nothing to keep of them
         """Close the file."""

@@ -22,7 +22,9 @@ def test_the_events_of_the_asset_count_rows_by_outcome(airflow) -> None:
             airflow, "SELECT source_task_id, source_map_index, extra FROM {event} ORDER BY source_task_id DESC, 2"
         )
     ]
-    nothing = dict.fromkeys(["unchanged", "superseded", "would_update", "rejected", "failed", "not_attempted"], 0)
+    nothing = dict.fromkeys(
+        ["unchanged", "superseded", "would_update", "over_limit", "rejected", "failed", "not_attempted"], 0
+    )
     both = {"total": 2, "updated": 1, "missing": 1, **nothing}
     one = {"total": 1, "updated": 1, "missing": 0, **nothing}
     assert extras == [("whole", -1, both), ("mapped", 0, one), ("mapped", 1, both)]

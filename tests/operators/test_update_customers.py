@@ -433,3 +433,21 @@ def test_a_foreign_page_in_mid_run_ends_it_and_leaves_it_to_airflows_retries(con
     rows = [{"id": "cus_1LABA", "name": "n"}] + [{"id": f"cus_{n}", "name": "n"} for n in range(500)]
     _, summary = run(rows, fails=DubRetryLaterError)
     assert summary["not_attempted"] > 400
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_what_comes_back_with_nul_is_replaced_and_said_so(connected, tmp_path, logged, to_file) -> None:
+    connected.reset(setup_customers=[{"id": "cus_N", "externalId": "n", "name": "n", "email": None, "country": "a\0b"}])
+    path = tmp_path / "records.jsonl"
+    returned, _ = run([{"id": "cus_N", "name": "new"}], **({"records_path": str(path)} if to_file else {}))
+    (record,) = [json.loads(path.read_text())] if to_file else returned
+    assert "\0" not in record["country"]
+    assert "1 customer came back with characters" in logged()
+
+
+def test_nul_in_a_key_or_a_value_is_rejected_before_it_is_sent(connected) -> None:
+    rows = [{"key": "a\0b", "name": "n"}, {"key": "user_1", "name": "n\0"}]
+    _, summary = run(rows, external_id_column="key", check_external_ids=False, max_failures=2)
+    assert summary["rejected"] == 2
+    assert connected.requests == []
+    assert "\\u0000" not in json.dumps(summary)
