@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.002, 1.0
 #: Seconds after which the last of them does.
 _LAST_TURN = 5.0
-#: Seconds between tries while everything is refused; the first covers what was under way at the first refusal.
+#: Seconds between tries while everything is refused; the first covers what was in flight at the first refusal.
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 2.0
 #: Parts of a window without a refusal before the share grows: normally, and after a search that found much.
-_PATIENCE, _IMPATIENCE = 0.35, 1 / 60
+_CALM, _SHORT_CALM = 0.35, 1 / 60
 #: Part of a window in which a growing share doubles its growth.
 _DOUBLING = 1 / 60
 #: Part of the limit that is too much to be chance.
@@ -46,10 +46,10 @@ _MUCH = 0.02
 #: Requests a minute of Dub's plans that have customers.
 _PLANS = (120, 1_200, 3_000)
 _PLAN_ENDS = frozenset(plan + beyond for plan in _PLANS for beyond in (0, 1))
-#: Seconds that the way is felt for at most: an answer may never come.
+#: Seconds that the way is felt for at most: a response may never come.
 _LONGEST_PROBE = 1.0
-#: Seconds between two looks at whether it is over.
-_GLANCE = 0.01
+#: Seconds between two polls for its end.
+_POLL_INTERVAL = 0.01
 #: ``Date`` has whole seconds, and servers reuse one for up to a second.
 _DATE_AGE = 2.0
 
@@ -76,16 +76,16 @@ class RateLimiter:
         self._window = window
         self._cap = math.inf if requests_per_minute is None else requests_per_minute
         self._limit: int | None = None  # Dub's
-        self._ahead = 0.0  # Dub's clock minus ours; far too little until the first answer
+        self._ahead = 0.0  # Dub's clock minus ours; far too little until the first response
         self._sent: list[float] = []  # when, of the last windows' requests that Dub may have counted
         self._share = math.inf
         self._learnt_at = -math.inf
-        self._patience = _PATIENCE
+        self._calm = _CALM
         self._backoff = 0.0
         self._resume_at = -math.inf
-        self._asked = self._told = 0  # requests and answers, to know what is under way
-        self._probed_until = 0  # nothing is sent before so many answers are there...
-        self._probe_ends_at = -math.inf  # ...or this moment
+        self._requests = self._responses = 0  # requests and responses, to know what is in flight
+        self._probed_until = 0  # nothing is sent before so many responses are there...
+        self._probe_ends_at = -math.inf  # ...or this time
         self._turns: list[float] = []  # when the threads that wait will ask again
 
     @property
@@ -125,7 +125,7 @@ class RateLimiter:
             if wait > 0:
                 return self._turn_after(now, wait)
             self._sent.append(now)
-            self._asked += 1
+            self._requests += 1
             if self._sent[0] < now - 3 * self._window:
                 del self._sent[: bisect_left(self._sent, now - 2 * self._window)]
             if self._backoff:
@@ -141,9 +141,9 @@ class RateLimiter:
         """
         limit = _count(headers.get("X-RateLimit-Limit"))  # 0 when Dub's limiter is out of order and lets all pass
         with self._lock:
-            self._told += 1
+            self._responses += 1
             now = self._monotonic()
-            if (date := _moment(headers.get("Date", ""))) is not None:
+            if (date := _epoch(headers.get("Date", ""))) is not None:
                 self._set_clock(date - now, date + _DATE_AGE - now)
             if limit and (reset := _count(headers.get("X-RateLimit-Reset")) / 1000):
                 self._set_clock(reset - self._window - now, reset - now)
@@ -158,12 +158,12 @@ class RateLimiter:
                     self._admitted(now, limit, _count(headers.get("X-RateLimit-Remaining")))
 
     def record_failure(self, *, sent: bool) -> None:
-        """Learn that a request is not under way any more. Call it where :meth:`record_response` is not called.
+        """Learn that a request is not in flight any more. Call it where :meth:`record_response` is not called.
 
         :param sent: Whether Dub may have counted it.
         """
         with self._lock:
-            self._told += 1
+            self._responses += 1
             if not sent and self._sent:
                 self._sent.pop()
 
@@ -182,7 +182,7 @@ class RateLimiter:
                 share = min(share * min(1, limit / (before or limit)), limit)
             if first:
                 found = share - self._share > _MUCH * (self._limit or share)
-                self._patience = _IMPATIENCE if found else min(2 * self._patience, _PATIENCE)
+                self._calm = _SHORT_CALM if found else min(2 * self._calm, _CALM)
             self._share = share
         if first:
             self._backoff = _FIRST_BACKOFF
@@ -201,8 +201,8 @@ class RateLimiter:
             return self._cap
         # The less of the limit we have, the sooner we look for more: three times as soon, and at once if next to none.
         part = min(self._share / (self._limit or self._share or 1), 1)
-        patience = self._patience * (1 + 2 * part) / 3 if part > _MUCH else _IMPATIENCE
-        calm = (now - self._learnt_at) / self._window - patience
+        calm_period = self._calm * (1 + 2 * part) / 3 if part > _MUCH else _SHORT_CALM
+        calm = (now - self._learnt_at) / self._window - calm_period
         growth = math.exp2(min(calm / _DOUBLING, 30)) if calm > 0 else 0
         return min(max(self._share, 1) + growth, self._cap)
 
@@ -225,12 +225,12 @@ class RateLimiter:
         return min(excess * self._window / previous, end) if previous else end
 
     def _until_probed(self, now: float) -> float:
-        """Let what is under way be answered before and after the first request beyond the limit of a plan."""
+        """Let what is in flight have its response before and after the first request beyond the limit of a plan."""
         if self._limit or self._cap < math.inf:
             return 0.0
-        if self._used(now) in _PLAN_ENDS and self._asked > self._probed_until:
-            self._probed_until, self._probe_ends_at = self._asked, now + _LONGEST_PROBE
-        return _GLANCE if self._told < self._probed_until and now < self._probe_ends_at else 0.0
+        if self._used(now) in _PLAN_ENDS and self._requests > self._probed_until:
+            self._probed_until, self._probe_ends_at = self._requests, now + _LONGEST_PROBE
+        return _POLL_INTERVAL if self._responses < self._probed_until and now < self._probe_ends_at else 0.0
 
     def _turn_after(self, now: float, wait: float) -> float:
         # One thread for each request that becomes free, instead of all of them at the first.
@@ -248,7 +248,7 @@ def seconds_to_wait(retry_after: str, now: float) -> float:
     :param now: The server's time as an epoch in seconds.
     :return: Between 0 (also for what makes no sense) and 60 seconds.
     """
-    number = float(_count(retry_after)) or _moment(retry_after) or 0.0
+    number = float(_count(retry_after)) or _epoch(retry_after) or 0.0
     if number > 1e11:
         number /= 1000
     seconds = number - now if number > 1e8 else number
@@ -260,7 +260,7 @@ def _count(text: str | None) -> int:
 
 
 @lru_cache(maxsize=16)
-def _moment(date: str) -> float | None:
+def _epoch(date: str) -> float | None:
     try:
         return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):

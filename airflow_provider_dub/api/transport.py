@@ -19,6 +19,7 @@ from airflow_provider_dub.api.locks import ForkSafeLock
 from airflow_provider_dub.api.responses import error_from_response
 from airflow_provider_dub.exceptions import (
     DubApiError,
+    DubConfigurationError,
     DubConnectionError,
     DubError,
     DubRateLimitError,
@@ -39,6 +40,9 @@ T = TypeVar("T")
 RATE_LIMIT_TIMEOUT = 600.0
 #: As long as nothing but foreign pages came, say from a proxy that is just starting, a request is sent so often again.
 RETRIES_AT_THE_START = 3
+
+#: Errors that say whether the request may have reached Dub; any other comes after that.
+_MAYBE_BEFORE_SENDING = (DubConfigurationError, DubConnectionError, DubStoppedError)
 
 
 @dataclass
@@ -126,6 +130,7 @@ class Transport:
         :raises DubError: The last failure, after the retries that it deserves.
         """
         attempt, maybe_applied = 0, False
+        changes_something = request.method not in ("GET", "HEAD")
         while True:
             try:
                 return self._send_within_limit(request, read)
@@ -133,7 +138,8 @@ class Transport:
                 raise DubStoppedError(sent=maybe_applied) from None
             except DubError as error:
                 self._note(error)
-                error.maybe_applied = maybe_applied = maybe_applied or error.maybe_applied
+                maybe_applied = changes_something and (maybe_applied or error.maybe_applied)
+                error.maybe_applied = maybe_applied
                 if attempt >= self._max_retries or not self._deserves_retry(request, error, attempt):
                     raise
             self._pause(back_off(attempt), sent=maybe_applied)
@@ -166,11 +172,10 @@ class Transport:
 
     def _exchange(self, request: Request) -> Response:
         self.traffic.count_request()
-        sent = True
         try:
             response = self._exchanges.exchange(request)
         except BaseException as error:
-            sent = not isinstance(error, DubConnectionError) or error.maybe_applied
+            sent = error.maybe_applied if isinstance(error, _MAYBE_BEFORE_SENDING) else True
             self._rate_limiter.record_failure(sent=sent)
             raise
         self._rate_limiter.record_response(response.status, response.headers)

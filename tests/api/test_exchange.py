@@ -162,7 +162,7 @@ def test_half_a_response_is_none(response: bytes) -> None:
     with serving(response) as server:
         client = DubClient(lambda: DubSession("dub_KEY"), server.url, max_retries=0)
         with pytest.raises((DubConnectionError, DubUnreadableResponseError)) as failure:
-            client.get_customer("cus_1")
+            client.update_customer("cus_1", {"name": "n"})
     assert failure.value.maybe_applied
 
 

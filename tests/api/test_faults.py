@@ -15,7 +15,7 @@ ROWS = 1000
 
 @pytest.fixture
 def no_back_off(monkeypatch):
-    """Let repeats follow at once, so that the test is about outcomes and not about time."""
+    """Let retries follow at once, so that the test is about outcomes and not about time."""
     monkeypatch.setattr("airflow_provider_dub.api.transport.back_off", lambda attempt: 0.001)
 
 

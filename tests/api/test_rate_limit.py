@@ -115,7 +115,7 @@ def test_dubs_limit_rules_when_it_is_lower(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("sent", [True, False])
-def test_an_answer_that_never_comes_is_not_waited_for(clock: Clock, sent: bool) -> None:
+def test_a_response_that_never_comes_is_not_waited_for(clock: Clock, sent: bool) -> None:
     limiter = RateLimiter(monotonic=clock)
     assert limiter.delay() == 0
     limiter.record_failure(sent=sent)
@@ -227,12 +227,12 @@ rubbish = st.one_of(
     st.sampled_from([MINUTE_END, "1200", "0", "Sun, 22 Nov 2026 12:00:30 GMT", "Mon, 1 Jan 0001 00:00:00 +2359"]),
 )
 names = ["Date", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
-answers = st.tuples(st.sampled_from([200, 404, 429, 500]), st.dictionaries(st.sampled_from(names), rubbish))
+responses = st.tuples(st.sampled_from([200, 404, 429, 500]), st.dictionaries(st.sampled_from(names), rubbish))
 
 
 @given(
     cap=st.none() | st.integers(1, 5_000),
-    steps=st.lists(st.tuples(answers, st.floats(0, 200), st.integers(0, 20)), max_size=20),
+    steps=st.lists(st.tuples(responses, st.floats(0, 200), st.integers(0, 20)), max_size=20),
 )
 @settings(max_examples=200, deadline=None)
 def test_any_answers_any_time(cap: int | None, steps: list[tuple[tuple[int, Mapping[str, str]], float, int]]) -> None:

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-dub-benchmarks-"))
 
-import urllib3
+import requests
+from requests.adapters import HTTPAdapter
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.hooks.dub import DubHook
@@ -75,21 +76,21 @@ def main(seed: int = 1) -> None:
 @contextmanager
 def _outage(after: float, lasting: float) -> Iterator[None]:
     """Let no request leave for a while, as without a network, and the clock jump meanwhile."""
-    began, urlopen, clock = time.monotonic(), urllib3.HTTPConnectionPool.urlopen, time.time
+    began, send, clock = time.monotonic(), HTTPAdapter.send, time.time
 
-    def broken(pool, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def broken(adapter, *args, **kwargs):  # type: ignore[no-untyped-def]
         if after < time.monotonic() - began < after + lasting:
-            raise urllib3.exceptions.NewConnectionError(pool, "no network")
-        return urlopen(pool, *args, **kwargs)
+            raise requests.exceptions.ConnectTimeout("no network")
+        return send(adapter, *args, **kwargs)
 
     jump = threading.Timer(after, setattr, [time, "time", lambda: clock() + 3600])
-    urllib3.HTTPConnectionPool.urlopen = broken  # type: ignore[method-assign,assignment]
+    HTTPAdapter.send = broken  # type: ignore[method-assign]
     jump.start()
     try:
         yield
     finally:
         jump.cancel()
-        urllib3.HTTPConnectionPool.urlopen, time.time = urlopen, clock  # type: ignore[method-assign]
+        HTTPAdapter.send, time.time = send, clock  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

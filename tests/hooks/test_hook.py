@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 
+import psutil
 import pytest
 
 from airflow_provider_dub.hooks.dub import DubHook
@@ -145,3 +148,44 @@ def test_fingerprints_depend_on_where_updates_go_and_by_whose_key(connect) -> No
     }
     assert len(keys) == 6
     assert fingerprint_key("", "dub_1", timeout=5) in keys
+
+
+def test_a_used_hook_works_in_a_process_that_was_forked_while_others_use_it(connected) -> None:
+    hook, over = DubHook(), threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            hook.get_customer("cus_1LABA")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    hook.get_customer("cus_1LABA")
+    for thread in threads:
+        thread.start()
+    children = []
+    for _ in range(5):
+        if (child := os.fork()) == 0:
+            status = 1
+            try:
+                status = hook.get_customer("cus_1LABB")["id"] != "cus_1LABB"
+            finally:
+                os._exit(status)
+        children.append(child)
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert statuses == [0] * 5
+
+
+def test_a_hook_that_is_used_for_many_runs_keeps_no_sockets_and_no_threads(connected) -> None:
+    hook = DubHook()
+    counts = []
+    for _ in range(6):
+        assert len(list(hook.update_customers([{"id": "cus_1LABA", "name": "n"}] * 3))) == 3
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            counts.append((len(psutil.Process().net_connections()), threading.active_count()))
+            if counts[-1] <= counts[0]:
+                break
+            time.sleep(0.02)
+    assert counts[-1] <= counts[0]

@@ -1,4 +1,4 @@
-"""Whatever a server answers, the run ends, nothing counts as updated that is not, and no value gets into a log."""
+"""Whatever a server responses, the run ends, nothing counts as updated that is not, and no value gets into a log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = "Zaphod-Beeblebrox"
 ROWS = [{"id": f"cus_{n}", "name": SECRET, "email": "zaphod@example.com"} for n in range(30)]
 
 
-def answer(status: int, body: bytes, *headers: str) -> bytes:
+def response(status: int, body: bytes, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
@@ -31,45 +31,45 @@ def customer(**changes: object) -> bytes:
 
 
 noise = random.Random(20261122)
-ANSWERS: dict[str, list[bytes]] = {
+RESPONSES: dict[str, list[bytes]] = {
     "random bytes": [noise.randbytes(noise.randrange(1, 400)) for _ in range(60)],
     "random bodies": [
-        answer(noise.choice([200, 400, 404, 409, 422, 500, 503]), noise.randbytes(200)) for _ in range(60)
+        response(noise.choice([200, 400, 404, 409, 422, 500, 503]), noise.randbytes(200)) for _ in range(60)
     ],
-    "random status": [answer(noise.randrange(100, 999), b"{}") for _ in range(60)],
-    "another customer": [answer(200, customer())],
-    "no customer": [answer(200, json.dumps(value).encode()) for value in (None, [], {}, 7, "x", {"id": 5}, [[]] * 9)],
+    "random status": [response(noise.randrange(100, 999), b"{}") for _ in range(60)],
+    "another customer": [response(200, customer())],
+    "no customer": [response(200, json.dumps(value).encode()) for value in (None, [], {}, 7, "x", {"id": 5}, [[]] * 9)],
     "the value as a message": [
-        answer(status, json.dumps({"error": {"message": SECRET}}).encode()) for status in (400, 403, 409, 422, 500)
+        response(status, json.dumps({"error": {"message": SECRET}}).encode()) for status in (400, 403, 409, 422, 500)
     ],
-    "the value in html": [answer(status, f"<html>{SECRET}</html>".encode()) for status in (200, 404, 502)],
+    "the value in html": [response(status, f"<html>{SECRET}</html>".encode()) for status in (200, 404, 502)],
     "the value in headers": [
-        answer(404, b"", f"X-RateLimit-Limit: {SECRET}", f"Retry-After: {SECRET}", f"Date: {SECRET}")
+        response(404, b"", f"X-RateLimit-Limit: {SECRET}", f"Retry-After: {SECRET}", f"Date: {SECRET}")
     ],
-    "a redirect": [answer(302, b"", "Location: http://127.0.0.1:9/elsewhere")],
-    "deep json": [answer(200, b"[" * 100_000), answer(422, b'{"error":' * 50_000)],
+    "a redirect": [response(302, b"", "Location: http://127.0.0.1:9/elsewhere")],
+    "deep json": [response(200, b"[" * 100_000), response(422, b'{"error":' * 50_000)],
     "cut short": [b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"id"', b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1", b""],
     "odd headers": [
         b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
-        answer(200, b"not gzip", "Content-Encoding: gzip"),
+        response(200, b"not gzip", "Content-Encoding: gzip"),
     ],
     "odd limits": [
-        answer(429, b"{}", "Retry-After: -1", "X-RateLimit-Reset: 9e99", "X-RateLimit-Limit: 99999999999999999999"),
-        answer(404, b"{}", "Retry-After: Thu, 99 Foo 2026", "X-RateLimit-Remaining: -7"),
+        response(429, b"{}", "Retry-After: -1", "X-RateLimit-Reset: 9e99", "X-RateLimit-Limit: 99999999999999999999"),
+        response(404, b"{}", "Retry-After: Thu, 99 Foo 2026", "X-RateLimit-Remaining: -7"),
     ],
 }
 
 
 class Hostile(socketserver.ThreadingTCPServer):
-    """Reads a request and answers with the next of the given answers."""
+    """Reads a request and responses with the next of the given responses."""
 
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, answers: list[bytes]) -> None:
-        self.answers = iter(answers * 1000)
+    def __init__(self, responses: list[bytes]) -> None:
+        self.responses = iter(responses * 1000)
         super().__init__(("127.0.0.1", 0), Handler)
 
 
@@ -78,15 +78,15 @@ class Handler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.request.recv(65536)
-        self.request.sendall(next(self.server.answers))  # type: ignore[attr-defined]
+        self.request.sendall(next(self.server.responses))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
+@pytest.mark.parametrize("kind", RESPONSES)
 def test_a_hostile_server_is_survived(connect, monkeypatch, logged, kind: str) -> None:
     monkeypatch.setattr("airflow_provider_dub.api.transport.back_off", lambda attempt: 0.001)
     monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_TIMEOUT", 0.5)
     task_instance = TaskInstance()
-    with Hostile(ANSWERS[kind]) as server:
+    with Hostile(RESPONSES[kind]) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         connect(f"http://127.0.0.1:{server.server_address[1]}", max_retries=1, timeout=2)
         operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS)
