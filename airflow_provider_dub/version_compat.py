@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from airflow.exceptions import AirflowRescheduleException
     from airflow.providers.common.compat.sdk import (
         DAG,
         AirflowException,

@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from uuid import uuid4
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseHook
-
 from airflow_provider_dub.customers.ids import external_id_of
 from airflow_provider_dub.exceptions import DubConfigurationError, DubFixSetupError, DubStateTableLockedError
 from airflow_provider_dub.hooks.dub import DubHook
@@ -20,10 +18,9 @@ from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
 from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
-from airflow_provider_dub.version_compat import AirflowRescheduleException
+from airflow_provider_dub.version_compat import AirflowRescheduleException, AirflowSkipException, BaseHook
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection, Context, ObjectStoragePath
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
     from airflow_provider_dub.sync.results import Sink
+    from airflow_provider_dub.version_compat import Connection, Context, ObjectStoragePath
     from airflow_provider_dub.warehouse.change_query import ChangeQuery, KnownState, Status
     from airflow_provider_dub.warehouse.changes import Changes, Count
     from airflow_provider_dub.warehouse.database import Warehouse
