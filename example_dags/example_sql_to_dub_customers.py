@@ -41,7 +41,7 @@ def example_sql_to_dub_customers():
         conn_id=WAREHOUSE,
         sql=[
             "DROP TABLE IF EXISTS dub_state",
-            "DROP TABLE IF EXISTS dub_state_claim",
+            "DROP TABLE IF EXISTS dub_state_lease",
             "DROP TABLE IF EXISTS customers",
             "CREATE TABLE customers (external_id TEXT, name TEXT, email TEXT, country TEXT)",
             "INSERT INTO customers VALUES ('airflow-example-ada', 'Ada Lovelace', 'ada@lovelace.example', 'GB')",

@@ -29,7 +29,7 @@ def example_sql_to_dub_watermark():
         conn_id=WAREHOUSE,
         sql=[
             "DROP TABLE IF EXISTS dub_people_state",
-            "DROP TABLE IF EXISTS dub_people_state_claim",
+            "DROP TABLE IF EXISTS dub_people_state_lease",
             "CREATE TABLE IF NOT EXISTS people (external_id TEXT, name TEXT, updated_at TEXT)",
             "DELETE FROM people",
             "INSERT INTO people VALUES ('airflow-example-ada', 'Ada of the watermark', CURRENT_TIMESTAMP)",

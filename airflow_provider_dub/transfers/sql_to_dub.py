@@ -6,57 +6,44 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from uuid import uuid4
 
-from airflow.providers.common.compat.sdk import BaseHook
-
-from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import external_id_of
 from airflow_provider_dub.exceptions import DubConfigurationError, DubFixSetupError, DubStateTableLockedError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator
+from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
-from airflow_provider_dub.sync.results import Outcome
 from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
-from airflow_provider_dub.warehouse.baseline import KnownRows
-from airflow_provider_dub.warehouse.changes import Changes, Columns, columns_of
-from airflow_provider_dub.warehouse.claim import Claimant, ClaimedError, ClaimLostError
-from airflow_provider_dub.warehouse.connection import Warehouse
-from airflow_provider_dub.warehouse.dialects import Dialect, dialect_named
-from airflow_provider_dub.warehouse.difference import (
-    NOT_RECORDED,
-    TO_SEND,
-    UPDATES,
-    Difference,
-    Memory,
-    Source,
-    Status,
-)
-from airflow_provider_dub.warehouse.heartbeat import Heartbeat
-from airflow_provider_dub.warehouse.journal import StateJournal
-from airflow_provider_dub.warehouse.plan import Plan
-from airflow_provider_dub.warehouse.state_table import StateTable, moment
-from airflow_provider_dub.warehouse.statements import Statements
+from airflow_provider_dub.version_compat import AirflowRescheduleException, AirflowSkipException, BaseHook
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection, Context, ObjectStoragePath
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_dub.customers.cells import BlankPolicy
+    from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
     from airflow_provider_dub.sync.results import Sink
-    from airflow_provider_dub.warehouse.changes import Count
-    from airflow_provider_dub.warehouse.rows import WarehouseRows
+    from airflow_provider_dub.version_compat import Connection, Context, ObjectStoragePath
+    from airflow_provider_dub.warehouse.change_query import ChangeQuery, KnownState, Status
+    from airflow_provider_dub.warehouse.changes import Changes, Count
+    from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.dialects import Dialect
+    from airflow_provider_dub.warehouse.lease import Lease
+    from airflow_provider_dub.warehouse.plan import Plan
+    from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
+    from airflow_provider_dub.warehouse.state_table import StateTable
 
 Baseline: TypeAlias = Literal["source", "dub"]
-OnClaimed: TypeAlias = Literal["fail", "wait"]
+OnLocked: TypeAlias = Literal["fail", "wait", "skip"]
 
 _LONG = timedelta(days=36500)
+#: How long a task that waits for the lease leaves its worker.
+_RESCHEDULE_AFTER = timedelta(seconds=30)
 
 
 class SqlToDubCustomersOperator(DubSyncOperator):
@@ -71,13 +58,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     the rows for one customer is sent, since rows of a query have no order; what Dub refused or did not know in an
     earlier try of the same task instance counts again, without a request. The XCom ``summary`` also has ``plan``: the
     rows of the query by status (``new, changed, pending, retried, no_key, unchanged, refused, missing, duplicate,
-    superseded``), ``to_send``, the updates, and ``look_ups``, how many external ids may have to be made sure of.
+    superseded``), ``to_send``, the updates, and ``look_ups``, how many external ids may have to be looked up.
 
     :param sql: (templated) The query, or the name of a ``.sql`` file.
     :param sql_conn_id: (templated) The connection to the database; its hook must be a ``DbApiHook``.
     :param parameters: (templated) Parameters of the query, in the driver's style.
-    :param state_table: (templated) The table that remembers what was applied, such as ``"analytics.dub_state"``, in the
-        database of the query; created if it is not there, with one named ``…_claim``. Each sync needs one of its own.
+    :param state_table: (templated) The table that holds what was applied, such as ``"analytics.dub_state"``, in the
+        database of the query; created if it is not there, with one named ``…_lease``. Each sync needs one of its own.
         Without it every row is sent.
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent; needed
         by ``on_duplicate="last"``.
@@ -86,9 +73,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         as a failure or not.
     :param baseline: (templated) For one run, and no ``dry_run``: ``"source"`` records the rows as applied and sends
         nothing; ``"dub"`` reads Dub's customers, records the rows that they match, and sends the others.
-    :param on_claimed: While another run works with the state table, ``"fail"`` at once or ``"wait"``.
+    :param on_locked: What the task does while another run works with the state table: ``"fail"``, ``"wait"`` for its
+        end, or ``"skip"``, Airflow's skipped state. A task that waits is rescheduled where Airflow can, and so holds no
+        worker.
     :param commit_every: The number of rows whose outcome is recorded in one transaction.
-    :param dialect: sqlglot's name of the database's SQL, if the connection's type does not tell it.
+    :param dialect: sqlglot's name of the database's SQL, if the connection's type is not enough.
     :param sql_hook_params: (templated) Arguments for the hook of the database.
     :raises DubStateTableLockedError: Another run works with the state table, or took it over from this one.
     :raises UnreadableRowsError: The query failed amid its rows. What the database says is not shown, as it may hold a
@@ -118,7 +107,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         retry_rejected: bool = False,
         retry_missing_after: timedelta = timedelta(days=1),
         baseline: Baseline | None = None,
-        on_claimed: OnClaimed = "fail",
+        on_locked: OnLocked = "fail",
         commit_every: int = 500,
         dialect: str | None = None,
         sql_hook_params: Mapping[str, Any] | None = None,
@@ -182,13 +171,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.retry_rejected = retry_rejected
         self.retry_missing_after = retry_missing_after
         self.baseline = baseline
-        self.on_claimed = on_claimed
+        self.on_locked = on_locked
         self.commit_every = commit_every
         self.dialect = dialect
         self.sql_hook_params = sql_hook_params
         self._read_from: OperatorLineage[Any, Any] | None = None
-        if on_claimed not in ("fail", "wait"):
-            raise ValueError('on_claimed must be "fail" or "wait".')
+        if on_locked not in get_args(OnLocked):
+            raise ValueError('on_locked must be "fail", "wait" or "skip".')
         if on_duplicate == "last" and not latest_by:
             raise ValueError('on_duplicate="last" needs latest_by: the rows of a query have no order.')
         if not isinstance(retry_missing_after, timedelta) or not timedelta(0) <= retry_missing_after <= _LONG:
@@ -201,51 +190,37 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return bool(self.records_path)
 
     def execute(self, context: Context) -> str | None:
-        """Send what changed, and record what became of it."""
+        """Send what changed, and record the outcomes."""
+        from airflow_provider_dub.warehouse.changes import Changes
+        from airflow_provider_dub.warehouse.database import Warehouse
+        from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseReader
+
         with ExitStack() as stack:
             with self._checking():
                 self._check_templated()
                 hook, dialect = self._database()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
-                columns = self._columns(warehouse, dialect)
-                table = self._table(warehouse, Statements(dialect, hook.placeholder, self.state_table or ""), context)
-                if table and not self.options.dry_run:
-                    stack.enter_context(self._claimed(table, hook))
-                remembers = table is not None and (not self.options.dry_run or self._can_read(table))
-                changes = Changes(warehouse, self._difference(dialect, columns, remembers), self.parameters)
-            return self._transfer(changes, columns, hook, None if self.options.dry_run else table, context)
-
-    def _transfer(
-        self, changes: Changes, columns: Columns, hook: DbApiHook, table: StateTable | None, context: Context
-    ) -> str | None:
-        run = _task_of(context)
-        if table and self.baseline:
-            self._record_baseline(changes, columns, table, run)
-        counts = changes.counts()
-        self._tell_plan(counts)
-        found = [status for status in (*TO_SEND, Status.DUPLICATE) if counts[status].rows]
-        failed_in = run if table and context["ti"].try_number > 1 else None
-        with changes.spool(self.options.key_column, columns, found, failed_in) as rows:
+                matched = self._columns(warehouse, dialect)
+                columns = Columns.of_query(matched, self.options)
+                table = self._table(warehouse, dialect, hook, context)
+                known = stack.enter_context(self._known_state(table, hook, context))
+                changes = Changes(warehouse, self._change_query(dialect, matched, known), self.parameters)
+            recorder = None if self.options.dry_run else table
+            if recorder and self.baseline:
+                self._record_baseline(changes, columns, recorder, context)
+            plan = self._plan(changes.counts())
+            failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
+            rows = stack.enter_context(changes.read(columns, plan.statuses_to_read, failed_in))
             with self._checking():
-                reader = self._reader(rows)
-            sinks: list[Sink] = []
-            if table:
-                table.claim.renew()  # not a row that was read after another run took over is sent
-                table.mark_pending(rows.remembered_keys())
-                own = table.through(Warehouse(hook))
-                sinks.append(StateJournal(own, rows, run=run, batch_size=self.commit_every))
-            with self._publishing(len(rows), context), self._connected(rows, context) as client:
-                missing = Outcome.MISSING if self.options.on_missing == "skip" else Outcome.FAILED
-                # Rows that the database takes for one customer are gone already.
-                updates = updates_of(reader, replace(self.options, on_duplicate="fail"))
-                uri = self._send(
-                    client,
-                    rows,
-                    chain(updates, rows.told(missing)),
-                    self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows)),
-                    sinks,
-                    may_go_on=(lambda: table.claim.is_safe) if table else lambda: True,
-                )
+                reader = WarehouseReader(rows, self.options)
+            with self._publishing(len(rows), context):
+                self._guard(plan.rows, lambda: min(plan.to_send, self.options.limit or plan.to_send))
+                sinks = self._record_pending(recorder, rows, hook, context)
+                with self._connected(rows, context) as client:
+                    verified = self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
+                    # Rows that the database takes for one customer are results already.
+                    updates = updates_of(reader, replace(self.options, on_duplicate="fail"))
+                    uri = self._send(client, rows, updates, verified, sinks)
             self._judge(context)
         return uri if isinstance(uri, str) else None
 
@@ -253,19 +228,43 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         keys = rows.confirmed_keys()
         return keys if self.options.external_id_column else filter(None, map(external_id_of, keys))
 
-    def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, run: str) -> None:
-        with changes.spool(self.options.key_column, columns, NOT_RECORDED) as rows:
-            journal = StateJournal(table, rows, run=run, batch_size=self.commit_every)
+    def _record_pending(
+        self, table: StateTable | None, rows: WarehouseRows, hook: DbApiHook, context: Context
+    ) -> list[Sink]:
+        """Record that the rows are about to be sent, and return what records their outcomes.
+
+        :param table: The state table, if the run records anything.
+        :param rows: The rows.
+        :param hook: The hook of the database.
+        :param context: The task's context.
+        """
+        from airflow_provider_dub.warehouse.database import Warehouse
+        from airflow_provider_dub.warehouse.state_sink import StateSink
+
+        if not table:
+            return []
+        table.lease.begin_requests()
+        table.set_pending(rows.recorded_keys())
+        own = table.through(Warehouse(hook))
+        return [StateSink(own, rows, run=_task_of(context), commit_every=self.commit_every)]
+
+    def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, context: Context) -> None:
+        from airflow_provider_dub.warehouse.baseline import KnownRows
+        from airflow_provider_dub.warehouse.change_query import NOT_RECORDED
+        from airflow_provider_dub.warehouse.state_sink import StateSink
+
+        with changes.read(columns, NOT_RECORDED) as rows:
+            sink = StateSink(table, rows, run=_task_of(context), commit_every=self.commit_every)
             if self.baseline == "source":
                 self.log.warning('baseline="source": the rows are recorded as applied, and none is sent.')
-                applied: Iterator[tuple[int, str | None]] = ((row, None) for row in range(rows.to_send))
+                applied: Iterator[tuple[int, str | None]] = ((row, None) for row in range(len(rows)))
             else:
                 self.log.info("Reading Dub's customers, to record those that are as their row.")
                 applied = KnownRows(UpdateReader(rows, self.options)).matching(self.hook.list_customers())
             recorded = 0
             for row, dub_id in applied:
-                recorded += journal.take_as_applied(row, dub_id, "baseline")
-            journal.close(range(0))
+                recorded += sink.write_as_applied(row, dub_id, "baseline")
+            sink.close(range(0))
         if self.baseline == "source":
             limited = self.options.max_failures is not None or self.options.max_failure_rate is not None
             most = self.options.max_failures if limited else 0
@@ -273,20 +272,24 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self._details["baseline"] = recorded
         self.log.info("%s rows are recorded as applied.", f"{recorded:,}")
 
-    def _tell_plan(self, counts: Mapping[Status, Count]) -> None:
-        unsure = sum(counts[status].rows - counts[status].with_dub_id for status in UPDATES)
-        look_ups = unsure if self.options.external_id_column and self.options.check_external_ids else 0
+    def _plan(self, counts: Mapping[Status, Count]) -> Plan:
+        from airflow_provider_dub.warehouse.change_query import UPDATES
+        from airflow_provider_dub.warehouse.plan import Plan
+
+        unknown = sum(counts[status].rows - counts[status].with_dub_id for status in UPDATES)
+        look_ups = unknown if self.options.external_id_column and self.options.check_external_ids else 0
         rows = {status: count.rows for status, count in counts.items()}
         plan = Plan(rows, look_ups, self.hook.settings.requests_per_minute)
         self._details["plan"] = plan.summary()
-        self.log.info("%s.", plan.in_words())
-        if plan.remembered:
+        self.log.info("%s.", plan.log_line())
+        if plan.failed_before:
             self.log.warning(
                 "%s rows are as they were when Dub refused them or did not know the customer, and are not sent again; "
                 "the table %s says why.",
-                f"{plan.remembered:,}",
+                f"{plan.failed_before:,}",
                 self.state_table,
             )
+        return plan
 
     def _check_templated(self) -> None:
         super()._check_templated()
@@ -300,18 +303,20 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _database(self) -> tuple[DbApiHook, Dialect]:
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 
+        from airflow_provider_dub.warehouse.dialects import dialect_named
+
         connection = BaseHook.get_connection(self.sql_conn_id)
         hook: Any = connection.get_hook(hook_params=dict(self.sql_hook_params or {}))  # type: ignore[no-untyped-call]
         if not isinstance(hook, DbApiHook):
             raise ValueError(f"The connection {self.sql_conn_id} ({connection.conn_type}) is none to an SQL database.")
-        self._remember_lineage(hook, connection)
+        self._set_lineage(hook, connection)
         return hook, dialect_named(self.dialect or str(connection.conn_type))
 
-    def _remember_lineage(self, hook: DbApiHook, connection: Connection) -> None:
+    def _set_lineage(self, hook: DbApiHook, connection: Connection) -> None:
         try:
             self._read_from = query_lineage(hook, connection, self.sql)
         except Exception:  # lineage is no reason to fail, whatever a database's hook makes of it
-            self.log.warning("OpenLineage cannot tell what the query reads.", exc_info=True)
+            self.log.warning("OpenLineage does not know what the query reads.", exc_info=True)
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:
         """Return what the run read and wrote.
@@ -323,23 +328,40 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             lineage.inputs, lineage.run_facets, lineage.job_facets = read.inputs, read.run_facets, read.job_facets
         return lineage
 
-    def _columns(self, warehouse: Warehouse, dialect: Dialect) -> Columns:
+    def _columns(self, warehouse: Warehouse, dialect: Dialect) -> MatchedColumns:
+        from airflow_provider_dub.warehouse.changes import columns_of
+
         found = columns_of(warehouse, dialect, self.sql, self.parameters)
-        latest_by = self.latest_by if self.options.on_duplicate == "last" else None
-        columns = Columns.of_query(found, self.options.key_column, self.options.columns, latest_by)
-        if columns.ignored:
-            self.log.info("Columns that are no Dub fields and are not sent: %s", listed(columns.ignored))
-        return columns
+        matched = match_columns(
+            found,
+            key_column=self.options.key_column,
+            columns=self.options.columns,
+            others={"latest_by": self.latest_by} if self.latest_by and self.options.on_duplicate == "last" else None,
+            source="query",
+            unique=True,
+        )
+        if matched.ignored:
+            self.log.info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
+        for warning in matched.warnings:
+            self.log.warning("%s", warning)
+        return matched
 
-    def _difference(self, dialect: Dialect, columns: Columns, remembers: bool) -> Difference:
-        clears = self.options.cleared_fields([FIELDS[name] for name in columns.fields.values()])
-        source = Source(self.sql, columns.key, columns.fields, frozenset(clears), columns.latest_by)
-        if not remembers:
-            return Difference(dialect, source)
-        missing_before = moment(datetime.now(UTC) - self.retry_missing_after)
-        return Difference(dialect, source, Memory(str(self.state_table), self.retry_rejected, missing_before))
+    def _change_query(self, dialect: Dialect, matched: MatchedColumns, known: KnownState | None) -> ChangeQuery:
+        from airflow_provider_dub.warehouse.change_query import ChangeQuery, Source
 
-    def _table(self, warehouse: Warehouse, statements: Statements, context: Context) -> StateTable | None:
+        clears = self.options.cleared_fields(matched.fields.values())
+        fields = {column: field.name for column, field in matched.fields.items()}
+        blanks_clear = self.options.blanks == "missing"
+        latest_by = matched.others.get("latest_by")
+        return ChangeQuery(
+            dialect, Source(self.sql, matched.key, fields, frozenset(clears), latest_by, blanks_clear), known
+        )
+
+    def _table(self, warehouse: Warehouse, dialect: Dialect, hook: DbApiHook, context: Context) -> StateTable | None:
+        from airflow_provider_dub.warehouse.lease import Owner
+        from airflow_provider_dub.warehouse.state_table import StateTable
+        from airflow_provider_dub.warehouse.statements import Statements
+
         if not self.state_table:
             return None
         try:
@@ -347,8 +369,31 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         except DubConfigurationError as error:
             raise DubFixSetupError(str(error)) from error
         target = f"{address}, {'external ids' if self.options.external_id_column else 'Dub ids'}"
-        claimant = Claimant(target=target, task=_task_of(context), holder=uuid4().hex)
-        return StateTable(warehouse, statements, claimant)
+        owner = Owner(target=target, task=_task_of(context), token=uuid4().hex)
+        return StateTable(warehouse, Statements(dialect, hook.placeholder, self.state_table), owner)
+
+    @contextmanager
+    def _known_state(self, table: StateTable | None, hook: DbApiHook, context: Context) -> Iterator[KnownState | None]:
+        """Give what is known of the rows; hold the lease of the table as long, unless nothing is written.
+
+        :param table: The state table, if there is to be one.
+        :param hook: The hook of the database.
+        :param context: The task's context.
+        """
+        from airflow_provider_dub.warehouse.change_query import KnownState
+        from airflow_provider_dub.warehouse.state_table import timestamp
+
+        if table is None or (self.options.dry_run and not self._can_read(table)):
+            yield None
+            return
+        missing_before = timestamp(datetime.now(UTC) - self.retry_missing_after)
+        known = KnownState(str(self.state_table), self.retry_rejected, missing_before)
+        if self.options.dry_run:
+            yield replace(known, missing_columns=table.missing_columns())
+            return
+        with self._leased(table, hook, context):
+            table.upgrade()
+            yield known
 
     def _can_read(self, table: StateTable) -> bool:
         if table.exists():
@@ -359,22 +404,38 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return False
 
     @contextmanager
-    def _claimed(self, table: StateTable, hook: DbApiHook) -> Iterator[None]:
+    def _leased(self, table: StateTable, hook: DbApiHook, context: Context) -> Iterator[None]:
+        from airflow_provider_dub.warehouse.database import Warehouse
+        from airflow_provider_dub.warehouse.heartbeat import Heartbeat
+        from airflow_provider_dub.warehouse.lease import LeaseLostError
+
+        table.create()
+        self._acquire(table.lease, context)
         try:
-            table.create()
-            table.claim.take(wait=self.on_claimed == "wait", tell=self.log.info)
-        except ClaimedError as error:
-            raise DubStateTableLockedError(str(error)) from error
-        try:
-            with Heartbeat(table.claim, Warehouse(hook)):
+            with Heartbeat(table.lease, Warehouse(hook), on_lost=lambda: self._stop.set(urgent=True)):
                 yield
-        except ClaimLostError as lost:
+        except LeaseLostError as lost:
             raise DubStateTableLockedError(str(lost)) from lost
         finally:
             try:
-                table.claim.release()
-            except Exception:  # the outcome of the run is what counts, and the claim expires
-                self.log.warning("The claim on the table %s could not be given back.", self.state_table)
+                table.lease.release()
+            except Exception:  # the outcome of the run is what counts, and the lease expires
+                self.log.warning("The lease on the table %s could not be released.", self.state_table)
+
+    def _acquire(self, lease: Lease, context: Context) -> None:
+        from airflow_provider_dub.warehouse.lease import LockedError
+
+        waits = self.on_locked == "wait"
+        may_reschedule = waits and callable(getattr(context["ti"], "get_first_reschedule_date", None))
+        try:
+            lease.acquire(wait=waits and not may_reschedule, log=self.log.info)
+        except LockedError as locked:
+            if self.on_locked == "skip":
+                raise AirflowSkipException(str(locked)) from locked
+            if may_reschedule:
+                self.log.info("%s The task is rescheduled until then.", locked)
+                raise AirflowRescheduleException(datetime.now(UTC) + _RESCHEDULE_AFTER) from locked  # type: ignore[no-untyped-call]
+            raise DubStateTableLockedError(str(locked)) from locked
 
 
 def _task_of(context: Context) -> str:

@@ -1,1 +1,1 @@
-"""The user's warehouse: what differs there from what was last applied, and the table that remembers it."""
+"""The user's warehouse: what differs there from what was last applied, and the state table that holds it."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.results import RowResult
 
-_BITS = {name: 1 << bit for bit, name in enumerate(FIELDS)}
-
 
 class KnownRows:
     """The rows, small enough to have them all at hand: hashes of the id and of what would be sent.
@@ -27,7 +25,7 @@ class KnownRows:
 
     def __init__(self, updates: Iterable[CustomerUpdate | RowResult]) -> None:
         self._rows, self._fields, self._values, ids = (array("q") for _ in range(4))
-        for update in filter(_can_be_told, updates):
+        for update in filter(_is_comparable, updates):
             row, fields, values, customer_id = _hashed(update)
             self._rows.append(row)
             self._fields.append(fields)
@@ -53,16 +51,18 @@ class KnownRows:
         return self._places[found] if found < len(self._ids) and self._ids[found] == wanted else None
 
 
-def _can_be_told(update: CustomerUpdate | RowResult) -> bool:
+def _is_comparable(update: CustomerUpdate | RowResult) -> bool:
     if not isinstance(update, CustomerUpdate):
         return False
     return all(FIELDS[name].is_comparable(value) for name, value in update.fields.items())
 
 
 def _hashed(update: Any) -> tuple[int, int, int, int]:
-    fields = sum(_BITS[name] for name in update.fields)
+    fields = sum(1 << bit for bit, name in enumerate(FIELDS) if name in update.fields)
     return update.row, fields, hash(_shown(fields, update.fields)), hash(update.customer_id)
 
 
 def _shown(fields: int, values: Any) -> tuple[Any, ...]:
-    return tuple(FIELDS[name].normalize(values.get(name)) for name, bit in _BITS.items() if fields & bit)
+    return tuple(
+        field.normalize(values.get(name)) for bit, (name, field) in enumerate(FIELDS.items()) if fields >> bit & 1
+    )

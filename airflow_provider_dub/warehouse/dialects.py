@@ -1,13 +1,23 @@
-"""What differs between the engines, as far as a sync notices."""
+"""All that differs between engines and between their drivers, as far as a sync notices.
+
+:class:`Dialect` is an engine's SQL. The functions below it are about drivers: they ask what a connection can do, and
+name a driver only where nothing else gives it away.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlglot
 from sqlglot import exp
+
+if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -16,25 +26,33 @@ class Dialect:
 
     :param name: Its name in sqlglot.
     :param text: Writes any value as text.
-    :param exact: Makes two texts equal only if they are the same to the letter, whatever the columns' collations.
-    :param reads_moments_as_text: Whether a moment's text is ISO 8601. Then it is read so, since a driver may be unable
-        to read one (``infinity``), and with it the whole query.
+    :param exact: Makes two texts equal only if they are an exact match, whatever the columns' collations.
+    :param reads_timestamps_as_text: Whether a timestamp's text is ISO 8601. Then it is read so, since a driver may be
+        unable to read one (``infinity``), and with it the whole query.
     :param clock: The database's time, in whole seconds since 1970.
     :param text_type: The type of the state table's columns of text.
     :param key_type: The type of its key, which may be indexed.
-    :param moment_type: The type of its moments.
+    :param timestamp_type: The type of its timestamps.
     :param indexed: Whether it has indexes and keeps primary keys unique.
+    :param index_names_schema: Whether a new index names the schema, rather than the table that it is on.
+    :param table_charset: The character set of a new table, where the default may not hold any text.
+    :param table_collation: The collation of a new table, with ``table_charset``.
+    :param add_column: The keywords between a table and its new column.
     """
 
     name: str
     text: str = "CAST(x AS TEXT)"
     exact: str = "x"
     clock: str = ""
-    reads_moments_as_text: bool = False
+    reads_timestamps_as_text: bool = False
     text_type: str = "TEXT"
     key_type: str = "VARCHAR(255)"
-    moment_type: str = "TIMESTAMP"
+    timestamp_type: str = "TIMESTAMP"
     indexed: bool = False
+    index_names_schema: bool = False
+    table_charset: str = ""
+    table_collation: str = ""
+    add_column: str = "ADD COLUMN"
 
     def as_text(self, value: Any) -> Any:
         """Return the value as text."""
@@ -46,11 +64,11 @@ class Dialect:
 
     def table_properties(self) -> list[Any]:
         """Return what a new table needs to hold any text."""
-        if self.name != "mysql":
+        if not self.table_charset:
             return []
         return [
-            exp.CharacterSetProperty(this=exp.Var(this="utf8mb4"), default=True),
-            exp.CollateProperty(this=exp.Var(this="utf8mb4_bin")),
+            exp.CharacterSetProperty(this=exp.Var(this=self.table_charset), default=True),
+            exp.CollateProperty(this=exp.Var(this=self.table_collation)),
         ]
 
     def type_named(self, kind: str) -> exp.DataType:
@@ -67,7 +85,7 @@ _DIALECTS = (
         "postgres",
         exact='x COLLATE "C"',
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
-        reads_moments_as_text=True,
+        reads_timestamps_as_text=True,
         indexed=True,
     ),
     # Bytes are compared, since even the binary collations ignore trailing blanks.
@@ -76,23 +94,26 @@ _DIALECTS = (
         text="CAST(x AS CHAR CHARACTER SET utf8mb4)",
         exact="CAST(x AS BINARY)",
         clock="UNIX_TIMESTAMP()",
-        reads_moments_as_text=True,
+        reads_timestamps_as_text=True,
         text_type="LONGTEXT",
-        moment_type="DATETIME(6)",
+        timestamp_type="DATETIME(6)",
         indexed=True,
+        table_charset="utf8mb4",
+        table_collation="utf8mb4_bin",
     ),
     Dialect(
         "sqlite",
         exact="CAST(x AS BLOB)",
         clock="CAST(STRFTIME('%s', 'now') AS INTEGER)",
         key_type="TEXT",
-        moment_type="TEXT",
+        timestamp_type="TEXT",
         indexed=True,
+        index_names_schema=True,
     ),
     Dialect(
         "duckdb",
         clock="CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT)",
-        reads_moments_as_text=True,
+        reads_timestamps_as_text=True,
         key_type="TEXT",
         indexed=True,
     ),
@@ -103,7 +124,7 @@ _DIALECTS = (
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
         text_type="STRING",
         key_type="STRING",
-        moment_type="DATETIME",
+        timestamp_type="DATETIME",
     ),
     Dialect(
         "redshift",
@@ -119,8 +140,9 @@ _DIALECTS = (
         clock="DATEDIFF_BIG(SECOND, '1970-01-01', SYSUTCDATETIME())",
         text_type="NVARCHAR(MAX)",
         key_type="NVARCHAR(255)",
-        moment_type="DATETIME2",
+        timestamp_type="DATETIME2",
         indexed=True,
+        add_column="ADD",
     ),
 )
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _DIALECTS}
@@ -142,7 +164,10 @@ def dialect_named(name: str) -> Dialect:
 
 
 def streaming_cursor(connection: Any) -> Any:
-    """Return a cursor whose rows stay on the server until they are fetched, where the driver has one."""
+    """Return a cursor whose rows stay on the server until they are fetched, where the driver has one.
+
+    :param connection: A connection of the driver.
+    """
     driver = type(connection).__module__.partition(".")[0]
     if driver in ("psycopg", "psycopg2"):
         return connection.cursor("dub_rows")
@@ -151,3 +176,48 @@ def streaming_cursor(connection: Any) -> Any:
 
         return connection.cursor(SSCursor)
     return connection.cursor()
+
+
+def writing_connection(hook: DbApiHook) -> Any:
+    """Return a connection whose transactions begin and end explicitly.
+
+    :param hook: The hook of the Airflow connection.
+    """
+    connection = hook.get_conn()
+    if hook.supports_autocommit:  # some drivers begin with it
+        hook.set_autocommit(connection, False)
+    if hasattr(connection, "prepare_threshold"):
+        # psycopg would have PostgreSQL plan once for any keys, which is to read the whole table for each.
+        connection.prepare_threshold = None
+    return connection
+
+
+def in_transaction(connection: Any, work: Callable[[Any], T]) -> T:
+    """Do work with a cursor in one transaction, and return its result.
+
+    :param connection: A :func:`writing_connection`.
+    :param work: Takes the cursor.
+    """
+    with closing(connection.cursor()) as cursor:
+        owner = cursor if hasattr(cursor, "commit") else connection  # DuckDB's cursors are connections
+        if hasattr(owner, "begin"):
+            owner.begin()
+        try:
+            result = work(cursor)
+            owner.commit()
+        except BaseException:
+            with suppress(Exception):  # the first error is the one to raise
+                owner.rollback()
+            raise
+    return result
+
+
+def execute(cursor: Any, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
+    """Run a statement.
+
+    :param cursor: A cursor of the driver.
+    :param sql: The statement.
+    :param parameters: Its parameters, in the driver's style.
+    """
+    # Without parameters drivers leave a percent sign of the user's alone.
+    cursor.execute(sql, parameters) if parameters else cursor.execute(sql)

@@ -1,54 +1,72 @@
-"""Signs of life for a claim, from a thread of their own: neither a long query nor a slow Dub costs a run its claim."""
+"""The heartbeat of a lease, in threads of its own: neither a long query nor a slow Dub costs a run its lease."""
 
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from airflow_provider_dub.warehouse.claim import ClaimLostError
+from airflow_provider_dub.warehouse.lease import LeaseLostError
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.warehouse.claim import Claim
-    from airflow_provider_dub.warehouse.connection import Warehouse
+    from collections.abc import Callable
 
-#: Seconds between two signs of life, and until the next attempt when one failed: a database may be locked by readers.
+    from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.lease import Lease
+
+#: Seconds between two renewals.
 INTERVAL = 15.0
-_AFTER_A_FAILURE = 5.0
+#: Seconds until the next attempt when one failed: a database may be locked by readers.
+INTERVAL_AFTER_FAILURE = 5.0
+#: Seconds between two looks at a lease that is not safe before anything is sent.
+_LOOK_AGAIN = 0.1
 
 
 class Heartbeat:
-    """Renews a claim until it is left; a context manager.
+    """Renews a lease until it is left; a context manager.
 
-    :param claim: The claim.
-    :param warehouse: For this thread alone.
+    :param lease: The lease.
+    :param warehouse: The connection for this thread alone.
+    :param on_lost: Called once, in another thread, when the run may send nothing more.
     """
 
-    def __init__(self, claim: Claim, warehouse: Warehouse) -> None:
-        self._claim = claim
+    def __init__(self, lease: Lease, warehouse: Warehouse, on_lost: Callable[[], object]) -> None:
+        self._lease = lease
         self._warehouse = warehouse
+        self._on_lost = on_lost
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="dub-claim", daemon=True)
+        self._renewing = threading.Thread(target=self._renew, name="dub-lease", daemon=True)
+        # A database that hangs keeps the other thread from looking at the clock.
+        self._watching = threading.Thread(target=self._watch, name="dub-lease-watch", daemon=True)
 
     def __enter__(self) -> Heartbeat:
-        self._thread.start()
+        self._renewing.start()
+        self._watching.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join(_AFTER_A_FAILURE)
+        self._renewing.join(INTERVAL_AFTER_FAILURE)
 
-    def _beat(self) -> None:
+    def _renew(self) -> None:
         pause = INTERVAL
         with closing(self._warehouse):
             while not self._over.wait(pause):
                 try:
-                    self._claim.renew(self._warehouse)
+                    self._lease.renew(self._warehouse)
                     pause = INTERVAL
-                except ClaimLostError:
+                except LeaseLostError:
+                    self._on_lost()
                     return
-                except Exception:  # whatever it is, the claim is no longer safe in time, and the run ends
-                    pause = _AFTER_A_FAILURE
+                except Exception:  # whatever it is, the lease is no longer safe in time, and the run ends
+                    pause = min(INTERVAL, INTERVAL_AFTER_FAILURE)
+
+    def _watch(self) -> None:
+        while not self._over.wait(max(_LOOK_AGAIN, self._lease.safe_until - time.monotonic())):
+            if self._lease.guards_requests and not self._lease.is_safe:
+                self._on_lost()
+                return

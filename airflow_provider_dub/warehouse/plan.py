@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_dub.warehouse.difference import UPDATES, Status
+from airflow_provider_dub.warehouse.change_query import TO_SEND, UPDATES, Status
 
 #: Requests a minute of Dub's plans that have customers.
 _LIMITS = (1200, 3000)
@@ -17,7 +17,7 @@ class Plan:
     """The rows of the query by what is to be done with them.
 
     :param counts: How many rows there are of each status.
-    :param look_ups: How many ids may have to be made sure of, at most.
+    :param look_ups: The most ids that may have to be looked up.
     :param requests_per_minute: The limit, if it is known.
     """
 
@@ -26,13 +26,23 @@ class Plan:
     requests_per_minute: int | None
 
     @property
+    def rows(self) -> int:
+        """The number of rows of the query."""
+        return sum(self.counts.values())
+
+    @property
+    def statuses_to_read(self) -> list[Status]:
+        """The statuses of rows that the run works with, those that there are."""
+        return [status for status in (*TO_SEND, Status.DUPLICATE) if self.counts[status]]
+
+    @property
     def to_send(self) -> int:
         """The number of updates."""
         return sum(self.counts[status] for status in UPDATES)
 
     @property
-    def remembered(self) -> int:
-        """The number of rows that are not sent again since they were refused or missing."""
+    def failed_before(self) -> int:
+        """The number of rows that are not sent again since they failed before."""
         return self.counts[Status.REFUSED] + self.counts[Status.MISSING]
 
     @property
@@ -46,11 +56,11 @@ class Plan:
         counts = {str(status): self.counts[status] for status in Status}
         return {**counts, "to_send": self.to_send, "look_ups": self.look_ups, "minutes_at_limit": self.minutes_at_limit}
 
-    def in_words(self) -> str:
+    def log_line(self) -> str:
         """Return the plan as one line."""
         by_status = ((status.replace("_", " "), count) for status, count in self.counts.items() if count)
-        told = ", ".join(f"{count:,} {status}" for status, count in by_status)
+        listed = ", ".join(f"{count:,} {status}" for status, count in by_status)
         minutes = " or ".join(f"{minutes} min at {limit} a minute" for limit, minutes in self.minutes_at_limit.items())
-        rows = sum(self.counts.values())
         ids = f" (and at most {self.look_ups:,} look-ups of ids)" if self.look_ups else ""
-        return f"{rows:,} rows in the query{f' ({told})' if told else ''}; {self.to_send:,} to send{ids}, {minutes}"
+        parts = f" ({listed})" if listed else ""
+        return f"{self.rows:,} rows in the query{parts}; {self.to_send:,} to send{ids}, {minutes}"

@@ -1,4 +1,4 @@
-"""The table that remembers what was last applied."""
+"""The table that holds what was last applied."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.warehouse.claim import Claim
-from airflow_provider_dub.warehouse.difference import Status
-from airflow_provider_dub.warehouse.layout import STATE_COLUMNS
+from airflow_provider_dub.warehouse.change_query import Status
+from airflow_provider_dub.warehouse.lease import Lease
+from airflow_provider_dub.warehouse.schema import MARKS, state_columns
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.warehouse.claim import Claimant
-    from airflow_provider_dub.warehouse.connection import Warehouse
+    from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.lease import Owner
     from airflow_provider_dub.warehouse.statements import Statements
 
 #: Parameters of one statement; SQL Server takes 2,100.
@@ -30,16 +30,18 @@ class StateTable:
 
     :param warehouse: Where it is.
     :param statements: Writes the statements about it.
-    :param claimant: Who works with it.
+    :param owner: Who works with it.
     """
 
-    def __init__(self, warehouse: Warehouse, statements: Statements, claimant: Claimant) -> None:
+    def __init__(self, warehouse: Warehouse, statements: Statements, owner: Owner) -> None:
         self._warehouse = warehouse
         self._statements = statements
         # To write a statement with a thousand parameters takes longer than to run it.
-        self._mark, self._forget, self._remember = map(cache, (statements.mark, statements.forget, statements.remember))
+        self._set_outcome, self._delete, self._insert = map(
+            cache, (statements.set_outcome, statements.delete, statements.insert)
+        )
         #: The right to change it.
-        self.claim = Claim(warehouse, statements, claimant)
+        self.lease = Lease(warehouse, statements, owner)
 
     def through(self, warehouse: Warehouse) -> StateTable:
         """Return the same table over another connection, for another thread.
@@ -55,29 +57,54 @@ class StateTable:
         self._warehouse.close()
 
     def exists(self) -> bool:
-        """Tell whether the table can be read.
+        """Return whether the table can be read.
 
-        :raises ValueError: It is another one.
+        :raises ValueError: It is no state table, or one of a newer version.
         """
-        return self._is_of_this_kind(self._columns(self._statements.probe()))
+        if not self._check_columns(self._columns(self._statements.probe())):
+            return False
+        if self._columns(self._statements.read_lease()):
+            self.lease.check_version()
+        return True
 
-    def _is_of_this_kind(self, found: list[str]) -> bool:
-        if missing := [name for name in STATE_COLUMNS if found and name not in found]:
+    def missing_columns(self) -> frozenset[str]:
+        """Return the columns that the table of an older version lacks."""
+        return frozenset(state_columns()) - {*self._columns(self._statements.probe())}
+
+    def create(self) -> None:
+        """Create the table and that of its lease, those that are not there.
+
+        :raises ValueError: There is a table of that name that is no state table.
+        """
+        self._check_columns(self._create(self._statements.probe(), self._statements.create()))
+        self._create(self._statements.read_lease(), self._statements.create_lease())
+
+    def upgrade(self) -> None:
+        """Add the columns that the table of an older version lacks; for the owner of its lease."""
+        found = self._columns(self._statements.probe())
+
+        def add(cursor: Any) -> None:
+            for name in state_columns():
+                if name not in found:
+                    cursor.execute(self._statements.add_column(name))
+            self.lease.set_version(cursor)
+
+        if not {*state_columns()} <= {*found}:
+            self._warehouse.transaction(add)
+
+    def _check_columns(self, found: list[str]) -> bool:
+        """Return whether there is a table.
+
+        :raises ValueError: It is no state table.
+        """
+        if missing := [name for name in MARKS if found and name not in found]:
             raise ValueError(
-                f"The state table {self._statements.table} lacks the columns {', '.join(missing)}: it is not of this "
-                "version, or not a state table. Add them as text, or drop it and its _claim: then every row is sent."
+                f"{self._statements.table} is a table, but not a state table of airflow-provider-dub: it has no column "
+                f"{', '.join(missing)}. Give state_table the name of a table that does not exist yet; it is created."
             )
         return bool(found)
 
-    def create(self) -> None:
-        """Create the table and that of its claim, those that are not there.
-
-        :raises ValueError: There is one of another kind.
-        """
-        self._is_of_this_kind(self._create(self._statements.probe(), self._statements.create()))
-        self._create(self._statements.read_claim(), self._statements.create_claim())
-
-    def mark_pending(self, keys: Iterable[str]) -> None:
+    def set_pending(self, keys: Iterable[str]) -> None:
         """Write down that these rows are about to be sent, so that a run that crashes leaves no row that looks done.
 
         :param keys: As the warehouse writes them.
@@ -90,15 +117,15 @@ class StateTable:
         """Replace rows, in one transaction.
 
         :param rows: All columns, the key first.
-        :raises ClaimLostError: Another run took over; nothing was written.
+        :raises LeaseLostError: Another run took over; nothing was written.
         """
 
         def replace(cursor: Any) -> None:
-            self.claim.verify(cursor)
+            self.lease.verify(cursor)
             for some in _parts([row[0] for row in rows], _KEYS_AT_ONCE):
-                cursor.execute(self._forget(len(some)), self._statements.among(some))
+                cursor.execute(self._delete(len(some)), self._statements.among(some))
             for few in _parts(rows, _ROWS_AT_ONCE):
-                cursor.execute(self._remember(len(few)), [cell for row in few for cell in row])
+                cursor.execute(self._insert(len(few)), [cell for row in few for cell in row])
 
         self._warehouse.transaction(replace)
 
@@ -117,7 +144,7 @@ class StateTable:
                 break
             except Exception as error:
                 if is_last:
-                    error.add_note(f"{self._statements.table} or its _claim cannot be read, so it was to be created.")
+                    error.add_note(f"{self._statements.table} or its _lease cannot be read, so it was to be created.")
                     raise
                 time.sleep(_BEFORE_THE_NEXT_ATTEMPT)
         return []
@@ -130,18 +157,18 @@ class StateTable:
             return []
 
     def _set_pending(self, cursor: Any, keys: list[str]) -> None:
-        self.claim.verify(cursor)
+        self.lease.verify(cursor)
         for some in _parts(keys, _KEYS_AT_ONCE):
-            cursor.execute(self._mark(len(some)), [str(Status.PENDING), *self._statements.among(some)])
+            cursor.execute(self._set_outcome(len(some)), [str(Status.PENDING), *self._statements.among(some)])
 
 
 def now() -> str:
-    """Return this moment as every engine reads it: UTC, without a zone."""
-    return moment(datetime.now(UTC))
+    """Return this timestamp as every engine reads it: UTC, without a zone."""
+    return timestamp(datetime.now(UTC))
 
 
-def moment(at: datetime) -> str:
-    """Return a moment as every engine reads it: UTC, without a zone."""
+def timestamp(at: datetime) -> str:
+    """Return a timestamp as every engine reads it: UTC, without a zone."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 

@@ -1,4 +1,4 @@
-"""The statements about the state table and its claim; every value is a parameter."""
+"""The statements about the state table and its lease; every value is a parameter."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from airflow_provider_dub.warehouse.layout import KEY, MOMENTS, STATE_COLUMNS, Part, table_named, written
+from airflow_provider_dub.warehouse.schema import KEY, TIMESTAMPS, Part, state_columns, table_named, written
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
-_CLAIM = ("target", "task", "holder", "expires_at")
-#: The key of the one row that the table of the claim has.
+_LEASE_COLUMNS = ("target", "task", "owner", "expires_at", "schema_version")
+#: The key of the one row that the table of the lease has.
 _SLOT = "slot"
 
 
@@ -33,14 +33,15 @@ class Statements:
 
     def create(self) -> list[str]:
         """Return the statements that create the state table, and its index where the engine has one."""
-        text, key, moment = self.dialect.text_type, self.dialect.key_type, self.dialect.moment_type
-        state = dict.fromkeys(STATE_COLUMNS, text) | {KEY: key, "outcome": key} | dict.fromkeys(MOMENTS, moment)
+        text, key, timestamp = self.dialect.text_type, self.dialect.key_type, self.dialect.timestamp_type
+        state = dict.fromkeys(state_columns(), text) | {KEY: key, "outcome": key} | dict.fromkeys(TIMESTAMPS, timestamp)
         return [self._create(self._state, state), *([self._index()] if self.dialect.indexed else [])]
 
-    def create_claim(self) -> list[str]:
-        """Return the statements that create the table of the claim."""
-        kinds = {_SLOT: "INTEGER"} | dict.fromkeys(_CLAIM, self.dialect.text_type) | {"expires_at": "BIGINT"}
-        return [self._create(self._claim, kinds)]
+    def create_lease(self) -> list[str]:
+        """Return the statements that create the table of the lease."""
+        kinds = {_SLOT: "INTEGER"} | dict.fromkeys(_LEASE_COLUMNS, self.dialect.text_type)
+        kinds |= {"expires_at": "BIGINT", "schema_version": "INTEGER"}
+        return [self._create(self._lease, kinds)]
 
     def probe(self) -> str:
         """Return the query that has the columns of the state table and none of its rows."""
@@ -51,30 +52,47 @@ class Statements:
         """Return the query for the database's time, in seconds since 1970."""
         return f"SELECT {self.dialect.clock}"
 
-    def read_claim(self) -> str:
-        """Return the query for the claim: target, task, holder, expires_at."""
-        return written(exp.select(*_CLAIM).from_(self._claim), self.dialect)
+    def read_lease(self) -> str:
+        """Return the query for the lease: target, task, owner, expires_at, schema_version."""
+        return written(exp.select(*_LEASE_COLUMNS).from_(self._lease), self.dialect)
 
-    def offer_claim(self) -> str:
-        """Return the statement that makes the claim's one row; parameter: target."""
-        row = exp.values([(exp.Literal.number(1), self._parameter(), exp.Literal.number(0))])
-        return written(exp.insert(row, self._claim, columns=[_SLOT, "target", "expires_at"]), self.dialect)
+    def insert_lease(self) -> str:
+        """Return the statement that makes the lease's one row; parameters: target, schema_version."""
+        row = exp.values([(exp.Literal.number(1), self._parameter(), exp.Literal.number(0), self._parameter())])
+        columns = [_SLOT, "target", "expires_at", "schema_version"]
+        return written(exp.insert(row, self._lease, columns=columns), self.dialect)
 
-    def take_claim(self) -> str:
-        """Return the statement that takes a claim that is free; parameters: task, holder, expires_at, now, target."""
+    def acquire_lease(self) -> str:
+        """Return the statement that acquires a lease that is free.
+
+        Its parameters: task, owner, expires_at, now, target, schema_version.
+        """
         expired = exp.LT(this=exp.column("expires_at"), expression=self._parameter())
         free = exp.or_(exp.column("task").is_(exp.Null()), expired)
-        return self._update(self._claim, ("task", "holder", "expires_at"), exp.and_(free, self._is("target")))
+        known = exp.LTE(this=exp.column("schema_version"), expression=self._parameter())
+        return self._update(self._lease, ("task", "owner", "expires_at"), exp.and_(free, self._is("target"), known))
 
-    def keep_claim(self) -> str:
-        """Return the statement that renews a claim, or ends it; parameters: task, expires_at, holder."""
-        return self._update(self._claim, ("task", "expires_at"), self._is("holder"))
+    def renew_lease(self) -> str:
+        """Return the statement that renews a lease, or ends it; parameters: task, expires_at, owner."""
+        return self._update(self._lease, ("task", "expires_at"), self._is("owner"))
 
-    def mark(self, keys: int) -> str:
+    def set_version(self) -> str:
+        """Return the statement that sets the version of the table; parameters: schema_version, owner."""
+        return self._update(self._lease, ("schema_version",), self._is("owner"))
+
+    def add_column(self, name: str) -> str:
+        """Return the statement that adds a column of text to the state table.
+
+        :param name: The column.
+        """
+        table, column = written(self._state, self.dialect), written(exp.to_identifier(name), self.dialect)
+        return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
+
+    def set_outcome(self, keys: int) -> str:
         """Return the statement that sets the outcome of so many keys; parameters: outcome, :meth:`among`."""
         return self._update(self._state, ("outcome",), self._among(keys))
 
-    def forget(self, keys: int) -> str:
+    def delete(self, keys: int) -> str:
         """Return the statement that deletes so many keys; parameters: :meth:`among`."""
         return written(exp.Delete(this=self._state, where=exp.Where(this=self._among(keys))), self.dialect)
 
@@ -82,18 +100,18 @@ class Statements:
         """Return the parameters that stand for these keys."""
         return [*keys, *(keys if self._compares_twice else ())]
 
-    def remember(self, rows: int) -> str:
+    def insert(self, rows: int) -> str:
         """Return the statement that inserts so many rows; parameters: every column of each."""
-        row = tuple(self._parameter() for _ in STATE_COLUMNS)
-        return written(exp.insert(exp.values([row] * rows), self._state, columns=[*STATE_COLUMNS]), self.dialect)
+        row = tuple(self._parameter() for _ in state_columns())
+        return written(exp.insert(exp.values([row] * rows), self._state, columns=[*state_columns()]), self.dialect)
 
     @property
     def _state(self) -> exp.Table:
         return table_named(self.table, self.dialect)
 
     @property
-    def _claim(self) -> exp.Table:
-        return table_named(self.table, self.dialect, suffix="_claim")
+    def _lease(self) -> exp.Table:
+        return table_named(self.table, self.dialect, suffix="_lease")
 
     def _create(self, table: exp.Table, kinds: Mapping[str, str]) -> str:
         columns = [
@@ -109,7 +127,7 @@ class Statements:
         return written(create, self.dialect)
 
     def _constraints(self, column: str) -> list[Part]:
-        """Return what keeps two runs that begin at once from both making the claim's row."""
+        """Return what keeps two runs that begin at once from both making the lease's row."""
         unique = column == _SLOT and self.dialect.indexed
         return [exp.ColumnConstraint(kind=exp.PrimaryKeyColumnConstraint())] if unique else []
 
@@ -118,7 +136,7 @@ class Statements:
         parameters = exp.IndexParameters(columns=[exp.column(KEY)])
         name: Part = exp.to_identifier(f"{self._state.name}_by_key")
         table = self._state
-        if self.dialect.name == "sqlite" and table.args.get("db"):  # names the schema with the index
+        if self.dialect.index_names_schema and table.args.get("db"):
             name = exp.Dot(this=table.args["db"].copy(), expression=name)
             table.set("db", None)
         index = exp.Index(this=name, table=table, params=parameters)

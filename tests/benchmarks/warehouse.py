@@ -60,7 +60,7 @@ def main(rounds: int = 1) -> None:
 
 def _round(rows: int, run_sql: Callable[..., None], pool: Pool) -> dict[str, Run]:
     runs = {}
-    run_sql("DROP TABLE IF EXISTS customers, dub_state, dub_state_claim", CUSTOMERS.format(rows=rows))
+    run_sql("DROP TABLE IF EXISTS customers, dub_state, dub_state_lease", CUSTOMERS.format(rows=rows))
     for case, (share, options) in CASES.items():
         run_sql(f"UPDATE customers SET name = name || '.' WHERE n % 100 < {share}", "VACUUM ANALYZE")
         runs[case] = pool.apply(_run, [rows, options])
@@ -122,7 +122,7 @@ def _run(rows: int, options: dict[str, Any]) -> Run:
         return _answer(rows, path)
 
     Transport.send = timed("1st request s", send)  # type: ignore[method-assign]
-    SqlToDubCustomersOperator._tell_plan = timed("plan s", SqlToDubCustomersOperator._tell_plan)  # type: ignore[method-assign]
+    SqlToDubCustomersOperator._plan = timed("plan s", SqlToDubCustomersOperator._plan)  # type: ignore[method-assign]
     StateTable.record = timed("1st batch s", StateTable.record)  # type: ignore[method-assign]
     task = SqlToDubCustomersOperator(
         task_id="sync",

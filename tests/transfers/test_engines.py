@@ -83,8 +83,8 @@ def test_only_what_changed_is_sent(hostile, known, sync) -> None:
 
 
 def test_types_that_read_back_differently_make_no_row_differ_for_ever(database, connected, sync) -> None:
-    moment = "TIMESTAMPTZ" if database.engine == "postgres" else "TIMESTAMP"
-    database.run(f"CREATE TABLE customers (user_id NUMERIC(20, 0), name CHAR(20), canceled {moment}, stripe BIGINT)")
+    timestamp = "TIMESTAMPTZ" if database.engine == "postgres" else "TIMESTAMP"
+    database.run(f"CREATE TABLE customers (user_id NUMERIC(20, 0), name CHAR(20), canceled {timestamp}, stripe BIGINT)")
     at = datetime.datetime(2026, 3, 1, 12, 30, 15, 123000)
     bound = at.isoformat(" ") if database.engine == "sqlite" else at
     number = 9007199254740993 if database.engine == "sqlite" else Decimal(9007199254740993)
@@ -158,12 +158,12 @@ def test_a_percent_sign_a_comment_and_parameters_of_the_query_are_left_alone(hos
 
 
 def test_a_run_that_was_interrupted_before_an_answer_sends_the_row_again(hostile, known, sync, monkeypatch) -> None:
-    from airflow_provider_dub.warehouse.journal import StateJournal
+    from airflow_provider_dub.warehouse.state_sink import StateSink
 
     sync()
     hostile.run("UPDATE customers SET name = 'lost' WHERE user_id = 'user_a'")
     with monkeypatch.context() as patch:
-        patch.setattr(StateJournal, "write", lambda self, result: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(StateSink, "write", lambda self, result: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             sync()
     assert stored(known, id="cus_90")["name"] == "lost"

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from airflow_provider_dub.warehouse import claim, heartbeat
+from airflow_provider_dub.warehouse import heartbeat, lease
 
 ROWS = 400
 BATCH = 25
@@ -34,9 +34,9 @@ def patched(dub) -> list[str]:
 
 
 def test_a_killed_run_is_continued(customers, connected, sync, monkeypatch) -> None:
-    monkeypatch.setattr(claim, "LEASE", 2)  # a run that was killed is not waited for longer
+    monkeypatch.setattr(lease, "LEASE", 2)  # a run that was killed is not waited for longer
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.2)
-    monkeypatch.setattr(claim, "_ASK_AGAIN", 0.2)
+    monkeypatch.setattr(lease, "POLL_INTERVAL", 0.2)
     seed = int(os.environ.get("DUB_TEST_SEED", "1"))
     chance = random.Random(f"{seed} {customers.engine}")
     for _ in range(ROUNDS):

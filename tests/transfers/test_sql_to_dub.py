@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
@@ -14,9 +15,10 @@ from airflow_provider_dub.exceptions import (
     DubFixRowsError,
     DubFixSetupError,
     DubRetryLaterError,
+    DubReviewChangesError,
 )
 from airflow_provider_dub.warehouse.changes import Changes
-from airflow_provider_dub.warehouse.connection import UnreadableRowsError
+from airflow_provider_dub.warehouse.database import UnreadableRowsError
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
 
@@ -43,10 +45,10 @@ def test_the_state_table_tells_the_fate_of_every_row(warehouse, connected, sync)
     warehouse.insert(("user_9", "Nobody", None, None, None), ("user_3", "n", "no e-mail", None, None))
     with pytest.raises(DubFixRowsError):
         sync()
-    fates = warehouse.state("outcome", "code", "dub_id", "run")
-    assert fates["user_1"] == ("updated", None, "cus_1LABA", "dag/run/sync")
-    assert fates["user_9"][:2] == ("missing", "not_found")
-    assert fates["user_3"][:2] == ("rejected", "rejected")
+    outcomes = warehouse.state("outcome", "code", "dub_id", "run")
+    assert outcomes["user_1"] == ("updated", None, "cus_1LABA", "dag/run/sync")
+    assert outcomes["user_9"][:2] == ("missing", "not_found")
+    assert outcomes["user_3"][:2] == ("rejected", "rejected")
     assert "e-mail" in warehouse.state("message")["user_3"]
     applied = warehouse.state("first_applied_at", "last_applied_at", "last_tried_at")
     assert all(applied["user_1"])
@@ -299,14 +301,6 @@ def test_the_state_table_may_be_in_a_schema(warehouse, connected, sync) -> None:
     assert sync(state_table="main.dub_state")["plan"]["unchanged"] == 2
 
 
-def test_a_state_table_of_another_kind_is_told_by_its_columns(warehouse, connected, sync) -> None:
-    sync()
-    warehouse.run("ALTER TABLE dub_state DROP COLUMN avatar")
-    for dry_run in (False, True):
-        with pytest.raises(ValueError, match="lacks the columns avatar"):
-            sync(dry_run=dry_run)
-
-
 def test_a_plan_tells_when_it_cannot_read_the_state_table(warehouse, connected, sync, logged) -> None:
     assert sync(dry_run=True)["plan"]["new"] == 2
     assert "no state table dub_state that can be read" in logged()
@@ -320,7 +314,7 @@ def test_columns_are_found_whatever_their_case(warehouse, connected, sync) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"external_id_column": "nothing"}, 'has 0 columns "nothing"'),
+        ({"external_id_column": "nothing"}, 'has no column "nothing"'),
         ({"columns": {"name": "nom"}}, "no Dub field"),
         ({"on_duplicate": "last"}, "latest_by"),
         ({"baseline": "everything"}, "baseline"),
@@ -333,8 +327,12 @@ def test_columns_are_found_whatever_their_case(warehouse, connected, sync) -> No
         ({"retry_missing_after": None}, "retry_missing_after"),
         ({"retry_missing_after": timedelta.max}, "retry_missing_after"),
         ({"on_duplicate": "first"}, "on_duplicate"),
-        ({"on_claimed": "steal"}, "on_claimed"),
-        ({"batch_size": 0}, "batch_size"),
+        ({"on_locked": "steal"}, "on_locked"),
+        ({"state_table": "a, b"}, "state_table must be a name"),
+        ({"state_table": "(select 1)"}, "state_table must be a name"),
+        ({"state_table": "a b"}, "state_table must be a name"),
+        ({"state_table": "a; drop table b"}, "state_table must be a name"),
+        ({"commit_every": 0}, "commit_every"),
         ({"dialect": "cobol"}, "dialect"),
         ({"sql_conn_id": "dub_default"}, "no"),
     ],
@@ -365,3 +363,21 @@ def test_no_value_is_told_when_the_query_fails_amid_its_rows(warehouse, connecte
         sync(sql="SELECT user_id, CAST(x'ff706c616e746564' AS TEXT) AS name FROM customers")
     assert "planted" not in str(error.value)
     assert error.value.__suppress_context__
+
+
+def test_more_changes_than_allowed_stop_the_run_before_anything_is_sent_or_recorded(warehouse, connected, sync) -> None:
+    with pytest.raises(DubReviewChangesError, match="max_changes=1"):
+        sync(max_changes=1)
+    assert (requests(connected), warehouse.state("outcome")) == (0, {})
+    assert sync.summary["plan"]["to_send"] == 2
+    assert sync(max_changes=1, limit=1)["over_limit"] == 1
+    assert sync(max_changes=1)["updated"] == 1
+
+
+def test_an_empty_query_is_what_the_user_says(warehouse, connected, sync) -> None:
+    warehouse.run("DELETE FROM customers")
+    assert sync()["total"] == 0
+    with pytest.raises(AirflowSkipException):
+        sync(on_empty="skip")
+    with pytest.raises(DubFixRowsError, match="on_empty"):
+        sync(on_empty="fail")

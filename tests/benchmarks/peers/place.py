@@ -46,7 +46,7 @@ class Place:
     def with_customers(self, rows: int) -> None:
         """Start with a new table of so many customers."""
         self.sql(
-            "DROP TABLE IF EXISTS customers, dub_state, dub_state_claim",
+            "DROP TABLE IF EXISTS customers, dub_state, dub_state_lease",
             "DROP SCHEMA IF EXISTS _drt CASCADE",
             CUSTOMERS.format(rows=rows),
             "VACUUM ANALYZE customers",

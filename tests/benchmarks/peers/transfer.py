@@ -30,7 +30,7 @@ def sync(place: Place) -> Callable[[], Any]:
         sql="SELECT user_id, name, email, country FROM customers",
         external_id_column="user_id",
         state_table="dub_state",
-        on_claimed="wait",
+        on_locked="wait",
         **place.options,
     )
     return lambda: task.execute({"ti": _TaskInstance()})  # type: ignore[typeddict-item]
@@ -44,4 +44,4 @@ def settle(place: Place) -> None:
 
 def forget(place: Place) -> None:
     """Lose its memory."""
-    place.sql("DROP TABLE dub_state, dub_state_claim")
+    place.sql("DROP TABLE dub_state, dub_state_lease")

@@ -131,7 +131,11 @@ WITH `dub_source` AS (
     END AS `status`,
     `dub_state`.`first_applied_at`,
     `dub_state`.`last_applied_at`,
-    `dub_state`.`dub_id`
+    `dub_state`.`dub_id`,
+    `dub_state`.`outcome`,
+    `dub_state`.`code`,
+    `dub_state`.`message`,
+    `dub_state`.`run`
   FROM `dub_keyed`
   LEFT JOIN `analytics`.`dub_state` AS `dub_state`
     ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
@@ -146,267 +150,6 @@ GROUP BY
   `status`;
 
 -- rows
-WITH `dub_source` AS (
-  SELECT
-    *
-  FROM (
-    SELECT
-      user_id,
-      mail,
-      name,
-      updated_at
-    FROM crm.people
-  ) AS `dub_query`
-), `dub_keyed` AS (
-  SELECT
-    `dub_source`.`user_id` AS `raw_0`,
-    `dub_source`.`mail` AS `raw_1`,
-    `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
-    CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
-    CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `external_id`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
-    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-    COUNT(*) OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
-    ) AS `copies`,
-    ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
-      ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
-    ) AS `place`
-  FROM `dub_source`
-), `dub_classified` AS (
-  SELECT
-    `dub_keyed`.*,
-    CASE
-      WHEN `dub_keyed`.`customer_key` IS NULL
-      THEN 'no_key'
-      WHEN `dub_keyed`.`place` > 1
-      THEN 'superseded'
-      WHEN `dub_state`.`customer_key` IS NULL
-      THEN 'new'
-      WHEN `dub_state`.`outcome` = 'pending'
-      THEN 'pending'
-      WHEN CASE
-        WHEN (
-          CAST(`dub_state`.`email` AS BINARY) = CAST(`dub_keyed`.`email` AS BINARY)
-          OR (
-            `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
-          )
-        )
-        AND (
-          CAST(`dub_state`.`name` AS BINARY) = CAST(`dub_keyed`.`name` AS BINARY)
-          OR (
-            `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
-          )
-        )
-        AND (
-          CAST(`dub_state`.`avatar` AS BINARY) = CAST(`dub_keyed`.`avatar` AS BINARY)
-          OR (
-            `dub_state`.`avatar` IS NULL AND `dub_keyed`.`avatar` IS NULL
-          )
-        )
-        AND (
-          CAST(`dub_state`.`external_id` AS BINARY) = CAST(`dub_keyed`.`external_id` AS BINARY)
-          OR (
-            `dub_state`.`external_id` IS NULL AND `dub_keyed`.`external_id` IS NULL
-          )
-        )
-        AND (
-          CAST(`dub_state`.`stripe_customer_id` AS BINARY) = CAST(`dub_keyed`.`stripe_customer_id` AS BINARY)
-          OR (
-            `dub_state`.`stripe_customer_id` IS NULL
-            AND `dub_keyed`.`stripe_customer_id` IS NULL
-          )
-        )
-        AND (
-          CAST(`dub_state`.`country` AS BINARY) = CAST(`dub_keyed`.`country` AS BINARY)
-          OR (
-            `dub_state`.`country` IS NULL AND `dub_keyed`.`country` IS NULL
-          )
-        )
-        AND (
-          CAST(`dub_state`.`subscription_canceled_at` AS BINARY) = CAST(`dub_keyed`.`subscription_canceled_at` AS BINARY)
-          OR (
-            `dub_state`.`subscription_canceled_at` IS NULL
-            AND `dub_keyed`.`subscription_canceled_at` IS NULL
-          )
-        )
-        AND (
-          CAST(`dub_state`.`cleared` AS BINARY) = CAST(`dub_keyed`.`cleared` AS BINARY)
-          OR (
-            `dub_state`.`cleared` IS NULL AND `dub_keyed`.`cleared` IS NULL
-          )
-        )
-        THEN 1
-        ELSE 0
-      END = 0
-      THEN 'changed'
-      WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-      THEN 'unchanged'
-      WHEN `dub_state`.`outcome` IN ('failed', 'rejected')
-      THEN 'refused'
-      WHEN `dub_state`.`outcome` = 'missing'
-      AND `dub_state`.`last_tried_at` < '2026-01-01 00:00:00.000000'
-      THEN 'retried'
-      WHEN `dub_state`.`outcome` = 'missing'
-      THEN 'missing'
-      ELSE 'pending'
-    END AS `status`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
-    `dub_state`.`dub_id`
-  FROM `dub_keyed`
-  LEFT JOIN `analytics`.`dub_state` AS `dub_state`
-    ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
-    AND CAST(`dub_state`.`customer_key` AS BINARY) = CAST(`dub_keyed`.`customer_key` AS BINARY)
-)
-SELECT
-  `raw_0`,
-  `raw_1`,
-  `raw_2`,
-  `status`,
-  `copies`,
-  `first_applied_at`,
-  `last_applied_at`,
-  `dub_id`,
-  `customer_key`,
-  `email`,
-  `name`,
-  `avatar`,
-  `external_id`,
-  `stripe_customer_id`,
-  `country`,
-  `subscription_canceled_at`,
-  `cleared`
-FROM `dub_classified`
-WHERE
-  `status` IN ('new', 'changed', 'pending', 'retried', 'no_key');
-
--- rows without a state table
-WITH `dub_source` AS (
-  SELECT
-    *
-  FROM (
-    SELECT
-      user_id,
-      mail,
-      name,
-      updated_at
-    FROM crm.people
-  ) AS `dub_query`
-), `dub_keyed` AS (
-  SELECT
-    `dub_source`.`user_id` AS `raw_0`,
-    `dub_source`.`mail` AS `raw_1`,
-    `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
-    CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
-    CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `external_id`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
-    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-    COUNT(*) OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
-    ) AS `copies`,
-    ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
-      ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
-    ) AS `place`
-  FROM `dub_source`
-), `dub_classified` AS (
-  SELECT
-    `dub_keyed`.*,
-    CASE
-      WHEN `dub_keyed`.`customer_key` IS NULL
-      THEN 'no_key'
-      WHEN `dub_keyed`.`place` > 1
-      THEN 'superseded'
-      ELSE 'new'
-    END AS `status`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
-    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `dub_id`
-  FROM `dub_keyed`
-)
-SELECT
-  `raw_0`,
-  `raw_1`,
-  `raw_2`,
-  `status`,
-  `copies`,
-  `first_applied_at`,
-  `last_applied_at`,
-  `dub_id`,
-  `customer_key`,
-  `email`,
-  `name`,
-  `avatar`,
-  `external_id`,
-  `stripe_customer_id`,
-  `country`,
-  `subscription_canceled_at`,
-  `cleared`
-FROM `dub_classified`
-WHERE
-  `status` IN ('new', 'changed', 'pending', 'retried', 'no_key');
-
--- create 0
-CREATE TABLE IF NOT EXISTS `analytics`.`dub_state` (
-  `customer_key` VARCHAR(255),
-  `email` LONGTEXT,
-  `name` LONGTEXT,
-  `avatar` LONGTEXT,
-  `external_id` LONGTEXT,
-  `stripe_customer_id` LONGTEXT,
-  `country` LONGTEXT,
-  `subscription_canceled_at` LONGTEXT,
-  `cleared` LONGTEXT,
-  `outcome` VARCHAR(255),
-  `code` LONGTEXT,
-  `message` LONGTEXT,
-  `dub_id` LONGTEXT,
-  `first_applied_at` DATETIME(6),
-  `last_applied_at` DATETIME(6),
-  `last_tried_at` DATETIME(6),
-  `run` LONGTEXT
-)
-DEFAULT CHARACTER SET=utf8mb4
-COLLATE=utf8mb4_bin;
-
--- create 1
-CREATE INDEX `dub_state_by_key` ON `analytics`.`dub_state`(`customer_key`);
-
--- probe
-SELECT
-  *
-FROM `analytics`.`dub_state`
-WHERE
-  1 = 0;
-
--- create claim 0
-CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_claim` (
-  `slot` INT PRIMARY KEY,
-  `target` LONGTEXT,
-  `task` LONGTEXT,
-  `holder` LONGTEXT,
-  `expires_at` BIGINT
-)
-DEFAULT CHARACTER SET=utf8mb4
-COLLATE=utf8mb4_bin;
-
--- clock
-SELECT
-  UNIX_TIMESTAMP();
-
--- failed
 WITH `dub_source` AS (
   SELECT
     *
@@ -554,50 +297,191 @@ SELECT
   `run`
 FROM `dub_classified`
 WHERE
-  `status` IN ('refused', 'missing');
+  `status` IN ('new', 'changed', 'pending', 'retried', 'no_key');
 
--- read claim
+-- rows without a state table
+WITH `dub_source` AS (
+  SELECT
+    *
+  FROM (
+    SELECT
+      user_id,
+      mail,
+      name,
+      updated_at
+    FROM crm.people
+  ) AS `dub_query`
+), `dub_keyed` AS (
+  SELECT
+    `dub_source`.`user_id` AS `raw_0`,
+    `dub_source`.`mail` AS `raw_1`,
+    `dub_source`.`name` AS `raw_2`,
+    CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
+    CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
+    CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `external_id`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
+    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+    COUNT(*) OVER (
+      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+    ) AS `copies`,
+    ROW_NUMBER() OVER (
+      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+      ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
+    ) AS `place`
+  FROM `dub_source`
+), `dub_classified` AS (
+  SELECT
+    `dub_keyed`.*,
+    CASE
+      WHEN `dub_keyed`.`customer_key` IS NULL
+      THEN 'no_key'
+      WHEN `dub_keyed`.`place` > 1
+      THEN 'superseded'
+      ELSE 'new'
+    END AS `status`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `dub_id`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `outcome`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `code`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `message`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `run`
+  FROM `dub_keyed`
+)
+SELECT
+  `raw_0`,
+  `raw_1`,
+  `raw_2`,
+  `status`,
+  `copies`,
+  `first_applied_at`,
+  `last_applied_at`,
+  `dub_id`,
+  `customer_key`,
+  `email`,
+  `name`,
+  `avatar`,
+  `external_id`,
+  `stripe_customer_id`,
+  `country`,
+  `subscription_canceled_at`,
+  `cleared`,
+  `outcome`,
+  `code`,
+  `message`,
+  `run`
+FROM `dub_classified`
+WHERE
+  `status` IN ('new', 'changed', 'pending', 'retried', 'no_key');
+
+-- create 0
+CREATE TABLE IF NOT EXISTS `analytics`.`dub_state` (
+  `customer_key` VARCHAR(255),
+  `email` LONGTEXT,
+  `name` LONGTEXT,
+  `avatar` LONGTEXT,
+  `external_id` LONGTEXT,
+  `stripe_customer_id` LONGTEXT,
+  `country` LONGTEXT,
+  `subscription_canceled_at` LONGTEXT,
+  `cleared` LONGTEXT,
+  `outcome` VARCHAR(255),
+  `code` LONGTEXT,
+  `message` LONGTEXT,
+  `dub_id` LONGTEXT,
+  `first_applied_at` DATETIME(6),
+  `last_applied_at` DATETIME(6),
+  `last_tried_at` DATETIME(6),
+  `run` LONGTEXT
+)
+DEFAULT CHARACTER SET=utf8mb4
+COLLATE=utf8mb4_bin;
+
+-- create 1
+CREATE INDEX `dub_state_by_key` ON `analytics`.`dub_state`(`customer_key`);
+
+-- probe
+SELECT
+  *
+FROM `analytics`.`dub_state`
+WHERE
+  1 = 0;
+
+-- create lease 0
+CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
+  `slot` INT PRIMARY KEY,
+  `target` LONGTEXT,
+  `task` LONGTEXT,
+  `owner` LONGTEXT,
+  `expires_at` BIGINT,
+  `schema_version` INT
+)
+DEFAULT CHARACTER SET=utf8mb4
+COLLATE=utf8mb4_bin;
+
+-- clock
+SELECT
+  UNIX_TIMESTAMP();
+
+-- read lease
 SELECT
   `target`,
   `task`,
-  `holder`,
-  `expires_at`
-FROM `analytics`.`dub_state_claim`;
+  `owner`,
+  `expires_at`,
+  `schema_version`
+FROM `analytics`.`dub_state_lease`;
 
--- offer claim
-INSERT INTO `analytics`.`dub_state_claim` (
+-- insert lease
+INSERT INTO `analytics`.`dub_state_lease` (
   `slot`,
   `target`,
-  `expires_at`
+  `expires_at`,
+  `schema_version`
 )
 VALUES
-  (1, :p, 0);
+  (1, :p, 0, :p);
 
--- take claim
-UPDATE `analytics`.`dub_state_claim` SET `task` = :p, `holder` = :p, `expires_at` = :p
+-- acquire lease
+UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `owner` = :p, `expires_at` = :p
 WHERE
   (
     `task` IS NULL OR `expires_at` < :p
-  ) AND `target` = :p;
+  )
+  AND `target` = :p
+  AND `schema_version` <= :p;
 
--- keep claim
-UPDATE `analytics`.`dub_state_claim` SET `task` = :p, `expires_at` = :p
+-- renew lease
+UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `expires_at` = :p
 WHERE
-  `holder` = :p;
+  `owner` = :p;
 
--- mark
+-- set version
+UPDATE `analytics`.`dub_state_lease` SET `schema_version` = :p
+WHERE
+  `owner` = :p;
+
+-- add column
+ALTER TABLE `analytics`.`dub_state`
+ADD COLUMN `country` LONGTEXT;
+
+-- set outcome
 UPDATE `analytics`.`dub_state` SET `outcome` = :p
 WHERE
   `customer_key` IN (:p, :p)
   AND CAST(`customer_key` AS BINARY) IN (CAST(:p AS BINARY), CAST(:p AS BINARY));
 
--- forget
+-- delete
 DELETE FROM `analytics`.`dub_state`
 WHERE
   `customer_key` IN (:p, :p)
   AND CAST(`customer_key` AS BINARY) IN (CAST(:p AS BINARY), CAST(:p AS BINARY));
 
--- remember
+-- insert
 INSERT INTO `analytics`.`dub_state` (
   `customer_key`,
   `email`,

@@ -129,7 +129,11 @@ WITH "dub_source" AS (
     END AS "status",
     "dub_state"."first_applied_at",
     "dub_state"."last_applied_at",
-    "dub_state"."dub_id"
+    "dub_state"."dub_id",
+    "dub_state"."outcome",
+    "dub_state"."code",
+    "dub_state"."message",
+    "dub_state"."run"
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
@@ -143,255 +147,6 @@ GROUP BY
   "status";
 
 -- rows
-WITH "dub_source" AS (
-  SELECT
-    *
-  FROM (
-    SELECT
-      user_id,
-      mail,
-      name,
-      updated_at
-    FROM crm.people
-  ) AS "dub_query"
-), "dub_keyed" AS (
-  SELECT
-    "dub_source"."user_id" AS "raw_0",
-    "dub_source"."mail" AS "raw_1",
-    "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(MAX)) AS "customer_key",
-    CAST("dub_source"."mail" AS VARCHAR(MAX)) AS "email",
-    CAST("dub_source"."name" AS VARCHAR(MAX)) AS "name",
-    CAST(NULL AS VARCHAR(MAX)) AS "avatar",
-    CAST(NULL AS VARCHAR(MAX)) AS "external_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "stripe_customer_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "country",
-    CAST(NULL AS VARCHAR(MAX)) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))) AS "copies",
-    ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(MAX)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(MAX)) DESC NULLS LAST
-    ) AS "place"
-  FROM "dub_source"
-), "dub_classified" AS (
-  SELECT
-    "dub_keyed".*,
-    CASE
-      WHEN "dub_keyed"."customer_key" IS NULL
-      THEN 'no_key'
-      WHEN "dub_keyed"."place" > 1
-      THEN 'superseded'
-      WHEN "dub_state"."customer_key" IS NULL
-      THEN 'new'
-      WHEN "dub_state"."outcome" = 'pending'
-      THEN 'pending'
-      WHEN CASE
-        WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
-          OR (
-            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."name" = "dub_keyed"."name"
-          OR (
-            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
-          OR (
-            "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
-          OR (
-            "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
-          OR (
-            "dub_state"."stripe_customer_id" IS NULL
-            AND "dub_keyed"."stripe_customer_id" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."country" = "dub_keyed"."country"
-          OR (
-            "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
-          OR (
-            "dub_state"."subscription_canceled_at" IS NULL
-            AND "dub_keyed"."subscription_canceled_at" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
-          OR (
-            "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
-          )
-        )
-        THEN 1
-        ELSE 0
-      END = 0
-      THEN 'changed'
-      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-      THEN 'unchanged'
-      WHEN "dub_state"."outcome" IN ('failed', 'rejected')
-      THEN 'refused'
-      WHEN "dub_state"."outcome" = 'missing'
-      AND "dub_state"."last_tried_at" < '2026-01-01 00:00:00.000000'
-      THEN 'retried'
-      WHEN "dub_state"."outcome" = 'missing'
-      THEN 'missing'
-      ELSE 'pending'
-    END AS "status",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
-    "dub_state"."dub_id"
-  FROM "dub_keyed"
-  LEFT JOIN "analytics"."dub_state" AS "dub_state"
-    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-)
-SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
-  "status",
-  "copies",
-  "first_applied_at",
-  "last_applied_at",
-  "dub_id",
-  "customer_key",
-  "email",
-  "name",
-  "avatar",
-  "external_id",
-  "stripe_customer_id",
-  "country",
-  "subscription_canceled_at",
-  "cleared"
-FROM "dub_classified"
-WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'no_key');
-
--- rows without a state table
-WITH "dub_source" AS (
-  SELECT
-    *
-  FROM (
-    SELECT
-      user_id,
-      mail,
-      name,
-      updated_at
-    FROM crm.people
-  ) AS "dub_query"
-), "dub_keyed" AS (
-  SELECT
-    "dub_source"."user_id" AS "raw_0",
-    "dub_source"."mail" AS "raw_1",
-    "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(MAX)) AS "customer_key",
-    CAST("dub_source"."mail" AS VARCHAR(MAX)) AS "email",
-    CAST("dub_source"."name" AS VARCHAR(MAX)) AS "name",
-    CAST(NULL AS VARCHAR(MAX)) AS "avatar",
-    CAST(NULL AS VARCHAR(MAX)) AS "external_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "stripe_customer_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "country",
-    CAST(NULL AS VARCHAR(MAX)) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))) AS "copies",
-    ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(MAX)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(MAX)) DESC NULLS LAST
-    ) AS "place"
-  FROM "dub_source"
-), "dub_classified" AS (
-  SELECT
-    "dub_keyed".*,
-    CASE
-      WHEN "dub_keyed"."customer_key" IS NULL
-      THEN 'no_key'
-      WHEN "dub_keyed"."place" > 1
-      THEN 'superseded'
-      ELSE 'new'
-    END AS "status",
-    CAST(NULL AS VARCHAR(MAX)) AS "first_applied_at",
-    CAST(NULL AS VARCHAR(MAX)) AS "last_applied_at",
-    CAST(NULL AS VARCHAR(MAX)) AS "dub_id"
-  FROM "dub_keyed"
-)
-SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
-  "status",
-  "copies",
-  "first_applied_at",
-  "last_applied_at",
-  "dub_id",
-  "customer_key",
-  "email",
-  "name",
-  "avatar",
-  "external_id",
-  "stripe_customer_id",
-  "country",
-  "subscription_canceled_at",
-  "cleared"
-FROM "dub_classified"
-WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'no_key');
-
--- create 0
-CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
-  "customer_key" VARCHAR(255),
-  "email" VARCHAR(MAX),
-  "name" VARCHAR(MAX),
-  "avatar" VARCHAR(MAX),
-  "external_id" VARCHAR(MAX),
-  "stripe_customer_id" VARCHAR(MAX),
-  "country" VARCHAR(MAX),
-  "subscription_canceled_at" VARCHAR(MAX),
-  "cleared" VARCHAR(MAX),
-  "outcome" VARCHAR(255),
-  "code" VARCHAR(MAX),
-  "message" VARCHAR(MAX),
-  "dub_id" VARCHAR(MAX),
-  "first_applied_at" TIMESTAMP,
-  "last_applied_at" TIMESTAMP,
-  "last_tried_at" TIMESTAMP,
-  "run" VARCHAR(MAX)
-);
-
--- probe
-SELECT
-  *
-FROM "analytics"."dub_state"
-WHERE
-  1 = 0;
-
--- create claim 0
-CREATE TABLE IF NOT EXISTS "analytics"."dub_state_claim" (
-  "slot" INTEGER,
-  "target" VARCHAR(MAX),
-  "task" VARCHAR(MAX),
-  "holder" VARCHAR(MAX),
-  "expires_at" BIGINT
-);
-
--- clock
-SELECT
-  CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT);
-
--- failed
 WITH "dub_source" AS (
   SELECT
     *
@@ -536,48 +291,180 @@ SELECT
   "run"
 FROM "dub_classified"
 WHERE
-  "status" IN ('refused', 'missing');
+  "status" IN ('new', 'changed', 'pending', 'retried', 'no_key');
 
--- read claim
+-- rows without a state table
+WITH "dub_source" AS (
+  SELECT
+    *
+  FROM (
+    SELECT
+      user_id,
+      mail,
+      name,
+      updated_at
+    FROM crm.people
+  ) AS "dub_query"
+), "dub_keyed" AS (
+  SELECT
+    "dub_source"."user_id" AS "raw_0",
+    "dub_source"."mail" AS "raw_1",
+    "dub_source"."name" AS "raw_2",
+    CAST("dub_source"."user_id" AS VARCHAR(MAX)) AS "customer_key",
+    CAST("dub_source"."mail" AS VARCHAR(MAX)) AS "email",
+    CAST("dub_source"."name" AS VARCHAR(MAX)) AS "name",
+    CAST(NULL AS VARCHAR(MAX)) AS "avatar",
+    CAST(NULL AS VARCHAR(MAX)) AS "external_id",
+    CAST(NULL AS VARCHAR(MAX)) AS "stripe_customer_id",
+    CAST(NULL AS VARCHAR(MAX)) AS "country",
+    CAST(NULL AS VARCHAR(MAX)) AS "subscription_canceled_at",
+    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))) AS "copies",
+    ROW_NUMBER() OVER (
+      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(MAX)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(MAX)) DESC NULLS LAST
+    ) AS "place"
+  FROM "dub_source"
+), "dub_classified" AS (
+  SELECT
+    "dub_keyed".*,
+    CASE
+      WHEN "dub_keyed"."customer_key" IS NULL
+      THEN 'no_key'
+      WHEN "dub_keyed"."place" > 1
+      THEN 'superseded'
+      ELSE 'new'
+    END AS "status",
+    CAST(NULL AS VARCHAR(MAX)) AS "first_applied_at",
+    CAST(NULL AS VARCHAR(MAX)) AS "last_applied_at",
+    CAST(NULL AS VARCHAR(MAX)) AS "dub_id",
+    CAST(NULL AS VARCHAR(MAX)) AS "outcome",
+    CAST(NULL AS VARCHAR(MAX)) AS "code",
+    CAST(NULL AS VARCHAR(MAX)) AS "message",
+    CAST(NULL AS VARCHAR(MAX)) AS "run"
+  FROM "dub_keyed"
+)
+SELECT
+  "raw_0",
+  "raw_1",
+  "raw_2",
+  "status",
+  "copies",
+  "first_applied_at",
+  "last_applied_at",
+  "dub_id",
+  "customer_key",
+  "email",
+  "name",
+  "avatar",
+  "external_id",
+  "stripe_customer_id",
+  "country",
+  "subscription_canceled_at",
+  "cleared",
+  "outcome",
+  "code",
+  "message",
+  "run"
+FROM "dub_classified"
+WHERE
+  "status" IN ('new', 'changed', 'pending', 'retried', 'no_key');
+
+-- create 0
+CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
+  "customer_key" VARCHAR(255),
+  "email" VARCHAR(MAX),
+  "name" VARCHAR(MAX),
+  "avatar" VARCHAR(MAX),
+  "external_id" VARCHAR(MAX),
+  "stripe_customer_id" VARCHAR(MAX),
+  "country" VARCHAR(MAX),
+  "subscription_canceled_at" VARCHAR(MAX),
+  "cleared" VARCHAR(MAX),
+  "outcome" VARCHAR(255),
+  "code" VARCHAR(MAX),
+  "message" VARCHAR(MAX),
+  "dub_id" VARCHAR(MAX),
+  "first_applied_at" TIMESTAMP,
+  "last_applied_at" TIMESTAMP,
+  "last_tried_at" TIMESTAMP,
+  "run" VARCHAR(MAX)
+);
+
+-- probe
+SELECT
+  *
+FROM "analytics"."dub_state"
+WHERE
+  1 = 0;
+
+-- create lease 0
+CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
+  "slot" INTEGER,
+  "target" VARCHAR(MAX),
+  "task" VARCHAR(MAX),
+  "owner" VARCHAR(MAX),
+  "expires_at" BIGINT,
+  "schema_version" INTEGER
+);
+
+-- clock
+SELECT
+  CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT);
+
+-- read lease
 SELECT
   "target",
   "task",
-  "holder",
-  "expires_at"
-FROM "analytics"."dub_state_claim";
+  "owner",
+  "expires_at",
+  "schema_version"
+FROM "analytics"."dub_state_lease";
 
--- offer claim
-INSERT INTO "analytics"."dub_state_claim" (
+-- insert lease
+INSERT INTO "analytics"."dub_state_lease" (
   "slot",
   "target",
-  "expires_at"
+  "expires_at",
+  "schema_version"
 )
 VALUES
-  (1, %(p)s, 0);
+  (1, %(p)s, 0, %(p)s);
 
--- take claim
-UPDATE "analytics"."dub_state_claim" SET "task" = %(p)s, "holder" = %(p)s, "expires_at" = %(p)s
+-- acquire lease
+UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "owner" = %(p)s, "expires_at" = %(p)s
 WHERE
   (
     "task" IS NULL OR "expires_at" < %(p)s
-  ) AND "target" = %(p)s;
+  )
+  AND "target" = %(p)s
+  AND "schema_version" <= %(p)s;
 
--- keep claim
-UPDATE "analytics"."dub_state_claim" SET "task" = %(p)s, "expires_at" = %(p)s
+-- renew lease
+UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "expires_at" = %(p)s
 WHERE
-  "holder" = %(p)s;
+  "owner" = %(p)s;
 
--- mark
+-- set version
+UPDATE "analytics"."dub_state_lease" SET "schema_version" = %(p)s
+WHERE
+  "owner" = %(p)s;
+
+-- add column
+ALTER TABLE "analytics"."dub_state"
+ADD COLUMN "country" VARCHAR(MAX);
+
+-- set outcome
 UPDATE "analytics"."dub_state" SET "outcome" = %(p)s
 WHERE
   "customer_key" IN (%(p)s, %(p)s);
 
--- forget
+-- delete
 DELETE FROM "analytics"."dub_state"
 WHERE
   "customer_key" IN (%(p)s, %(p)s);
 
--- remember
+-- insert
 INSERT INTO "analytics"."dub_state" (
   "customer_key",
   "email",

@@ -129,7 +129,11 @@ WITH "DUB_SOURCE" AS (
     END AS "STATUS",
     "DUB_STATE"."FIRST_APPLIED_AT",
     "DUB_STATE"."LAST_APPLIED_AT",
-    "DUB_STATE"."DUB_ID"
+    "DUB_STATE"."DUB_ID",
+    "DUB_STATE"."OUTCOME",
+    "DUB_STATE"."CODE",
+    "DUB_STATE"."MESSAGE",
+    "DUB_STATE"."RUN"
   FROM "DUB_KEYED"
   LEFT JOIN "ANALYTICS"."DUB_STATE" AS "DUB_STATE"
     ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
@@ -143,255 +147,6 @@ GROUP BY
   "STATUS";
 
 -- rows
-WITH "DUB_SOURCE" AS (
-  SELECT
-    *
-  FROM (
-    SELECT
-      user_id,
-      mail,
-      name,
-      updated_at
-    FROM crm.people
-  ) AS "DUB_QUERY"
-), "DUB_KEYED" AS (
-  SELECT
-    "DUB_SOURCE"."user_id" AS "RAW_0",
-    "DUB_SOURCE"."mail" AS "RAW_1",
-    "DUB_SOURCE"."name" AS "RAW_2",
-    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
-    CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
-    CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
-    CAST(NULL AS VARCHAR) AS "AVATAR",
-    CAST(NULL AS VARCHAR) AS "EXTERNAL_ID",
-    CAST(NULL AS VARCHAR) AS "STRIPE_CUSTOMER_ID",
-    CAST(NULL AS VARCHAR) AS "COUNTRY",
-    CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
-    CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
-    COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
-    ROW_NUMBER() OVER (
-      PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
-      ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
-    ) AS "PLACE"
-  FROM "DUB_SOURCE"
-), "DUB_CLASSIFIED" AS (
-  SELECT
-    "DUB_KEYED".*,
-    CASE
-      WHEN "DUB_KEYED"."CUSTOMER_KEY" IS NULL
-      THEN 'no_key'
-      WHEN "DUB_KEYED"."PLACE" > 1
-      THEN 'superseded'
-      WHEN "DUB_STATE"."CUSTOMER_KEY" IS NULL
-      THEN 'new'
-      WHEN "DUB_STATE"."OUTCOME" = 'pending'
-      THEN 'pending'
-      WHEN CASE
-        WHEN (
-          "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
-          OR (
-            "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
-          OR (
-            "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."AVATAR" = "DUB_KEYED"."AVATAR"
-          OR (
-            "DUB_STATE"."AVATAR" IS NULL AND "DUB_KEYED"."AVATAR" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."EXTERNAL_ID" = "DUB_KEYED"."EXTERNAL_ID"
-          OR (
-            "DUB_STATE"."EXTERNAL_ID" IS NULL AND "DUB_KEYED"."EXTERNAL_ID" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."STRIPE_CUSTOMER_ID" = "DUB_KEYED"."STRIPE_CUSTOMER_ID"
-          OR (
-            "DUB_STATE"."STRIPE_CUSTOMER_ID" IS NULL
-            AND "DUB_KEYED"."STRIPE_CUSTOMER_ID" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."COUNTRY" = "DUB_KEYED"."COUNTRY"
-          OR (
-            "DUB_STATE"."COUNTRY" IS NULL AND "DUB_KEYED"."COUNTRY" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" = "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT"
-          OR (
-            "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" IS NULL
-            AND "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
-          OR (
-            "DUB_STATE"."CLEARED" IS NULL AND "DUB_KEYED"."CLEARED" IS NULL
-          )
-        )
-        THEN 1
-        ELSE 0
-      END = 0
-      THEN 'changed'
-      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-      THEN 'unchanged'
-      WHEN "DUB_STATE"."OUTCOME" IN ('failed', 'rejected')
-      THEN 'refused'
-      WHEN "DUB_STATE"."OUTCOME" = 'missing'
-      AND "DUB_STATE"."LAST_TRIED_AT" < '2026-01-01 00:00:00.000000'
-      THEN 'retried'
-      WHEN "DUB_STATE"."OUTCOME" = 'missing'
-      THEN 'missing'
-      ELSE 'pending'
-    END AS "STATUS",
-    "DUB_STATE"."FIRST_APPLIED_AT",
-    "DUB_STATE"."LAST_APPLIED_AT",
-    "DUB_STATE"."DUB_ID"
-  FROM "DUB_KEYED"
-  LEFT JOIN "ANALYTICS"."DUB_STATE" AS "DUB_STATE"
-    ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
-)
-SELECT
-  "RAW_0",
-  "RAW_1",
-  "RAW_2",
-  "STATUS",
-  "COPIES",
-  "FIRST_APPLIED_AT",
-  "LAST_APPLIED_AT",
-  "DUB_ID",
-  "CUSTOMER_KEY",
-  "EMAIL",
-  "NAME",
-  "AVATAR",
-  "EXTERNAL_ID",
-  "STRIPE_CUSTOMER_ID",
-  "COUNTRY",
-  "SUBSCRIPTION_CANCELED_AT",
-  "CLEARED"
-FROM "DUB_CLASSIFIED"
-WHERE
-  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'no_key');
-
--- rows without a state table
-WITH "DUB_SOURCE" AS (
-  SELECT
-    *
-  FROM (
-    SELECT
-      user_id,
-      mail,
-      name,
-      updated_at
-    FROM crm.people
-  ) AS "DUB_QUERY"
-), "DUB_KEYED" AS (
-  SELECT
-    "DUB_SOURCE"."user_id" AS "RAW_0",
-    "DUB_SOURCE"."mail" AS "RAW_1",
-    "DUB_SOURCE"."name" AS "RAW_2",
-    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
-    CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
-    CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
-    CAST(NULL AS VARCHAR) AS "AVATAR",
-    CAST(NULL AS VARCHAR) AS "EXTERNAL_ID",
-    CAST(NULL AS VARCHAR) AS "STRIPE_CUSTOMER_ID",
-    CAST(NULL AS VARCHAR) AS "COUNTRY",
-    CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
-    CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
-    COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
-    ROW_NUMBER() OVER (
-      PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
-      ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
-    ) AS "PLACE"
-  FROM "DUB_SOURCE"
-), "DUB_CLASSIFIED" AS (
-  SELECT
-    "DUB_KEYED".*,
-    CASE
-      WHEN "DUB_KEYED"."CUSTOMER_KEY" IS NULL
-      THEN 'no_key'
-      WHEN "DUB_KEYED"."PLACE" > 1
-      THEN 'superseded'
-      ELSE 'new'
-    END AS "STATUS",
-    CAST(NULL AS VARCHAR) AS "FIRST_APPLIED_AT",
-    CAST(NULL AS VARCHAR) AS "LAST_APPLIED_AT",
-    CAST(NULL AS VARCHAR) AS "DUB_ID"
-  FROM "DUB_KEYED"
-)
-SELECT
-  "RAW_0",
-  "RAW_1",
-  "RAW_2",
-  "STATUS",
-  "COPIES",
-  "FIRST_APPLIED_AT",
-  "LAST_APPLIED_AT",
-  "DUB_ID",
-  "CUSTOMER_KEY",
-  "EMAIL",
-  "NAME",
-  "AVATAR",
-  "EXTERNAL_ID",
-  "STRIPE_CUSTOMER_ID",
-  "COUNTRY",
-  "SUBSCRIPTION_CANCELED_AT",
-  "CLEARED"
-FROM "DUB_CLASSIFIED"
-WHERE
-  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'no_key');
-
--- create 0
-CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE" (
-  "CUSTOMER_KEY" VARCHAR(255),
-  "EMAIL" VARCHAR,
-  "NAME" VARCHAR,
-  "AVATAR" VARCHAR,
-  "EXTERNAL_ID" VARCHAR,
-  "STRIPE_CUSTOMER_ID" VARCHAR,
-  "COUNTRY" VARCHAR,
-  "SUBSCRIPTION_CANCELED_AT" VARCHAR,
-  "CLEARED" VARCHAR,
-  "OUTCOME" VARCHAR(255),
-  "CODE" VARCHAR,
-  "MESSAGE" VARCHAR,
-  "DUB_ID" VARCHAR,
-  "FIRST_APPLIED_AT" TIMESTAMP,
-  "LAST_APPLIED_AT" TIMESTAMP,
-  "LAST_TRIED_AT" TIMESTAMP,
-  "RUN" VARCHAR
-);
-
--- probe
-SELECT
-  *
-FROM "ANALYTICS"."DUB_STATE"
-WHERE
-  1 = 0;
-
--- create claim 0
-CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE_CLAIM" (
-  "SLOT" INT,
-  "TARGET" VARCHAR,
-  "TASK" VARCHAR,
-  "HOLDER" VARCHAR,
-  "EXPIRES_AT" BIGINT
-);
-
--- clock
-SELECT
-  DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP());
-
--- failed
 WITH "DUB_SOURCE" AS (
   SELECT
     *
@@ -536,48 +291,180 @@ SELECT
   "RUN"
 FROM "DUB_CLASSIFIED"
 WHERE
-  "STATUS" IN ('refused', 'missing');
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'no_key');
 
--- read claim
+-- rows without a state table
+WITH "DUB_SOURCE" AS (
+  SELECT
+    *
+  FROM (
+    SELECT
+      user_id,
+      mail,
+      name,
+      updated_at
+    FROM crm.people
+  ) AS "DUB_QUERY"
+), "DUB_KEYED" AS (
+  SELECT
+    "DUB_SOURCE"."user_id" AS "RAW_0",
+    "DUB_SOURCE"."mail" AS "RAW_1",
+    "DUB_SOURCE"."name" AS "RAW_2",
+    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+    CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
+    CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
+    CAST(NULL AS VARCHAR) AS "AVATAR",
+    CAST(NULL AS VARCHAR) AS "EXTERNAL_ID",
+    CAST(NULL AS VARCHAR) AS "STRIPE_CUSTOMER_ID",
+    CAST(NULL AS VARCHAR) AS "COUNTRY",
+    CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
+    CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
+    COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
+    ROW_NUMBER() OVER (
+      PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
+    ) AS "PLACE"
+  FROM "DUB_SOURCE"
+), "DUB_CLASSIFIED" AS (
+  SELECT
+    "DUB_KEYED".*,
+    CASE
+      WHEN "DUB_KEYED"."CUSTOMER_KEY" IS NULL
+      THEN 'no_key'
+      WHEN "DUB_KEYED"."PLACE" > 1
+      THEN 'superseded'
+      ELSE 'new'
+    END AS "STATUS",
+    CAST(NULL AS VARCHAR) AS "FIRST_APPLIED_AT",
+    CAST(NULL AS VARCHAR) AS "LAST_APPLIED_AT",
+    CAST(NULL AS VARCHAR) AS "DUB_ID",
+    CAST(NULL AS VARCHAR) AS "OUTCOME",
+    CAST(NULL AS VARCHAR) AS "CODE",
+    CAST(NULL AS VARCHAR) AS "MESSAGE",
+    CAST(NULL AS VARCHAR) AS "RUN"
+  FROM "DUB_KEYED"
+)
+SELECT
+  "RAW_0",
+  "RAW_1",
+  "RAW_2",
+  "STATUS",
+  "COPIES",
+  "FIRST_APPLIED_AT",
+  "LAST_APPLIED_AT",
+  "DUB_ID",
+  "CUSTOMER_KEY",
+  "EMAIL",
+  "NAME",
+  "AVATAR",
+  "EXTERNAL_ID",
+  "STRIPE_CUSTOMER_ID",
+  "COUNTRY",
+  "SUBSCRIPTION_CANCELED_AT",
+  "CLEARED",
+  "OUTCOME",
+  "CODE",
+  "MESSAGE",
+  "RUN"
+FROM "DUB_CLASSIFIED"
+WHERE
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'no_key');
+
+-- create 0
+CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE" (
+  "CUSTOMER_KEY" VARCHAR(255),
+  "EMAIL" VARCHAR,
+  "NAME" VARCHAR,
+  "AVATAR" VARCHAR,
+  "EXTERNAL_ID" VARCHAR,
+  "STRIPE_CUSTOMER_ID" VARCHAR,
+  "COUNTRY" VARCHAR,
+  "SUBSCRIPTION_CANCELED_AT" VARCHAR,
+  "CLEARED" VARCHAR,
+  "OUTCOME" VARCHAR(255),
+  "CODE" VARCHAR,
+  "MESSAGE" VARCHAR,
+  "DUB_ID" VARCHAR,
+  "FIRST_APPLIED_AT" TIMESTAMP,
+  "LAST_APPLIED_AT" TIMESTAMP,
+  "LAST_TRIED_AT" TIMESTAMP,
+  "RUN" VARCHAR
+);
+
+-- probe
+SELECT
+  *
+FROM "ANALYTICS"."DUB_STATE"
+WHERE
+  1 = 0;
+
+-- create lease 0
+CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE_LEASE" (
+  "SLOT" INT,
+  "TARGET" VARCHAR,
+  "TASK" VARCHAR,
+  "OWNER" VARCHAR,
+  "EXPIRES_AT" BIGINT,
+  "SCHEMA_VERSION" INT
+);
+
+-- clock
+SELECT
+  DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP());
+
+-- read lease
 SELECT
   "TARGET",
   "TASK",
-  "HOLDER",
-  "EXPIRES_AT"
-FROM "ANALYTICS"."DUB_STATE_CLAIM";
+  "OWNER",
+  "EXPIRES_AT",
+  "SCHEMA_VERSION"
+FROM "ANALYTICS"."DUB_STATE_LEASE";
 
--- offer claim
-INSERT INTO "ANALYTICS"."DUB_STATE_CLAIM" (
+-- insert lease
+INSERT INTO "ANALYTICS"."DUB_STATE_LEASE" (
   "SLOT",
   "TARGET",
-  "EXPIRES_AT"
+  "EXPIRES_AT",
+  "SCHEMA_VERSION"
 )
 VALUES
-  (1, :p, 0);
+  (1, :p, 0, :p);
 
--- take claim
-UPDATE "ANALYTICS"."DUB_STATE_CLAIM" SET "TASK" = :p, "HOLDER" = :p, "EXPIRES_AT" = :p
+-- acquire lease
+UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "TASK" = :p, "OWNER" = :p, "EXPIRES_AT" = :p
 WHERE
   (
     "TASK" IS NULL OR "EXPIRES_AT" < :p
-  ) AND "TARGET" = :p;
+  )
+  AND "TARGET" = :p
+  AND "SCHEMA_VERSION" <= :p;
 
--- keep claim
-UPDATE "ANALYTICS"."DUB_STATE_CLAIM" SET "TASK" = :p, "EXPIRES_AT" = :p
+-- renew lease
+UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "TASK" = :p, "EXPIRES_AT" = :p
 WHERE
-  "HOLDER" = :p;
+  "OWNER" = :p;
 
--- mark
+-- set version
+UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "SCHEMA_VERSION" = :p
+WHERE
+  "OWNER" = :p;
+
+-- add column
+ALTER TABLE "ANALYTICS"."DUB_STATE"
+ADD "COUNTRY" VARCHAR;
+
+-- set outcome
 UPDATE "ANALYTICS"."DUB_STATE" SET "OUTCOME" = :p
 WHERE
   "CUSTOMER_KEY" IN (:p, :p);
 
--- forget
+-- delete
 DELETE FROM "ANALYTICS"."DUB_STATE"
 WHERE
   "CUSTOMER_KEY" IN (:p, :p);
 
--- remember
+-- insert
 INSERT INTO "ANALYTICS"."DUB_STATE" (
   "CUSTOMER_KEY",
   "EMAIL",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseHook
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError, DubStateTableLockedError
 from airflow_provider_dub.operators.base import DubSyncOperator
-from airflow_provider_dub.warehouse import claim, heartbeat
+from airflow_provider_dub.warehouse import heartbeat, lease
 from airflow_provider_dub.warehouse.changes import Changes
-from airflow_provider_dub.warehouse.connection import Warehouse
+from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import dialect_named
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
@@ -42,15 +44,15 @@ def test_two_runs_never_work_with_one_state_table_at_once(warehouse, connected, 
     monkeypatch.setattr(DubSyncOperator, "_send", meanwhile)
     assert sync()["updated"] == 2
     monkeypatch.setattr(TaskInstance, "run_id", "another")
-    assert sync()["plan"]["unchanged"] == 2  # the claim ended with the run
+    assert sync()["plan"]["unchanged"] == 2  # the lease ended with the run
 
 
-def test_the_claim_of_a_run_that_crashed_expires(warehouse, connected, sync, monkeypatch) -> None:
+def test_the_lease_of_a_run_that_crashed_expires(warehouse, connected, sync, monkeypatch) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_claim SET task = 'crashed', holder = 'h', expires_at = 99999999999")
-    with pytest.raises(DubStateTableLockedError, match="in the hands of crashed"):
+    warehouse.run("UPDATE dub_state_lease SET task = 'crashed', owner = 'h', expires_at = 99999999999")
+    with pytest.raises(DubStateTableLockedError, match="locked by crashed"):
         sync()
-    warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
+    warehouse.run("UPDATE dub_state_lease SET expires_at = 1")
     assert sync()["plan"]["unchanged"] == 2
 
 
@@ -59,7 +61,7 @@ def test_a_run_that_was_not_heard_of_writes_nothing_more(warehouse, connected, s
 
     def overtaken_meanwhile(self, *args, **options):
         monkeypatch.setattr(DubSyncOperator, "_send", original)
-        warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
+        warehouse.run("UPDATE dub_state_lease SET expires_at = 1")
         assert sync()["updated"] == 2
         return original(self, *args, **options)
 
@@ -73,19 +75,38 @@ def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
     warehouse, connected, sync, monkeypatch, logged
 ) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_claim SET task = 'dag/run/sync', holder = 'h', expires_at = 99999999999")
-    monkeypatch.setattr(claim.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET expires_at = 1"))
+    warehouse.run("UPDATE dub_state_lease SET task = 'dag/run/sync', owner = 'h', expires_at = 99999999999")
+    monkeypatch.setattr(lease.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_lease SET expires_at = 1"))
     assert sync()["plan"]["unchanged"] == 2
     assert "waiting for it to end" in logged()
 
 
 def test_a_waiting_run_begins_when_the_other_ends(warehouse, connected, sync, monkeypatch) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_claim SET task = 'another', holder = 'h', expires_at = 99999999999")
+    warehouse.run("UPDATE dub_state_lease SET task = 'another', owner = 'h', expires_at = 99999999999")
     monkeypatch.setattr(
-        claim.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_claim SET task = NULL, expires_at = 0")
+        lease.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0")
     )
-    assert sync(on_claimed="wait")["plan"]["unchanged"] == 2
+    assert sync(on_locked="wait")["plan"]["unchanged"] == 2
+
+
+def test_a_locked_table_skips_the_task_if_the_user_wants_it(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run("UPDATE dub_state_lease SET task = 'another', owner = 'h', expires_at = 99999999999")
+    with pytest.raises(AirflowSkipException, match="locked by another"):
+        sync(on_locked="skip")
+
+
+def test_a_waiting_task_leaves_its_worker_where_airflow_can_reschedule(warehouse, connected, sync, monkeypatch) -> None:
+    sync()
+    warehouse.run("UPDATE dub_state_lease SET task = 'another', owner = 'h', expires_at = 99999999999")
+    # As Airflow's own task instance has it.
+    monkeypatch.setattr(TaskInstance, "get_first_reschedule_date", lambda self, context: None, raising=False)
+    with pytest.raises(AirflowRescheduleException) as rescheduled:
+        sync(on_locked="wait")
+    assert rescheduled.value.reschedule_date > datetime.now(UTC)
+    warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0")
+    assert sync(on_locked="wait")["plan"]["unchanged"] == 2
 
 
 def test_a_run_that_was_not_heard_of_sends_nothing_that_it_read_before(warehouse, connected, sync, monkeypatch) -> None:
@@ -94,7 +115,7 @@ def test_a_run_that_was_not_heard_of_sends_nothing_that_it_read_before(warehouse
     def overtaken_meanwhile(self):
         monkeypatch.setattr(Changes, "counts", counts)
         found = counts(self)
-        warehouse.run("UPDATE dub_state_claim SET expires_at = 1")
+        warehouse.run("UPDATE dub_state_lease SET expires_at = 1")
         sync()
         return found
 
@@ -104,8 +125,8 @@ def test_a_run_that_was_not_heard_of_sends_nothing_that_it_read_before(warehouse
     assert sum(request["method"] == "PATCH" for request in connected.requests) == 2
 
 
-def test_a_run_that_cannot_renew_its_claim_sends_nothing_more(sqlite, connect, sync, monkeypatch) -> None:
-    monkeypatch.setattr(claim, "LEASE", 2)
+def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(sqlite, connect, sync, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "LEASE", 2)
     sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
     sqlite.insert(*((str(n), "new") for n in range(40)))
     with DubEmulator(latency_ms=100) as dub:
@@ -123,8 +144,8 @@ def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, 
     sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
     sqlite.insert(("user_1", "Ada"))
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.1)
-    renewals, verify = [], claim.Claim.verify
-    monkeypatch.setattr(claim.Claim, "verify", lambda self, cursor: renewals.append(verify(self, cursor)))
+    renewals, verify = [], lease.Lease.verify
+    monkeypatch.setattr(lease.Lease, "verify", lambda self, cursor: renewals.append(verify(self, cursor)))
     with DubEmulator(latency_ms=800) as dub:
         connect(dub.url)
         sync()
@@ -132,8 +153,8 @@ def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, 
 
 
 @pytest.mark.parametrize("database", ["postgres", "mysql"], indirect=True)
-def test_a_slow_query_does_not_cost_a_run_its_claim(database, connected, sync, monkeypatch) -> None:
-    monkeypatch.setattr(claim, "LEASE", 2)
+def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "LEASE", 2)
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.3)
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
     database.insert(("user_1", "Ada"))
@@ -145,12 +166,12 @@ def test_a_slow_query_does_not_cost_a_run_its_claim(database, connected, sync, m
         table = state_table(database, "another", target)
         while not over.wait(0.4):
             try:
-                table.claim.take(wait=False, tell=print)
-            except claim.ClaimedError:
+                table.lease.acquire(wait=False, log=print)
+            except lease.LockedError:
                 refused.append(time.monotonic())
 
     sync(sql="SELECT user_id, name FROM customers WHERE 1 = 0")  # creates the tables
-    ((target,),) = database.run("SELECT target FROM dub_state_claim")
+    ((target,),) = database.run("SELECT target FROM dub_state_lease")
     intruder = threading.Thread(target=intrude)
     threading.Timer(0.5, intruder.start).start()
     try:
@@ -158,38 +179,38 @@ def test_a_slow_query_does_not_cost_a_run_its_claim(database, connected, sync, m
     finally:
         over.set()
         intruder.join()
-    assert refused[-1] - refused[0] > 2 * claim.LEASE
+    assert refused[-1] - refused[0] > 2 * lease.LEASE
 
 
 def state_table(database, name: str, target: str = "dub") -> StateTable:
     warehouse = Warehouse(BaseHook.get_connection("warehouse").get_hook())
     mark = "?" if database.engine in ("sqlite", "duckdb") else "%s"
     statements = Statements(dialect_named(database.engine), mark, "dub_state")
-    return StateTable(warehouse, statements, claim.Claimant(target, name, name))
+    return StateTable(warehouse, statements, lease.Owner(target, name, name))
 
 
-def test_a_worker_whose_clock_is_ahead_takes_no_claim_of_a_living_run(warehouse, connected, sync, monkeypatch) -> None:
+def test_a_worker_whose_clock_is_ahead_takes_no_lease_of_a_living_run(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     in_a_while = "CAST(strftime('%s', 'now') AS INTEGER) + 30"
-    warehouse.run(f"UPDATE dub_state_claim SET task = 'alive', holder = 'h', expires_at = {in_a_while}")
+    warehouse.run(f"UPDATE dub_state_lease SET task = 'alive', owner = 'h', expires_at = {in_a_while}")
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + 3600)
-    with pytest.raises(DubStateTableLockedError, match="in the hands of alive"):
+    with pytest.raises(DubStateTableLockedError, match="locked by alive"):
         sync()
 
 
-def test_a_database_that_lets_nobody_claim_the_table_is_not_waited_for(warehouse, connected, sync) -> None:
+def test_a_database_in_which_nobody_can_acquire_the_lease_is_not_waited_for(warehouse, connected, sync) -> None:
     sync()
     warehouse.run(
-        "CREATE TRIGGER no BEFORE UPDATE ON dub_state_claim BEGIN SELECT RAISE(FAIL, 'not allowed here'); END"
+        "CREATE TRIGGER no BEFORE UPDATE ON dub_state_lease BEGIN SELECT RAISE(FAIL, 'not allowed here'); END"
     )
     with pytest.raises(Exception, match="not allowed here"):
-        sync(on_claimed="wait")
+        sync(on_locked="wait")
 
 
-def test_a_claim_that_was_dropped_is_made_anew(warehouse, connected, sync) -> None:
+def test_a_lease_that_was_dropped_is_made_anew(warehouse, connected, sync) -> None:
     sync()
-    warehouse.run("DROP TABLE dub_state_claim")
+    warehouse.run("DROP TABLE dub_state_lease")
     assert sync()["plan"]["unchanged"] == 2
 
 
@@ -212,4 +233,4 @@ def test_first_runs_that_begin_at_once_do_not_trip_over_each_other(database, con
         for run in runs:
             run.join()
         assert not failed
-        database.run("DROP TABLE dub_state", "DROP TABLE dub_state_claim")
+        database.run("DROP TABLE dub_state", "DROP TABLE dub_state_lease")

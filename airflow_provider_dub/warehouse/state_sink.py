@@ -12,17 +12,19 @@ from airflow_provider_dub.warehouse.state_table import now
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult
-    from airflow_provider_dub.warehouse.rows import WarehouseRows
+    from airflow_provider_dub.warehouse.query_rows import WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
 #: A slow batch is written in parts.
 _SECONDS_BETWEEN_WRITES = 30.0
 _APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
+#: Outcomes of rows that were left as they are.
+_LEFT = (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE, Outcome.OVER_LIMIT)
 #: Codes of failures that say nothing of the row.
 _OF_THE_RUN = ("duplicate", "internal")
 
 
-class StateJournal:
+class StateSink:
     """Keeps the outcomes that are final; a :class:`~airflow_provider_dub.sync.results.Sink`.
 
     A failure that may pass and a row that was not attempted leave no trace, so they are sent again.
@@ -30,48 +32,54 @@ class StateJournal:
     :param table: The state table.
     :param rows: The rows that the outcomes are about.
     :param run: The name of this run.
-    :param batch_size: Rows of a transaction.
+    :param commit_every: The number of rows of a transaction.
     """
 
-    def __init__(self, table: StateTable, rows: WarehouseRows, *, run: str, batch_size: int) -> None:
+    def __init__(self, table: StateTable, rows: WarehouseRows, *, run: str, commit_every: int) -> None:
         self._table = table
         self._rows = rows
         self._run = run
-        self._batch_size = batch_size
+        self._commit_every = commit_every
         self._waiting: list[tuple[Any, ...]] = []
         self._written_at = time.monotonic()
 
     def close(self, unread: range) -> None:  # noqa: ARG002 - what was not read leaves no trace
-        """Write what is left, and give the connection back."""
+        """Write what is left, and give the connection back.
+
+        :param unread: The positions of the rows that were not read.
+        """
         try:
             self._write()
         finally:
             self._table.close()
 
     def write(self, result: RowResult) -> None:
-        """Keep one outcome, if it is final."""
-        if _is_final(result) and result.row < self._rows.to_send and self._has_a_place(result.row):
+        """Keep one outcome, if it is final.
+
+        :param result: The result of the row.
+        """
+        if _is_final(result) and self._has_a_place(result.row):
             is_missing = isinstance(result.error, DubCustomerNotFoundError)  # whether or not that counts as a failure
             self._keep(result, str(Outcome.MISSING if is_missing else result.outcome))
-        if len(self._waiting) >= self._batch_size or time.monotonic() - self._written_at > _SECONDS_BETWEEN_WRITES:
+        if len(self._waiting) >= self._commit_every or time.monotonic() - self._written_at > _SECONDS_BETWEEN_WRITES:
             self._write()
 
-    def take_as_applied(self, row: int, dub_id: str | None, outcome: str) -> bool:
-        """Keep a row as applied that was not sent; tell whether it has a place in the table.
+    def write_as_applied(self, row: int, dub_id: str | None, outcome: str) -> bool:
+        """Keep a row as applied that was not sent; return whether it has a place in the table.
 
         :param row: Its position.
         :param dub_id: Dub's id of the customer, if it is known.
-        :param outcome: What the state table shall say.
+        :param outcome: The outcome for the state table.
         """
         if not self._has_a_place(row):
             return False
         self._waiting.append(self._line(row, outcome, dub_id=dub_id, applied=True))
-        if len(self._waiting) >= self._batch_size:
+        if len(self._waiting) >= self._commit_every:
             self._write()
         return True
 
     def _has_a_place(self, row: int) -> bool:
-        """Tell whether the row's id fits into the table; if not, the row is refused anew by every run."""
+        """Return whether the row's id fits into the table; if not, the row is refused anew by every run."""
         key = self._rows.key(row)
         return key is not None and len(key) <= MAX_LENGTH
 
@@ -102,19 +110,19 @@ class StateJournal:
     ) -> tuple[Any, ...]:
         at = now()
         first, last = self._rows.applied_at(row)
-        moments = (first or at, at, at) if applied else (first, last, at)
+        timestamps = (first or at, at, at) if applied else (first, last, at)
         values = self._rows.compared(row)
-        return (self._rows.key(row), *values, outcome, code, message, dub_id, *moments, self._run)
+        return (self._rows.key(row), *values, outcome, code, message, dub_id, *timestamps, self._run)
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
-        if waiting or not self._table.claim.is_safe:  # if it was lost, that is what ended the run
+        if waiting or not self._table.lease.is_safe:  # if it was lost, that is what ended the run
             self._table.record(waiting)
         self._written_at = time.monotonic()
 
 
 def _is_final(result: RowResult) -> bool:
-    if result.outcome in (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE) or result.code in _OF_THE_RUN:
+    if result.resumed or result.outcome in _LEFT or result.code in _OF_THE_RUN:
         return False
     error = result.error
     return error is None or not (error.transient or error.fatal)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_dub.warehouse.dialects import streaming_cursor
+from airflow_provider_dub.warehouse.dialects import execute, in_transaction, streaming_cursor, writing_connection
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -47,18 +47,24 @@ class Warehouse:
         self._writing: Any = None
 
     def columns(self, sql: str, parameters: Any) -> list[str]:
-        """Return the names of a query's columns."""
+        """Return the names of a query's columns.
+
+        :param sql: The query.
+        :param parameters: Its parameters.
+        """
         with closing(self._hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
-            _run(cursor, sql, parameters)
+            execute(cursor, sql, parameters)
             return [column[0] for column in cursor.description]
 
     def batches(self, sql: str, parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield a query's rows as tuples, some at a time; with a server-side cursor where the driver has one.
 
+        :param sql: The query.
+        :param parameters: Its parameters.
         :raises UnreadableRowsError: The database or its driver fails.
         """
         with closing(self._hook.get_conn()) as connection, closing(streaming_cursor(connection)) as cursor:
-            _without_values(_run, cursor, sql, parameters)
+            _without_values(execute, cursor, sql, parameters)
             while batch := _without_values(cursor.fetchmany, BATCH):
                 yield batch
 
@@ -87,24 +93,8 @@ class Warehouse:
 
     def _once(self, work: Callable[[Any], T]) -> T:
         if self._writing is None:
-            self._writing = self._hook.get_conn()
-            if self._hook.supports_autocommit:  # some drivers begin with it
-                self._hook.set_autocommit(self._writing, False)
-            if hasattr(self._writing, "prepare_threshold"):
-                # psycopg would have PostgreSQL plan once for any keys, which is to read the whole table for each.
-                self._writing.prepare_threshold = None
-        with closing(self._writing.cursor()) as cursor:
-            connection = cursor if hasattr(cursor, "commit") else self._writing  # DuckDB's cursors are connections
-            if hasattr(connection, "begin"):
-                connection.begin()
-            try:
-                result = work(cursor)
-                connection.commit()
-            except BaseException:
-                with suppress(Exception):  # the first error is the one to tell
-                    connection.rollback()
-                raise
-        return result
+            self._writing = writing_connection(self._hook)
+        return in_transaction(self._writing, work)
 
 
 def _without_values(ask: Callable[..., T], *arguments: Any) -> T:
@@ -112,8 +102,3 @@ def _without_values(ask: Callable[..., T], *arguments: Any) -> T:
         return ask(*arguments)
     except Exception as error:
         raise UnreadableRowsError(error) from None
-
-
-def _run(cursor: Any, sql: str, parameters: Any) -> None:
-    # Without parameters drivers leave a percent sign of the user's alone.
-    cursor.execute(sql, parameters) if parameters else cursor.execute(sql)

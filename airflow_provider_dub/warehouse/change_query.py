@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import sqlglot
 from sqlglot import exp
 
-from airflow_provider_dub.warehouse.layout import COMPARED, KEY, VALUE_COLUMNS, Part, one_of, table_named, written
+from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.warehouse.schema import KEY, Part, compared_columns, one_of, table_named, written
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -48,14 +49,16 @@ class Status(StrEnum):
 #: Of rows that become a request, if their values are right.
 UPDATES = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED)
 TO_SEND = (*UPDATES, Status.NO_KEY)
+#: Of rows that failed before and did not change since.
+FAILED_BEFORE = (Status.REFUSED, Status.MISSING)
 #: Of rows that a baseline may record as applied.
 NOT_RECORDED = (*UPDATES, Status.REFUSED, Status.MISSING)
 #: Outcomes of the state table that stand for rows that Dub has as they are.
 APPLIED = ("updated", "unchanged", "baseline")
 REFUSED = ("failed", "rejected")
-_REMEMBERED = ("first_applied_at", "last_applied_at", "dub_id")
-#: What is told of a row that failed before.
-_FATE = ("outcome", "code", "message", "run")
+_KNOWN = ("first_applied_at", "last_applied_at", "dub_id")
+#: The result of the row when it was last tried.
+_RESULT = ("outcome", "code", "message", "run")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Source:
     :param clears: Dub fields that an empty cell clears.
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent;
         without it, none of them.
+    :param blanks_clear: Whether a cell of blanks is empty, too.
     """
 
     sql: str
@@ -75,34 +79,37 @@ class Source:
     columns: Mapping[str, str]
     clears: frozenset[str] = frozenset()
     latest_by: str | None = None
+    blanks_clear: bool = False
 
 
 @dataclass(frozen=True)
-class Memory:
+class KnownState:
     """The state table, and what its outcomes mean for a run.
 
     :param table: Its name.
     :param retry_rejected: Rows that were refused for good are sent again.
-    :param missing_before: Customers that Dub did not know before this moment (UTC) are tried again.
+    :param missing_before: Customers that Dub did not know before this timestamp (UTC) are tried again.
+    :param missing_columns: The columns that the table of an older version lacks; nothing is known about them.
     """
 
     table: str
     retry_rejected: bool
     missing_before: str
+    missing_columns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Difference:
+class ChangeQuery:
     """Writes the queries about the difference.
 
     :param dialect: The engine.
     :param source: The user's query.
-    :param memory: The state table; without one every row is new.
+    :param known: The state table; without one every row is new.
     """
 
     dialect: Dialect
     source: Source
-    memory: Memory | None = None
+    known: KnownState | None = None
 
     def counts(self) -> str:
         """Return the query that counts the rows by status, and those of them whose Dub id is known."""
@@ -113,28 +120,20 @@ class Difference:
         """Return the query for the rows with one of these statuses.
 
         Its columns: the key and the fields as they are, then status, copies, first_applied_at, last_applied_at,
-        dub_id, the key as text, and what is compared, as text.
+        dub_id, the key as text, what is compared, as text, and the last outcome, code, message and run.
+
+        :param statuses: The statuses.
         """
-        return self._rows(statuses)
-
-    def failed(self) -> str:
-        """Return the query for the rows that are as they were when they were refused, or not found.
-
-        Its columns: those of :meth:`rows`, then outcome, code, message and run.
-        """
-        return self._rows((Status.REFUSED, Status.MISSING), _FATE)
-
-    def _rows(self, statuses: Collection[Status], fate: Sequence[str] = ()) -> str:
         raw = [f"raw_{n}" for n in range(1 + len(self.source.columns))]
-        told = ("status", "copies", *_REMEMBERED, KEY, *COMPARED, *fate)
-        query = exp.select(*raw, *told).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
-        return self._written(query, fate)
+        columns = (*raw, "status", "copies", *_KNOWN, KEY, *compared_columns(), *_RESULT)
+        query = exp.select(*columns).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
+        return self._written(query)
 
-    def _written(self, query: exp.Select, fate: Sequence[str] = ()) -> str:
+    def _written(self, query: exp.Select) -> str:
         parts = {
             "dub_source": source_query(self.source.sql, self.dialect),
             "dub_keyed": self._keyed(),
-            "dub_classified": self._classified(fate),
+            "dub_classified": self._classified(),
         }
         return written(with_parts(query, parts), self.dialect)
 
@@ -144,7 +143,7 @@ class Difference:
         key = self._text(source.key_column)
         same_customer = [self.dialect.exactly(key)]
         raw = [
-            (self._text(name) if name in self._moments else _source_column(name)).as_(f"raw_{n}")
+            (self._text(name) if name in self._timestamps else _source_column(name)).as_(f"raw_{n}")
             for n, name in enumerate((source.key_column, *source.columns))
         ]
         copies = exp.Window(this=exp.Count(this=exp.Star()), partition_by=same_customer).as_("copies")
@@ -163,59 +162,59 @@ class Difference:
         return query.select(place.as_("place"))
 
     @property
-    def _moments(self) -> list[str]:
-        """The columns of moments, if the engine's text of them can be read."""
-        moments = (column for column, field in self.source.columns.items() if field == "subscriptionCanceledAt")
-        return [*moments] if self.dialect.reads_moments_as_text else []
+    def _timestamps(self) -> list[str]:
+        """The columns of timestamps, if the engine's text of them can be read."""
+        timestamps = (
+            column for column, field in self.source.columns.items() if FIELDS[field].server_type == "timestamp"
+        )
+        return [*timestamps] if self.dialect.reads_timestamps_as_text else []
 
     def _compared(self) -> list[Part]:
         """Return the values as text, NULL for a field that is not sent, and which fields an empty cell clears."""
         by_field = {field: column for column, field in self.source.columns.items()}
         values = [
-            self.dialect.as_text(_source_column(by_field[field]) if field in by_field else exp.Null()).as_(column)
-            for field, column in VALUE_COLUMNS.items()
+            self.dialect.as_text(_source_column(by_field[name]) if name in by_field else exp.Null()).as_(field.column)
+            for name, field in FIELDS.items()
         ]
         empty = exp.Literal.string("")
         cleared = [
-            exp.Case()
-            .when(_source_column(by_field[field]).is_(exp.Null()), exp.Literal.string(f"{field} "))
-            .else_(empty.copy())
-            for field in VALUE_COLUMNS
-            if field in by_field and field in self.source.clears
+            exp.Case().when(self._is_empty(by_field[name]), exp.Literal.string(f"{name} ")).else_(empty.copy())
+            for name in FIELDS
+            if name in by_field and name in self.source.clears
         ]
         return [*values, (exp.Concat(expressions=[*cleared, empty]) if cleared else empty).as_("cleared")]
 
-    def _classified(self, fate: Sequence[str]) -> exp.Select:
+    def _classified(self) -> exp.Select:
         query = exp.select("dub_keyed.*").from_("dub_keyed")
-        if self.memory is None:
-            never = [self.dialect.as_text(exp.Null()).as_(name) for name in _REMEMBERED]
+        if self.known is None:
+            never = [self.dialect.as_text(exp.Null()).as_(name) for name in (*_KNOWN, *_RESULT)]
             return query.select(self._status([], exp.Literal.string(Status.NEW)).as_("status"), *never)
-        state = table_named(self.memory.table, self.dialect).as_("dub_state")
+        state = table_named(self.known.table, self.dialect).as_("dub_state")
         query = query.join(state, on=self._same_key(), join_type="left")
-        status = self._status(*self._remembered(self.memory)).as_("status")
-        return query.select(status, *map(_state_column, (*_REMEMBERED, *fate)))
+        status = self._status(*self._by_state(self.known)).as_("status")
+        return query.select(status, *map(_state_column, (*_KNOWN, *_RESULT)))
 
-    def _status(self, remembered: list[tuple[Part, Status]], otherwise: Part) -> Part:
+    def _status(self, known: list[tuple[Part, Status]], otherwise: Part) -> Part:
         several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))
         later = exp.GT(this=_column("place", "dub_keyed"), expression=exp.Literal.number(1))
         twice = (several, Status.DUPLICATE) if self.source.latest_by is None else (later, Status.SUPERSEDED)
-        cases = [(_column(KEY, "dub_keyed").is_(exp.Null()), Status.NO_KEY), twice, *remembered]
+        cases = [(_column(KEY, "dub_keyed").is_(exp.Null()), Status.NO_KEY), twice, *known]
         return reduce(lambda case, one: case.when(one[0], exp.Literal.string(one[1])), cases, exp.Case()).else_(
             otherwise
         )
 
-    def _remembered(self, memory: Memory) -> tuple[list[tuple[Part, Status]], Part]:
-        same = exp.and_(*map(self._equal, COMPARED))
+    def _by_state(self, known: KnownState) -> tuple[list[tuple[Part, Status]], Part]:
+        same = exp.and_(*map(self._equal, compared_columns()))
         differs = exp.Case().when(same, exp.Literal.number(1)).else_(exp.Literal.number(0))
         outcome = _state_column("outcome")
-        since = exp.LT(this=_state_column("last_tried_at"), expression=exp.Literal.string(memory.missing_before))
+        since = exp.LT(this=_state_column("last_tried_at"), expression=exp.Literal.string(known.missing_before))
         missing = exp.EQ(this=outcome, expression=exp.Literal.string(Status.MISSING))
         return [
             (_state_column(KEY).is_(exp.Null()), Status.NEW),
             (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(Status.PENDING)), Status.PENDING),
             (exp.EQ(this=differs, expression=exp.Literal.number(0)), Status.CHANGED),
             (one_of(outcome, APPLIED), Status.UNCHANGED),
-            (one_of(outcome, REFUSED), Status.RETRIED if memory.retry_rejected else Status.REFUSED),
+            (one_of(outcome, REFUSED), Status.RETRIED if known.retry_rejected else Status.REFUSED),
             (exp.and_(missing, since), Status.RETRIED),
             (missing.copy(), Status.MISSING),
         ], exp.Literal.string(Status.PENDING)
@@ -227,13 +226,24 @@ class Difference:
         return plain if plain == exact else exp.and_(plain, exact)
 
     def _exactly_equal(self, column: str) -> Part:
-        ours, theirs = _state_column(column), _column(column, "dub_keyed")
+        ours, theirs = self._known(column), _column(column, "dub_keyed")
         return exp.EQ(this=self.dialect.exactly(ours), expression=self.dialect.exactly(theirs))
 
     def _equal(self, column: str) -> Part:
         """Return the condition that both are the same or both are NULL; it may itself be NULL instead of false."""
-        both_null = [_column(column, table).is_(exp.Null()) for table in ("dub_state", "dub_keyed")]
+        both_null = [one.is_(exp.Null()) for one in (self._known(column), _column(column, "dub_keyed"))]
         return exp.or_(self._exactly_equal(column), exp.and_(*both_null))
+
+    def _is_empty(self, column: str) -> Part:
+        is_null = _source_column(column).is_(exp.Null())
+        if not self.source.blanks_clear:
+            return is_null
+        is_blank = exp.EQ(this=exp.Trim(this=self._text(column)), expression=exp.Literal.string(""))
+        return exp.or_(is_null, is_blank)
+
+    def _known(self, column: str) -> Part:
+        is_missing = self.known is not None and column in self.known.missing_columns
+        return self.dialect.as_text(exp.Null()) if is_missing else _state_column(column)
 
     def _text(self, column: str) -> Part:
         return self.dialect.as_text(_source_column(column))
@@ -249,7 +259,7 @@ def _without_end(sql: str, dialect: Dialect) -> str:
     """Return the query without semicolons at its end, and without comments after them."""
     try:
         tokens = sqlglot.tokenize(sql, read=dialect.name)
-    except sqlglot.errors.SqlglotError:  # the database tells better what is wrong
+    except sqlglot.errors.SqlglotError:  # the database's own message is better
         return sql
     ends = [*takewhile(lambda token: token.token_type is sqlglot.TokenType.SEMICOLON, reversed(tokens))]
     return sql[: ends[-1].start] if ends else sql

@@ -1,0 +1,192 @@
+"""The rows of the user's query that a run works with, and what the state table says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
+from airflow_provider_dub.sync.updates import UpdateReader
+from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, Status
+from airflow_provider_dub.warehouse.schema import compared_columns
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.sync.columns import MatchedColumns
+    from airflow_provider_dub.sync.options import SyncOptions
+    from airflow_provider_dub.sync.updates import CustomerUpdate
+    from airflow_provider_dub.warehouse.spool import Spool
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a query that a sync uses.
+
+    :param key: What the user calls the column that holds the customers' ids.
+    :param fields: The names of the other columns, as the user calls them or after their field, and the Dub field of
+        each, in the order of the query's columns.
+    """
+
+    key: str
+    fields: dict[str, str]
+
+    @classmethod
+    def of_query(cls, matched: MatchedColumns, options: SyncOptions) -> Columns:
+        """Return the columns as the rows have them.
+
+        :param matched: The columns as the engine spells them.
+        :param options: The options of the sync.
+        """
+        fields = [field.name for field in matched.fields.values()]
+        names = fields if options.columns is None else [*options.columns]
+        return cls(options.key_column, dict(zip(names, fields, strict=True)))
+
+
+class WarehouseRows:
+    """Rows as the query for the changes returns them: a :class:`~airflow_provider_dub.sync.rows.Rows`.
+
+    :param spool: Holds the rows.
+    :param columns: The columns of the query.
+    :param failed_in: The run whose failures are results of this run, too.
+    """
+
+    def __init__(self, spool: Spool, columns: Columns, failed_in: str | None = None) -> None:
+        self._spool = spool
+        self._failed_in = failed_in
+        self.columns: list[Any] | None = [columns.key, *columns.fields]
+        about = 1 + len(columns.fields)
+        self._status, self._copies, self._first_applied, self._last_applied, self._dub_id, self._key = range(
+            about, about + 6
+        )
+        self._compared = slice(self._key + 1, self._key + 1 + len(compared_columns()))
+        value_places = dict(zip(FIELDS, range(self._key + 1, self._compared.stop), strict=False))
+        self._text_places = {columns.key: self._key} | {
+            name: value_places[field] for name, field in columns.fields.items()
+        }
+        #: For each row, whether it needs no request.
+        self._is_decided = bytearray()
+
+    def add(self, batch: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows, as the cursor fetches them; before any is read.
+
+        :param batch: The rows. Those that failed in another run are left out.
+        """
+        decided: tuple[Status, ...] = (Status.DUPLICATE,)
+        if self._failed_in:
+            decided = (Status.DUPLICATE, *FAILED_BEFORE)
+            batch = [row for row in batch if row[self._status] not in FAILED_BEFORE or row[-1] == self._failed_in]
+        self._spool.add(batch)
+        self._is_decided.extend(row[self._status] in decided for row in batch)
+
+    def __len__(self) -> int:
+        """Return the number of rows, those that need no request among them."""
+        return len(self._spool)
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row.
+
+        :param columns: The names of the columns.
+        """
+        places = self._places(columns)
+        for row in self._spool:
+            yield _cells(row, places)
+
+    def whole(self, row: int) -> dict[str, Any]:
+        """Return one row with all its columns.
+
+        :param row: Its position.
+        """
+        names = self.columns or []
+        return dict(zip(names, _cells(self._spool[row], self._places(names)), strict=True))
+
+    def key(self, row: int) -> str | None:
+        """Return the customer's id as the warehouse writes it.
+
+        :param row: The position of the row.
+        """
+        key: str | None = self._spool[row][self._key]
+        return key
+
+    def compared(self, row: int) -> tuple[str | None, ...]:
+        """Return what decides whether the row changed, in the order of the state table.
+
+        :param row: The position of the row.
+        """
+        return tuple(self._spool[row][self._compared])
+
+    def applied_at(self, row: int) -> tuple[str | None, str | None]:
+        """Return when the customer was first and when it was last applied, if it was.
+
+        :param row: The position of the row.
+        """
+        first, last = (self._spool[row][place] for place in (self._first_applied, self._last_applied))
+        return (None if first is None else str(first), None if last is None else str(last))
+
+    def decided(self, row: int, missing: Outcome) -> RowResult | None:
+        """Return the result of a row that needs no request, or None.
+
+        These are rows that name the same customer as another, and rows that failed in an earlier try of the run and
+        did not change since.
+
+        :param row: The position of the row.
+        :param missing: The outcome of a customer that Dub did not know.
+        """
+        if not self._is_decided[row]:
+            return None
+        cells = self._spool[row]
+        key = cells[self._key]
+        if cells[self._status] == Status.DUPLICATE:
+            return rejected(row, key, None, _several(cells[self._copies]), "duplicate")
+        outcome, code, message, _ = cells[-4:]
+        reason = f"{message} (in an earlier try of this task, and the row did not change)"
+        result = missing if outcome == Status.MISSING else Outcome(outcome)
+        return RowResult(row, key, result, code=code, reason=reason, resumed=True)
+
+    def recorded_keys(self) -> Iterator[str]:
+        """Yield the ids of the rows that the state table has with an outcome that is about to change."""
+        changing = (Status.CHANGED, Status.RETRIED)
+        return (row[self._key] for row in self._spool if row[self._status] in changing)
+
+    def confirmed_keys(self) -> Iterator[str]:
+        """Yield the ids for which the state table has Dub's id: an exact match when they were last sent."""
+        return (row[self._key] for row in self._spool if row[self._dub_id] is not None)
+
+    def _places(self, columns: Sequence[str]) -> list[tuple[int, int]]:
+        names = self.columns or []
+        return [(names.index(name), self._text_places[name]) for name in columns]
+
+
+class WarehouseReader(UpdateReader):
+    """Reads rows as updates; rows that need no request are results already.
+
+    :param rows: The rows.
+    :param options: The options of the sync.
+    """
+
+    def __init__(self, rows: WarehouseRows, options: SyncOptions) -> None:
+        super().__init__(rows, options)
+        self._decided = rows.decided
+        self._missing = Outcome.MISSING if options.on_missing == "skip" else Outcome.FAILED
+
+    def __iter__(self) -> Iterator[CustomerUpdate | RowResult]:
+        """Yield what each row asks for, or its result."""
+        for row, update in enumerate(super().__iter__()):
+            yield self._decided(row, self._missing) or update
+
+    def customer_ids(self) -> Iterator[str | None]:
+        """Yield the customer that each row names, in order; None where it names none or needs no request."""
+        for row, customer_id in enumerate(super().customer_ids()):
+            yield None if self._decided(row, self._missing) else customer_id
+
+
+def _several(copies: int) -> str:
+    return (
+        f"{copies} rows of the query name this customer, and none of them was sent: give the query one row for each, "
+        'or on_duplicate="last" with latest_by'
+    )
+
+
+def _cells(row: tuple[Any, ...], places: list[tuple[int, int]]) -> tuple[Any, ...]:
+    # Text as the warehouse casts it: a CHAR(10) without the blanks that only fill it up.
+    return tuple(row[text] if type(row[raw]) is str else row[raw] for raw, text in places)

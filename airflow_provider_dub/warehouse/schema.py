@@ -1,0 +1,76 @@
+"""The columns of the state table, and how statements about it are put together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlglot import exp
+from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+
+from airflow_provider_dub.customers.fields import FIELDS
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.dialects import Dialect
+
+#: A part of a statement; sqlglot's classes for it have other names in other versions.
+Part: TypeAlias = Any
+
+KEY = "customer_key"
+#: The columns about the row's result.
+RESULT_COLUMNS = ("outcome", "code", "message", "dub_id", "first_applied_at", "last_applied_at", "last_tried_at", "run")
+TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
+#: The columns by which a state table is recognised, whatever its version.
+MARKS = (KEY, "cleared", "outcome", "last_tried_at", "run")
+#: Changes with the columns that every version has beside those of the fields.
+_LAYOUT = 1
+#: PostgreSQL cuts names after 63 characters, and with them what keeps the names of the lease and the index apart.
+_LONGEST_NAME = 50
+_PART = r"""(?:"[^"]+"|`[^`]+`|\[[^\]]+\]|\w[\w$-]*)"""
+#: A table, possibly with schema and database before it; each may be quoted.
+_NAME = re.compile(rf"\s*{_PART}(?:\.{_PART}){{0,2}}\s*")
+
+
+def schema_version() -> int:
+    """Return the version of the state table that this package writes; a new field makes a newer one."""
+    return _LAYOUT * 1000 + len(FIELDS)
+
+
+def compared_columns() -> tuple[str, ...]:
+    """Return what decides whether a row is as it was when it was last applied.
+
+    These are the values, and the names of the fields that an empty cell cleared.
+    """
+    return (*(field.column for field in FIELDS.values()), "cleared")
+
+
+def state_columns() -> tuple[str, ...]:
+    """Return all columns of the state table, the key first."""
+    return (KEY, *compared_columns(), *RESULT_COLUMNS)
+
+
+def written(statement: Part, dialect: Dialect) -> str:
+    """Return a statement as text; its identifiers are quoted, in the case that the engine gives to unquoted ones."""
+    return str(normalize_identifiers(statement, dialect=dialect.name).sql(dialect=dialect.name, identify=True))
+
+
+def table_named(name: str, dialect: Dialect, suffix: str = "") -> exp.Table:
+    """Return a table by its name, possibly with schema and database.
+
+    :raises ValueError: It cannot be one.
+    """
+    is_name = _NAME.fullmatch(name) is not None and "%" not in name
+    table = exp.to_table(name, dialect=dialect.name) if is_name else exp.Table()
+    if not isinstance(table.this, exp.Identifier) or len(table.name) > _LONGEST_NAME:
+        raise ValueError(
+            f"state_table must be a name of at most {_LONGEST_NAME} characters without %, possibly with schema and "
+            f"database before it, not {name!r}."
+        )
+    table.set("this", exp.to_identifier(table.name + suffix, quoted=table.this.quoted))
+    return table
+
+
+def one_of(column: Part, values: Sequence[str]) -> Part:
+    """Return the condition that the column is one of these constants."""
+    return column.isin(*(exp.Literal.string(value) for value in values))
