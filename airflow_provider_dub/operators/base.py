@@ -274,7 +274,6 @@ class DubSyncOperator(BaseOperator):
         verified_ids: Container[str] | None,
         sinks: Sequence[Sink] = (),
         checkpoint_every: int | None = None,
-        may_go_on: Callable[[], bool] = lambda: True,
     ) -> list[Customer] | str:
         """Send the updates, and return the customers or the URI of the file that holds them.
 
@@ -284,14 +283,7 @@ class DubSyncOperator(BaseOperator):
         :param verified_ids: External ids that need no look-up; None checks none.
         :param sinks: Whoever takes the results beside the files.
         :param checkpoint_every: The number of rows that are delivered at a time.
-        :param may_go_on: Returns whether the run may send; asked now and then, in this thread.
         """
-
-        def poll() -> None:
-            if not may_go_on():
-                self._stop.set(urgent=True)
-            self._log_progress(progress)
-
         records, files = self._open_files(rows)
         seconds_to_send = client.rate_limiter.seconds_to_send if client else lambda _requests: None
         progress = Progress(len(rows), self.options.max_workers, seconds_to_send)
@@ -303,7 +295,7 @@ class DubSyncOperator(BaseOperator):
             summary=self._summary,
             total=len(rows),
             stop=self._stop,
-            poll=poll,
+            poll=lambda: self._log_progress(progress),
             checkpoint_every=checkpoint_every,
         )
         if records.replaced:

@@ -434,7 +434,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 raise AirflowSkipException(str(locked)) from locked
             if may_reschedule:
                 self.log.info("%s The task is rescheduled until then.", locked)
-                raise AirflowRescheduleException(datetime.now(UTC) + _RESCHEDULE_AFTER) from locked  # type: ignore[no-untyped-call]
+                raise AirflowRescheduleException(datetime.now(UTC) + _RESCHEDULE_AFTER) from locked
             raise DubStateTableLockedError(str(locked)) from locked
 
 
