@@ -264,6 +264,9 @@ class DubRetryLaterError(DubError):
 class DubStateTableLockedError(DubError):
     """Another run holds the state table, or has taken it over from this one: the task's retries apply."""
 
+    code = "state_table_locked"
+    transient = True
+
 
 class DubFixRowsError(DubError, AirflowFailException):
     """More rows failed than allowed, all of them for reasons that a retry meets again: fix the rows."""

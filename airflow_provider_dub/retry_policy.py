@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.exceptions import (
     DubConnectionError,
@@ -19,7 +19,11 @@ from airflow_provider_dub.exceptions import (
     DubServerError,
     DubUnreadableResponseError,
 )
-from airflow_provider_dub.version_compat import AirflowFailException, AirflowOptionalProviderFeatureException
+from airflow_provider_dub.version_compat import (
+    AirflowFailException,
+    AirflowOptionalProviderFeatureException,
+    can_reschedule_failures,
+)
 
 try:
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
@@ -42,9 +46,11 @@ class DubRetryPolicy(RetryPolicy):
     Of several delays the longest counts. About errors that are not of this provider, and about runs that were
     stopped, it has no opinion: the task's ``retry_delay`` applies.
 
-    :param rate_limit: The delay after more 429s than the client has patience for. Dub counts over two clock minutes.
-    :param outage: The delay after the first try that met server errors or no answer; doubled by every further one.
+    :param rate_limit: The delay after a request was refused for its rate for too long. Dub counts over two clock minutes.
+    :param outage: The delay after the first try that met server errors or no response; doubled by every further one.
     :param longest_outage: The most that this delay grows to.
+    :param max_reschedules: The number of times that one try is run again without using a retry, from Airflow 3.4 on.
+        Before, every wait is a retry.
     """
 
     def __init__(
@@ -53,10 +59,12 @@ class DubRetryPolicy(RetryPolicy):
         rate_limit: timedelta = timedelta(minutes=2),
         outage: timedelta = timedelta(minutes=1),
         longest_outage: timedelta = timedelta(minutes=15),
+        max_reschedules: int = 3,
     ) -> None:
         self.rate_limit = rate_limit
         self.outage = outage
         self.longest_outage = longest_outage
+        self.max_reschedules = max_reschedules
 
     def evaluate(
         self,
@@ -70,7 +78,7 @@ class DubRetryPolicy(RetryPolicy):
         :param exception: What the task raised.
         :param try_number: The number of the try that failed, from 1.
         :param max_tries: The most tries.
-        :param context: Of the task.
+        :param context: The task's context.
         """
         if isinstance(exception, AirflowFailException):
             return RetryDecision.fail("a retry would meet the same")
@@ -90,4 +98,9 @@ class DubRetryPolicy(RetryPolicy):
             delays.append(min(self.outage * 2 ** min(try_number - 1, 20), self.longest_outage))
         if not delays:
             return RetryDecision.default()
-        return RetryDecision.retry(max(delays), f"Dub: {', '.join(sorted(codes))}")
+        reason = f"Dub: {', '.join(sorted(codes))}"
+        if can_reschedule_failures():
+            return cast("Any", RetryDecision).reschedule(  # type: ignore[no-any-return] # not in Airflow 3.3
+                max(delays), max_reschedules=self.max_reschedules, reason=reason
+            )
+        return RetryDecision.retry(max(delays), reason)

@@ -84,6 +84,15 @@ _HOMES = {
 }
 
 
+def can_reschedule_failures() -> bool:
+    """Return whether a retry policy may run a task again without using a retry (Airflow 3.4)."""
+    try:
+        from airflow.sdk.definitions.retry_policy import RetryAction
+    except ImportError:
+        return False
+    return hasattr(RetryAction, "RESCHEDULE")
+
+
 def __getattr__(name: str) -> Any:
     """Return a name of Airflow from wherever this Airflow has it."""
     if name not in _HOMES:

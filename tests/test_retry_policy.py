@@ -20,6 +20,7 @@ from airflow_provider_dub.exceptions import (
     DubRateLimitError,
     DubRetryLaterError,
     DubServerError,
+    DubStateTableLockedError,
     DubUnauthorizedError,
     DubUnreadableResponseError,
 )
@@ -108,3 +109,15 @@ def test_an_airflow_without_retry_policies_says_so(monkeypatch) -> None:
 def test_the_codes_survive_pickling() -> None:
     error = pickle.loads(pickle.dumps(DubRetryLaterError("m", {"rate_limited"})))  # noqa: S301
     assert (str(error), error.codes) == ("m", {"rate_limited"})
+
+
+@needs_airflow_3_3
+def test_a_locked_state_table_is_left_to_the_retries_of_the_task() -> None:
+    assert decide(DubStateTableLockedError("m")).action is RetryAction.DEFAULT
+
+
+@needs_airflow_3_3
+@pytest.mark.skipif(not hasattr(RetryAction, "RESCHEDULE"), reason="needs Airflow 3.4")
+def test_an_outage_uses_no_retry_where_airflow_can_reschedule() -> None:
+    decision = decide(DubServerError("m", status=503))
+    assert (decision.action, decision.max_reschedules) == (RetryAction.RESCHEDULE, 3)

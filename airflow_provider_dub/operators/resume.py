@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.updates import CustomerUpdate
-from airflow_provider_dub.version_compat import AirflowFailException
+from airflow_provider_dub.version_compat import AirflowFailException, can_reschedule_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,15 +63,18 @@ def resumed(
         yield open_checkpoints
     except BaseException as error:
         for checkpoints in opened:
-            checkpoints.save() if _is_retried(error, context) else checkpoints.delete()
+            checkpoints.save() if _is_retried(error, operator, context) else checkpoints.delete()
         raise
     for checkpoints in opened:
         checkpoints.delete()
 
 
-def _is_retried(error: BaseException, context: Context) -> bool:
+def _is_retried(error: BaseException, operator: DubUpdateCustomersOperator, context: Context) -> bool:
+    if isinstance(error, AirflowFailException):
+        return False
+    is_rescheduled = getattr(operator, "retry_policy", None) is not None and can_reschedule_failures()
     task_instance = context["ti"]
-    return task_instance.try_number <= task_instance.max_tries and not isinstance(error, AirflowFailException)
+    return is_rescheduled or task_instance.try_number <= task_instance.max_tries
 
 
 def _digest(operator: DubUpdateCustomersOperator, updates: Iterable[CustomerUpdate | RowResult]) -> str:
