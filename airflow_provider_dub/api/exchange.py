@@ -110,7 +110,10 @@ class Exchanges:
             raise
         if isinstance(result, Response):
             return result
-        raise result
+        try:
+            raise result
+        finally:
+            del result, session_thread  # an error that is kept would keep the session, too
 
     def close(self) -> None:
         """Close the sessions as soon as they are idle; no further request is sent."""

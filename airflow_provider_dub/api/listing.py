@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_dub.exceptions import DubError, DubInvalidRequestError
+from airflow_provider_dub.exceptions import DubInvalidRequestError
 
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
@@ -78,7 +78,8 @@ class CustomerListing:
 
     def _other_segments(self) -> Iterator[Customer]:
         """Yield the customers behind gaps: those without external id, each of which parts the list in two."""
-        total = self._counted()
+        self.requests += 1
+        total = self._count()
         windows = self._windows(total)
         found_at = self.requests
         while (missing := total - len(self._seen)) > max(self._gaps(), len(self._unlistable_places)):
@@ -96,7 +97,7 @@ class CustomerListing:
             yield from self._segment(customers)
             if len(self._seen) > before:
                 found_at = self.requests
-        self.unlistable = max(missing, 0)
+        self.unlistable = max(missing, self._gaps())
 
     def _gaps(self) -> int:
         """Return the number of gaps between the segments and at the ends; more than one customer may be in each."""
@@ -164,15 +165,6 @@ class CustomerListing:
             except DubInvalidRequestError as error:
                 is_cut, size = True, _listable(error, size)
         return _Page([], is_cut)
-
-    def _counted(self) -> int:
-        self.requests += 1
-        try:
-            return self._count()
-        except DubError as error:
-            if error.fatal or error.code == "stopped":
-                raise
-            return len(self._seen) + max(self._edges - self._segments + 1, 1)
 
     def _is_new(self, customer: Customer) -> bool:
         hashed = hash(customer["id"])

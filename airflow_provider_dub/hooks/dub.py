@@ -131,6 +131,7 @@ class DubHook(BaseHook):
 
         Whatever is plugged into requests (mocks, recordings, traces, proxies, CA bundles) holds for both. A subclass
         may return a session with adapters of its own: each thread gets one. :meth:`request` adds pacing and retries.
+        (Of several threads, vcrpy records only some requests: set ``max_workers=1`` where a cassette is recorded.)
 
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
         """

@@ -446,6 +446,22 @@ def test_nothing_piles_up() -> None:
         assert_soon(lambda: not session_threads() and sockets() <= before)
 
 
+def test_an_error_that_is_kept_does_not_keep_its_session() -> None:
+    kept = []
+
+    def work() -> None:
+        try:
+            exchanges.exchange(PATCH)
+        except DubConnectionError as error:
+            kept.append(error)
+
+    with serving(b"") as server:
+        exchanges = exchanges_with(server)
+        in_threads(2, work)
+        assert_soon(lambda: not session_threads())
+    assert len(kept) == 2
+
+
 def test_a_process_that_was_forked_has_a_session_of_its_own() -> None:
     with serving(OK) as server:
         exchanges = exchanges_with(server)

@@ -138,7 +138,7 @@ def test_a_customer_without_external_id_costs_the_preflight_check_a_few_requests
     def requests_for(*without: int) -> int:
         connected.reset(setup_customers=customers(701, *without))
         rows = [{"key": f"user-{n}", "name": "after"} for n in range(701) if n not in {350, *without}]
-        results = DubHook(requests_per_minute=None).update_customers(rows, SyncOptions(external_id_column="key"))
+        results = DubHook().update_customers(rows, SyncOptions(external_id_column="key"))
         assert {result.outcome for result in results} == {Outcome.UPDATED}
         return len(connected.requests)
 

@@ -84,13 +84,13 @@ def _outage(after: float, lasting: float) -> Iterator[None]:
         return send(adapter, *args, **kwargs)
 
     jump = threading.Timer(after, setattr, [time, "time", lambda: clock() + 3600])
-    HTTPAdapter.send = broken  # type: ignore[method-assign]
+    HTTPAdapter.send = broken  # type: ignore[method-assign,assignment]
     jump.start()
     try:
         yield
     finally:
         jump.cancel()
-        HTTPAdapter.send, time.time = send, clock  # type: ignore[method-assign]
+        HTTPAdapter.send, time.time = send, clock  # type: ignore[method-assign,assignment]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import requests
 import trustme
 
 from airflow_provider_dub.emulator import DubEmulator
-from airflow_provider_dub.exceptions import DubError
+from airflow_provider_dub.exceptions import DubConnectionError, DubError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 
@@ -142,6 +142,9 @@ def test_a_proxy_that_refuses_is_named(tls, tunnel, connect, monkeypatch) -> Non
     assert not works
     assert "ProxyError" in message
     assert "wrong" not in message
+    with pytest.raises(DubConnectionError) as failure:
+        DubHook().update_customer("cus_1LABA", {"name": "n"})
+    assert not failure.value.maybe_applied
 
 
 def test_a_proxy_with_a_password_is_told_it_with_every_request(proxy, connect, monkeypatch) -> None:
@@ -155,7 +158,10 @@ def test_a_proxy_with_a_password_is_told_it_with_every_request(proxy, connect, m
 def test_a_host_without_proxy_is_reached_directly(proxy, connected, monkeypatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    DubHook().get_customer("cus_1LABA")
+    hook = DubHook()
+    hook.get_customer("cus_1LABA")
+    with hook.get_conn() as session:
+        assert session.get(f"{connected.url}/customers/cus_1LABA", timeout=5).json()["name"] == "Alice"
     assert Proxy.asked == []
 
 
