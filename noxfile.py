@@ -166,7 +166,7 @@ def constraints(session: nox.Session) -> None:
     """
     folder = Path(session.posargs[0]) if session.posargs else CONSTRAINTS
     for file in sorted(folder.glob("*.txt"), key=lambda path: [int(part) for part in path.stem.split(".")]):
-        for extras in ([], ["--extra", "sql", "--extra", "emulator"]):
+        for extras in ([], ["--extra", "sql"], ["--all-extras"]):
             with tempfile.NamedTemporaryFile("w", suffix=".in") as requirements:
                 print(f"apache-airflow=={file.stem}", file=requirements, flush=True)
                 session.run(

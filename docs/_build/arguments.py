@@ -61,9 +61,27 @@ def table(path: str) -> str:
             raise ValueError(f"{path} has no :param {parameter.name}: in its docstring")
         templated = "yes" if parameter.name in templated_arguments(class_) else ""
         default = "required" if parameter.default is None else f"`{_default(str(parameter.default))}`"
-        cells = [f"`{parameter.name}`", f"`{parameter.annotation}`", default, templated, text.removeprefix(_TEMPLATED)]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        type_ = f"`{spelled_out(str(parameter.annotation))}`"
+        cells = [f"`{parameter.name}`", type_, default, templated, text.removeprefix(_TEMPLATED)]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def spelled_out(annotation: str) -> str:
+    """Return a type with the values of the package's aliases of literals.
+
+    :param annotation: The type in the source.
+    """
+    modules = ("sync.options", "transfers.sql_to_dub")
+    for name in set(re.findall(r"\w+", annotation)):
+        for module in modules:
+            alias = _package()[module].members.get(name)
+            value = str(alias.value) if isinstance(alias, griffe.Attribute) else ""
+            if value.startswith("Literal["):
+                values = " | ".join(part.strip().replace("'", '"') for part in value[8:-1].split(","))
+                annotation = re.sub(rf"\b{name}\b", values, annotation)
+                break
+    return annotation
 
 
 def templated_arguments(class_: griffe.Object) -> set[str]:
