@@ -46,7 +46,7 @@ class DubRetryPolicy(RetryPolicy):
     Of several delays the longest counts. About errors that are not of this provider, and about runs that were
     stopped, it has no opinion: the task's ``retry_delay`` applies.
 
-    :param rate_limit: The delay after a request was refused for its rate for too long. Dub counts over two clock minutes.
+    :param rate_limit: The delay after a request was refused for its rate too long. Dub counts over two clock minutes.
     :param outage: The delay after the first try that met server errors or no response; doubled by every further one.
     :param longest_outage: The most that this delay grows to.
     :param max_reschedules: The number of times that one try is run again without using a retry, from Airflow 3.4 on.
