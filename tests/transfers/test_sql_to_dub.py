@@ -381,3 +381,11 @@ def test_an_empty_query_is_what_the_user_says(warehouse, connected, sync) -> Non
         sync(on_empty="skip")
     with pytest.raises(DubFixRowsError, match="on_empty"):
         sync(on_empty="fail")
+
+
+def test_a_customer_without_external_id_does_not_end_a_baseline_from_dub(warehouse, connected, sync) -> None:
+    connected.reset(setup_customers=[{"id": "cus_1LABC", "externalId": None, "name": "n", "email": None}])
+    sync(baseline="dub")
+    sent = requests(connected)
+    sync()
+    assert requests(connected) == sent
