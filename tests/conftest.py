@@ -21,7 +21,9 @@ from airflow_provider_dub.emulator import DubEmulator  # noqa: E402
 
 HERE = Path(__file__).parent
 #: Folders and files of tests that need a whole Airflow, and databases that are servers.
-WHOLE_AIRFLOW = (HERE / "dags", HERE / "resume", HERE / "scale_out", HERE / "packaging" / "test_quick_start.py")
+WHOLE_AIRFLOW = [
+    HERE / name for name in ("dags", "docs/test_dags.py", "packaging/test_quick_start.py", "resume", "scale_out")
+]
 SERVERS = {"postgres", "mysql"}
 SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.docs.test_pages import DOCS, ROOT, blocks, for_this_airflow
+from tests.docs.pages import DOCS, ROOT, blocks, for_this_airflow
 
 
 @pytest.fixture

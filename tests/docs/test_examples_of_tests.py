@@ -9,7 +9,7 @@ from importlib import metadata
 
 import pytest
 
-from tests.docs.test_pages import DOCS
+from tests.docs.pages import DOCS
 
 
 def test_the_tests_that_the_documentation_shows_pass(tmp_path) -> None:

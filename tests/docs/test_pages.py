@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,7 @@ import pytest
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.version_compat import DAG
-
-ROOT = Path(__file__).parent.parent.parent
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-AIRFLOW = tuple(int(part) for part in metadata.version("apache-airflow").split(".")[:2])
-FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SNIPPET = re.compile(r'^--8<-- "(docs/(?:dags|tests)/\w+\.py)"$')
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """Return the blocks of a page that stand in the page itself, in order."""
-    found = [match[2] for match in FENCE.finditer(page.read_text(encoding="utf-8")) if match[1] == language]
-    return [block for block in found if not SNIPPET.match(block.strip())]
+from tests.docs.pages import AIRFLOW, PAGES, ROOT, blocks, for_this_airflow
 
 
 def with_python(pages: list[Path]) -> list[Path]:
@@ -34,10 +21,6 @@ def with_python(pages: list[Path]) -> list[Path]:
 
 def runs_here(block: str) -> bool:
     return AIRFLOW >= (3, 3) or "retry_policy" not in block
-
-
-def for_this_airflow(code: str) -> str:
-    return code if AIRFLOW >= (3, 0) else code.replace("airflow.sdk", "airflow_provider_dub.version_compat")
 
 
 @pytest.mark.parametrize("page", with_python(PAGES), ids=lambda page: str(page.relative_to(ROOT)))

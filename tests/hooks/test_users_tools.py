@@ -18,21 +18,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from airflow_provider_dub.exceptions import DubConnectionError, DubCustomerNotFoundError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from tests.support.task_instance import TaskInstance
 
 ROWS = [{"id": f"cus_{n}", "name": f"name {n}"} for n in range(20)]
 NOT_FOUND = {"error": {"code": "not_found", "message": "Customer not found.", "doc_url": ""}}
-
-
-class TaskInstance:
-    """What the operator needs of a task instance."""
-
-    dag_id, run_id, task_id, map_index, try_number = "dag", "run", "update", -1, 1
-
-    def __init__(self) -> None:
-        self.xcoms: dict[str, object] = {}
-
-    def xcom_push(self, key: str, value: object) -> None:
-        self.xcoms[key] = value
 
 
 def update(rows: list[dict], **options) -> list[dict]:
