@@ -1,7 +1,7 @@
 """The tables of arguments, made from signatures and docstrings when the site is built.
 
-``<!-- arguments: package.module.Class -->`` in a page becomes the table of that class, and ``<!-- fields -->`` the table of
-a customer's fields.
+``<!-- arguments: package.module.Class -->`` in a page becomes the table of that class, and ``<!-- fields -->`` the
+table of a customer's fields.
 """
 
 from __future__ import annotations
