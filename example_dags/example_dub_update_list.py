@@ -8,9 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.version_compat import dag, task  # in DAGs of your own: from airflow.sdk
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["dub", "example"])

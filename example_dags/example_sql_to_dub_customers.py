@@ -11,10 +11,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+from airflow_provider_dub.version_compat import dag, task  # in DAGs of your own: from airflow.sdk
 
 WAREHOUSE = "example_warehouse"
 RUNS = ("first_run", "second_run", "third_run")

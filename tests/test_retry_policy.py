@@ -8,7 +8,6 @@ import sys
 from datetime import timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowOptionalProviderFeatureException
 
 from airflow_provider_dub.exceptions import (
     DubConfigurationError,
@@ -24,6 +23,7 @@ from airflow_provider_dub.exceptions import (
     DubUnauthorizedError,
     DubUnreadableResponseError,
 )
+from airflow_provider_dub.version_compat import AirflowException, AirflowOptionalProviderFeatureException
 
 try:
     from airflow.sdk.definitions.retry_policy import RetryAction

@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_dub.assets.dub import dub_customers, sanitize_uri
+from airflow_provider_dub.version_compat import Asset
 
 
 def test_the_asset_is_named_after_the_workspace() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_dub.assets.dub import dub_customers
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.version_compat import dag, task
 
 
 def planted(row: dict[str, str]) -> dict[str, str]:

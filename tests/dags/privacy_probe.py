@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.version_compat import dag, task
 
 
 def planted(kind: str) -> dict[str, str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, dag
-
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.version_compat import AirflowOptionalProviderFeatureException, dag
 
 try:
     from airflow_provider_dub.retry_policy import DubRetryPolicy

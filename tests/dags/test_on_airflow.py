@@ -7,8 +7,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import Context
 
+from airflow_provider_dub.version_compat import Context
 from tests.dags.planted import PLANTED
 from tests.support.paths import ROOT
 

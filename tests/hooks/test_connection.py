@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import Connection
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_dub.exceptions import DubConfigurationError
 from airflow_provider_dub.hooks.connection import DubConnection
+from airflow_provider_dub.version_compat import Connection
 
 
 def read(extra=None, arguments=None, **fields) -> DubConnection:

@@ -10,11 +10,11 @@ import time
 
 import pandas as pd
 import pytest
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.version_compat import AirflowTaskTimeout
 from tests.support.task_instance import TaskInstance
 
 ROWS = [{"id": f"cus_{n}", "name": "n"} for n in range(2000)]

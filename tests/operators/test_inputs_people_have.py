@@ -9,9 +9,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError
+from airflow_provider_dub.version_compat import ObjectStoragePath
 from tests.support.stored import stored
 from tests.support.update_operator import run
 

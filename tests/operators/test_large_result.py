@@ -6,11 +6,11 @@ import json
 import uuid
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_dub.operators import large_result
 from airflow_provider_dub.operators.large_result import warn_if_large
+from airflow_provider_dub.version_compat import ObjectStoragePath
 from tests.support.update_operator import run
 
 try:

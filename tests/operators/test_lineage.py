@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_dub.assets.dub import dub_customers
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.version_compat import AirflowException
 from tests.support.task_instance import TaskInstance
 
 ROWS = [{"id": "cus_1LABA", "name": "PLANTED"}, {"id": "cus_missing", "name": "PLANTED"}]

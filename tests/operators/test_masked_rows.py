@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import polars as pl
 import pytest
-from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath
 
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.operators.masked_rows import MaskedRows, mask_rows, unmasked
+from airflow_provider_dub.version_compat import DAG, ObjectStoragePath
 
 SECRET = "jo@example.com"
 ROWS = [{"id": "cus_1", "email": SECRET}, {"id": "cus_2", "email": SECRET}]

@@ -10,7 +10,6 @@ import re
 import pandas as pd
 import pytest
 import responses
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, ObjectStoragePath
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
@@ -20,6 +19,7 @@ from airflow_provider_dub.exceptions import (
 )
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.sync.options import SyncOptions
+from airflow_provider_dub.version_compat import AirflowException, AirflowFailException, ObjectStoragePath
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
 from tests.support.update_operator import run

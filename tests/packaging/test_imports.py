@@ -22,8 +22,8 @@ HEAVY = ("requests", "urllib3", "pandas", "numpy", "sqlglot", "pyarrow", "starle
 )
 def test_nothing_heavy_is_loaded_at_parse_time(module: str) -> None:
     code = (
-        "import sys; import airflow.providers.common.compat.sdk as sdk; "
-        "from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseOperatorLink, Stats, XCom; "
+        "import sys; import airflow_provider_dub.version_compat as sdk; "
+        "from airflow_provider_dub.version_compat import BaseHook, BaseOperator, BaseOperatorLink, Stats, XCom; "
         f"before = set(sys.modules); import {module}; "
         f"print('loaded:', sorted(set({HEAVY!r}) & set(sys.modules) - before))"
     )

@@ -35,7 +35,14 @@ def test_ctrl_c_ends_without_a_traceback() -> None:
     command = [sys.executable, "-u", "-m", "example_dags"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        # A shell lets what it starts in the background ignore SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads
     ) as process:
         assert process.stdout
         while "preparing its database" not in process.stdout.readline():

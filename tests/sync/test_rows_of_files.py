@@ -16,7 +16,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.files import rows_of_file
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.rows import ABSENT, rows_of
+from airflow_provider_dub.version_compat import ObjectStoragePath
 
 ROWS = [{"id": "cus_1", "name": "Ada"}, {"id": "cus_2", "name": 'B;o, "x"\ny'}, {"id": "cus_3", "name": "Ünï"}]
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

@@ -32,7 +32,7 @@ class Database:
 
     def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """Run statements and return the rows of the last one."""
-        from airflow.providers.common.compat.sdk import BaseHook
+        from airflow_provider_dub.version_compat import BaseHook
 
         hook = BaseHook.get_connection("warehouse").get_hook()
         with closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:

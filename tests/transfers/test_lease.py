@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseHook
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError, DubStateTableLockedError
 from airflow_provider_dub.operators.base import DubSyncOperator
+from airflow_provider_dub.version_compat import AirflowSkipException, BaseHook
 from airflow_provider_dub.warehouse import heartbeat, lease
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.database import Warehouse

@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
@@ -17,6 +16,7 @@ from airflow_provider_dub.exceptions import (
     DubRetryLaterError,
     DubReviewChangesError,
 )
+from airflow_provider_dub.version_compat import AirflowSkipException
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.database import UnreadableRowsError
 from tests.support.stored import stored

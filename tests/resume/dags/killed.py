@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG
-
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.version_compat import DAG
 
 BATCH_SIZE = 100
 MAX_WORKERS = 8

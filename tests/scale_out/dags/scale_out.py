@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.version_compat import dag, task
 
 BATCH_SIZE = 50
 MAX_WORKERS = 8

@@ -1,7 +1,7 @@
 """The tables of arguments, made from signatures and docstrings when the site is built.
 
-``<!-- arguments: package.module.Class -->`` in a page becomes the table of that class, and ``<!-- fields -->`` the table of
-a customer's fields.
+``<!-- arguments: package.module.Class -->`` in a page becomes the table of that class, and ``<!-- fields -->`` the
+table of a customer's fields.
 """
 
 from __future__ import annotations
@@ -52,18 +52,17 @@ def table(path: str) -> str:
     for shared in _SHARED:
         for name, text in descriptions(_package()[shared.partition(".")[2]]).items():
             described.setdefault(name, text)
-    lines = ["| argument | type | default | templated | |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| argument | |", "| --- | --- |"]
     for parameter in class_.members["__init__"].parameters:
         if parameter.name in ("self", "kwargs", "options"):
             continue
         text = described.get(parameter.name)
         if text is None:
             raise ValueError(f"{path} has no :param {parameter.name}: in its docstring")
-        templated = "yes" if parameter.name in templated_arguments(class_) else ""
-        default = "required" if parameter.default is None else f"`{_default(str(parameter.default))}`"
-        type_ = f"`{spelled_out(str(parameter.annotation))}`"
-        cells = [f"`{parameter.name}`", type_, default, templated, text.removeprefix(_TEMPLATED)]
-        lines.append("| " + " | ".join(cells) + " |")
+        default = "required" if parameter.default is None else f"default `{_default(str(parameter.default))}`"
+        templated = ", templated" if parameter.name in templated_arguments(class_) else ""
+        type_ = spelled_out(str(parameter.annotation))
+        lines.append(f"| `{parameter.name}` | {text.removeprefix(_TEMPLATED)}<br>`{type_}`, {default}{templated} |")
     return "\n".join(lines)
 
 
