@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from datetime import datetime
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
