@@ -141,7 +141,7 @@ class DubUnreadableResponseError(DubError):
 class DubWrongCustomerError(DubError):
     """The response is about another customer than the one asked for.
 
-    Dub compares ids without regard to case, accents and trailing blanks, so ``user_1`` answers to ``USER_1``.
+    Dub compares ids without regard to case, accents and trailing blanks, so ``USER_1`` finds ``user_1``.
 
     :param changed: Whether that other customer was changed by the request.
     """

@@ -11,12 +11,12 @@ HOOK_NAME = "Dub"
 CONN_FIELDS: dict[str, dict[str, Any]] = {
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "Seconds to wait for an answer. Default: 30.",
+        "description": "Seconds to wait for a response. Default: 30.",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
     },
     "max_retries": {
         "label": "Retries",
-        "description": "Repeats of one request after a transient failure. Default: 5.",
+        "description": "Retries of one request after a transient failure. Default: 5.",
         "schema": {"type": ["integer", "null"], "minimum": 0},
     },
     "requests_per_minute": {

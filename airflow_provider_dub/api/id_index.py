@@ -45,6 +45,16 @@ class IdIndex:
     def __init__(self, external_ids: Iterable[str]) -> None:
         self._hashes = array("q", sorted(map(hash, external_ids)))
 
+    @classmethod
+    def of_hashes(cls, hashes: Iterable[int]) -> IdIndex:
+        """Return an index of ids whose hashes are known already.
+
+        :param hashes: What ``hash`` returns for each id, in this process.
+        """
+        index = cls(())
+        index._hashes = array("q", sorted(hashes))
+        return index
+
     def __len__(self) -> int:
         """Return how many ids there are."""
         return len(self._hashes)

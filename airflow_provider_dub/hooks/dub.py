@@ -227,14 +227,14 @@ class DubHook(BaseHook):
         return iterate_sync(updates, send, options, stop, at_the_end=client.close)
 
     def report_lineage(self) -> None:
-        """Tell Airflow that this hook writes to the workspace's customers; by name, without any value."""
+        """Report to Airflow that this hook writes to the workspace's customers; by name, without any value."""
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
         collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
         collector.add_output_asset(context=self, uri=customers_uri(self.settings.workspace.name))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Tell whether the key may update customers, with one request that changes nothing."""
+        """Return whether the key may update customers, with one request that changes nothing."""
         try:
             client = self._client(replace(self.settings, max_retries=1))  # somebody is waiting for it
             client.check()

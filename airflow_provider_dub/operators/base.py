@@ -380,9 +380,9 @@ class DubSyncOperator(BaseOperator):
 
     @contextmanager
     def _best_effort(self, what: str) -> Iterator[None]:
-        """Let the outcome of the run stand, whatever becomes of what is told about it.
+        """Let the outcome of the run stand, whatever becomes of what is reported about it.
 
-        :param what: What is told.
+        :param what: What is reported.
         """
         try:
             yield

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_dub.api.id_index import IdIndex
     from airflow_provider_dub.customers.cells import BlankPolicy
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
@@ -176,6 +177,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.dialect = dialect
         self.sql_hook_params = sql_hook_params
         self._read_from: OperatorLineage[Any, Any] | None = None
+        #: The external ids of all of Dub's customers, where the baseline has just read them.
+        self._listed: IdIndex | None = None
         if on_locked not in get_args(OnLocked):
             raise ValueError('on_locked must be "fail", "wait" or "skip".')
         if on_duplicate == "last" and not latest_by:
@@ -217,7 +220,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 self._guard(plan.rows, lambda: min(plan.to_send, self.options.limit or plan.to_send))
                 sinks = self._record_pending(recorder, rows, hook, context)
                 with self._connected(rows, context) as client:
-                    verified = self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
+                    verified = self._listed or self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
                     # Rows that the database takes for one customer are results already.
                     updates = updates_of(reader, replace(self.options, on_duplicate="fail"))
                     uri = self._send(client, rows, updates, verified, sinks)
@@ -260,11 +263,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 applied: Iterator[tuple[int, str | None]] = ((row, None) for row in range(len(rows)))
             else:
                 self.log.info("Reading Dub's customers, to record those that are as their row.")
-                applied = KnownRows(UpdateReader(rows, self.options)).matching(self.hook.list_customers())
+                known = KnownRows(UpdateReader(rows, self.options))
+                applied = known.matching(self.hook.list_customers())
             recorded = 0
             for row, dub_id in applied:
                 recorded += sink.write_as_applied(row, dub_id, "baseline")
             sink.close(range(0))
+            if self.baseline == "dub" and self.options.check_external_ids:
+                self._listed = known.listed
         if self.baseline == "source":
             limited = self.options.max_failures is not None or self.options.max_failure_rate is not None
             most = self.options.max_failures if limited else 0

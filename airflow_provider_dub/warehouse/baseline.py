@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_dub.api.id_index import IdIndex
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
 from airflow_provider_dub.sync.updates import CustomerUpdate
@@ -34,6 +35,7 @@ class KnownRows:
         by_id = sorted(one << 32 | place for place, one in enumerate(ids))  # a number each is the least to sort
         self._ids = array("q", (both >> 32 for both in by_id))
         self._places = array("q", (both & 0xFFFFFFFF for both in by_id))
+        self._listed = array("q")
 
     def matching(self, customers: Iterable[Customer]) -> Iterator[tuple[int, str]]:
         """Yield the position of each row that Dub shows as it would be sent, and Dub's id of the customer.
@@ -41,10 +43,17 @@ class KnownRows:
         :param customers: All of Dub's customers.
         """
         for customer in customers:
+            if isinstance(external_id := customer.get("externalId"), str):
+                self._listed.append(hash(external_id))
             for customer_id in (customer["id"], EXTERNAL_PREFIX + str(customer.get("externalId"))):
                 place = self._place(hash(customer_id))
                 if place is not None and self._values[place] == hash(_shown(self._fields[place], customer)):
                     yield self._rows[place], customer["id"]
+
+    @property
+    def listed(self) -> IdIndex:
+        """The external ids of the customers that were read: those of rows among them need no look-up."""
+        return IdIndex.of_hashes(self._listed)
 
     def _place(self, wanted: int) -> int | None:
         found = bisect_left(self._ids, wanted)

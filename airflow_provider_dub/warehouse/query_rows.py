@@ -123,6 +123,14 @@ class WarehouseRows:
         first, last = (self._spool[row][place] for place in (self._first_applied, self._last_applied))
         return (None if first is None else str(first), None if last is None else str(last))
 
+    def dub_id(self, row: int) -> str | None:
+        """Return Dub's id of the customer as the state table has it.
+
+        :param row: The position of the row.
+        """
+        dub_id: str | None = self._spool[row][self._dub_id]
+        return dub_id
+
     def decided(self, row: int, missing: Outcome) -> RowResult | None:
         """Return the result of a row that needs no request, or None.
 

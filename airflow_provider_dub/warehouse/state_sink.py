@@ -93,10 +93,16 @@ class StateSink:
                 outcome,
                 code=result.code,
                 message=message,
-                dub_id=result.record["id"] if result.record else None,
+                dub_id=self._dub_id(result),
                 applied=result.outcome in _APPLIED,
             )
         )
+
+    def _dub_id(self, result: RowResult) -> str | None:
+        if result.record:
+            return str(result.record["id"])
+        # A row that was not sent says nothing about the customer.
+        return self._rows.dub_id(result.row) if result.outcome is Outcome.REJECTED else None
 
     def _line(
         self,

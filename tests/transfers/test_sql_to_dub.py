@@ -31,8 +31,8 @@ def warehouse(sqlite, connected):
     return sqlite
 
 
-def requests(dub) -> int:
-    return len(dub.requests)
+def requests(dub, method: str | None = None) -> int:
+    return sum(method in (None, request["method"]) for request in dub.requests)
 
 
 def test_without_a_state_table_every_row_is_sent(warehouse, connected, sync) -> None:
@@ -262,6 +262,24 @@ def test_a_baseline_from_dub_sends_only_what_differs_there(warehouse, connected,
         "user_1": ("baseline", "cus_1LABA"),
         "user_2": ("updated", "cus_1LABB"),
     }
+
+
+def test_after_a_baseline_from_dub_rows_that_differ_are_not_looked_up_again(warehouse, connected, sync) -> None:
+    connected.reset(setup_customers=[{"id": f"cus_9{n:03}", "externalId": f"u{n}", "name": "old"} for n in range(50)])
+    warehouse.run("DELETE FROM customers")
+    warehouse.insert(*((f"u{n}", "new", None, None, None) for n in range(50)))
+    assert sync(baseline="dub")["updated"] == 50
+    assert requests(connected, "PATCH") == 50
+    assert requests(connected, "GET") <= 6  # pages of the list
+    assert set(warehouse.state("dub_id").values()) == {f"cus_9{n:03}" for n in range(50)}
+
+
+def test_a_row_that_is_rejected_keeps_the_dub_id_that_is_known(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run("UPDATE customers SET email = 'no e-mail' WHERE user_id = 'user_1'")
+    with pytest.raises(DubFixRowsError):
+        sync()
+    assert warehouse.state("outcome", "dub_id")["user_1"] == ("rejected", "cus_1LABA")
 
 
 def test_an_avatar_is_never_taken_for_the_same(warehouse, connected, sync) -> None:
