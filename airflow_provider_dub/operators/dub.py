@@ -29,7 +29,8 @@ __all__ = ["DubUpdateCustomersOperator"]
 class DubUpdateCustomersOperator(DubSyncOperator):
     """Update Dub customers from rows, and return them as Dub shows them afterwards.
 
-    What is returned, pushed and raised is described at :class:`~airflow_provider_dub.operators.base.DubSyncOperator`. The
+    What is returned, pushed and raised is described at
+    :class:`~airflow_provider_dub.operators.base.DubSyncOperator`. The
     summary also counts the rows that earlier tries of the task processed, as ``resumed``.
 
     :param customers: (templated) A DataFrame of pandas, polars or another library that speaks Arrow, an Arrow table, a
