@@ -25,7 +25,7 @@ CONSTRAINTS = PROJECT / "tests" / "packaging" / "constraints"
 #: The newest patch of each line, with what it takes today for its own dependencies to fit together. A DataFrame in
 #: XCom needs pandas 2 before Airflow 3.3.1, and the connection form of Airflow 3.0 the FAB provider.
 AIRFLOWS = {
-    "2.11.2": ["pandas<3"],
+    "2.11.2": ["pandas<3", "pyarrow<21"],
     "3.0.6": ["pandas<3", "fastapi<0.118", "cadwyn<6", "universal-pathlib<0.3", "apache-airflow-providers-fab"],
     "3.1.8": ["pandas<3"],
     "3.2.2": ["pandas<3", "fastapi<0.140", "cadwyn<8", "svcs<26"],
