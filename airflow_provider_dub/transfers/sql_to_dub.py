@@ -18,7 +18,12 @@ from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
 from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
-from airflow_provider_dub.version_compat import AirflowRescheduleException, AirflowSkipException, BaseHook
+from airflow_provider_dub.version_compat import (
+    AirflowException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    BaseHook,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -65,8 +70,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     :param sql_conn_id: (templated) The connection to the database; its hook must be a ``DbApiHook``.
     :param parameters: (templated) Parameters of the query, in the driver's style.
     :param state_table: (templated) The table that holds what was applied, such as ``"analytics.dub_state"``, in the
-        database of the query; created if it is not there, with one named ``…_lease``. Each sync needs one of its own.
-        Without it every row is sent.
+        database of the query; created if it is not there, with two more: ``…_lease``, and ``…_history`` for the
+        outcomes of all runs. Each sync needs one of its own. Without it every row is sent.
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent; needed
         by ``on_duplicate="last"``.
     :param retry_rejected: Send rows again that were refused for good although they did not change.
@@ -77,7 +82,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     :param on_locked: What the task does while another run works with the state table: ``"fail"``, ``"wait"`` for its
         end, or ``"skip"``, Airflow's skipped state. A task that waits is rescheduled where Airflow can, and so holds no
         worker.
-    :param commit_every: The number of rows whose outcome is recorded in one transaction.
+    :param commit_every: The number of rows whose outcomes are recorded at a time; after half a minute it may be fewer.
+        After a run that was killed, at most these and what was in flight are sent again.
+    :param keep_history: How long the table ``…_history`` keeps the outcomes of every run.
     :param dialect: sqlglot's name of the database's SQL, if the connection's type is not enough.
     :param sql_hook_params: (templated) Arguments for the hook of the database.
     :raises DubStateTableLockedError: Another run works with the state table, or took it over from this one.
@@ -109,7 +116,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         retry_missing_after: timedelta = timedelta(days=1),
         baseline: Baseline | None = None,
         on_locked: OnLocked = "fail",
-        commit_every: int = 500,
+        commit_every: int = 2500,
+        keep_history: timedelta = timedelta(days=30),
         dialect: str | None = None,
         sql_hook_params: Mapping[str, Any] | None = None,
         dub_conn_id: str = DubHook.default_conn_name,
@@ -174,6 +182,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.baseline = baseline
         self.on_locked = on_locked
         self.commit_every = commit_every
+        self.keep_history = keep_history
         self.dialect = dialect
         self.sql_hook_params = sql_hook_params
         self._read_from: OperatorLineage[Any, Any] | None = None
@@ -185,6 +194,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError('on_duplicate="last" needs latest_by: the rows of a query have no order.')
         if not isinstance(retry_missing_after, timedelta) or not timedelta(0) <= retry_missing_after <= _LONG:
             raise ValueError(f"retry_missing_after must be a timedelta from 0 to {_LONG.days} days.")
+        if not isinstance(keep_history, timedelta) or not timedelta(0) <= keep_history <= _LONG:
+            raise ValueError(f"keep_history must be a timedelta from 0 to {_LONG.days} days.")
         whole_number("commit_every", commit_every, 1)
 
     @property
@@ -212,13 +223,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
             plan = self._plan(changes.counts())
+            self._guard_plan(plan, context)
+            statuses = self._pending(plan, changes, recorder) if recorder else plan.statuses_to_read
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
-            rows = stack.enter_context(changes.read(columns, plan.statuses_to_read, failed_in))
+            rows = stack.enter_context(changes.read(columns, statuses, failed_in))
             with self._checking():
                 reader = WarehouseReader(rows, self.options)
             with self._publishing(len(rows), context):
-                self._guard(plan.rows, lambda: min(plan.to_send, self.options.limit or plan.to_send))
-                sinks = self._record_pending(recorder, rows, hook, context)
+                sinks = [self._recording(recorder, rows, hook, context)] if recorder else []
                 with self._connected(rows, context) as client:
                     verified = self._listed or self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
                     # Rows that the database takes for one customer are results already.
@@ -231,12 +243,32 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         keys = rows.confirmed_keys()
         return keys if self.options.external_id_column else filter(None, map(external_id_of, keys))
 
-    def _record_pending(
-        self, table: StateTable | None, rows: WarehouseRows, hook: DbApiHook, context: Context
-    ) -> list[Sink]:
-        """Record that the rows are about to be sent, and return what records their outcomes.
+    def _guard_plan(self, plan: Plan, context: Context) -> None:
+        try:
+            self._guard(plan.rows, lambda: min(plan.to_send, self.options.limit or plan.to_send))
+        except AirflowException:
+            with self._publishing(0, context):
+                raise
 
-        :param table: The state table, if the run records anything.
+    def _pending(self, plan: Plan, changes: Changes, table: StateTable) -> list[Status]:
+        """Record that changed rows are about to be sent, and return the statuses of the rows to read.
+
+        :param plan: The plan.
+        :param changes: The changes.
+        :param table: The state table.
+        """
+        from airflow_provider_dub.warehouse.change_query import RECORDED, Status
+
+        if not plan.changes_recorded_rows:
+            return plan.statuses_to_read
+        table.set_pending(changes.query, self.parameters)
+        # A row that changes only now is not pending, and is left for the next run.
+        return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in (*RECORDED, "pending"))]
+
+    def _recording(self, table: StateTable, rows: WarehouseRows, hook: DbApiHook, context: Context) -> Sink:
+        """Return what records the outcomes, over a connection of its own; of now on requests end with the lease.
+
+        :param table: The state table.
         :param rows: The rows.
         :param hook: The hook of the database.
         :param context: The task's context.
@@ -244,12 +276,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         from airflow_provider_dub.warehouse.database import Warehouse
         from airflow_provider_dub.warehouse.state_sink import StateSink
 
-        if not table:
-            return []
         table.lease.begin_requests()
-        table.set_pending(rows.recorded_keys())
         own = table.through(Warehouse(hook))
-        return [StateSink(own, rows, run=_task_of(context), commit_every=self.commit_every)]
+        return StateSink(own, rows, run=_task_of(context), commit_every=self.commit_every)
 
     def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, context: Context) -> None:
         from airflow_provider_dub.warehouse.baseline import KnownRows
@@ -271,6 +300,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             sink.close(range(0))
             if self.baseline == "dub" and self.options.check_external_ids:
                 self._listed = known.listed
+        table.merge()
         if self.baseline == "source":
             limited = self.options.max_failures is not None or self.options.max_failure_rate is not None
             most = self.options.max_failures if limited else 0
@@ -399,6 +429,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             return
         with self._leased(table, hook, context):
             table.upgrade()
+            table.merge_previous()
+            table.prune(self.keep_history)
             yield known
 
     def _can_read(self, table: StateTable) -> bool:
@@ -417,16 +449,46 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
         table.create()
         self._acquire(table.lease, context)
-        try:
-            with Heartbeat(table.lease, Warehouse(hook), on_lost=lambda: self._stop.set(urgent=True)):
+        with Heartbeat(table.lease, Warehouse(hook), on_lost=lambda: self._stop.set(urgent=True)):
+            try:
                 yield
+                self._finish(table)
+            except LeaseLostError as lost:
+                raise DubStateTableLockedError(str(lost)) from lost
+            except Exception:
+                self._finish(table)
+                raise
+            except BaseException:  # seconds count
+                self._release(table)
+                raise
+
+    def _finish(self, table: StateTable) -> None:
+        """Merge the outcomes into the state table and end the lease.
+
+        :param table: The state table.
+        """
+        from airflow_provider_dub.warehouse.lease import LeaseLostError
+
+        if self._stop.is_urgent:
+            self._release(table)
+            return
+        try:
+            table.merge(end=True)
         except LeaseLostError as lost:
             raise DubStateTableLockedError(str(lost)) from lost
-        finally:
-            try:
-                table.lease.release()
-            except Exception:  # the outcome of the run is what counts, and the lease expires
-                self.log.warning("The lease on the table %s could not be released.", self.state_table)
+        except Exception as error:
+            self.log.warning(
+                "The outcomes could not be merged into %s (%s); they are in its history, and the next run merges them.",
+                self.state_table,
+                type(error).__name__,
+            )
+            self._release(table)
+
+    def _release(self, table: StateTable) -> None:
+        try:
+            table.lease.release()
+        except Exception:  # the outcome of the run is what counts, and the lease expires
+            self.log.warning("The lease on the table %s could not be released.", self.state_table)
 
     def _acquire(self, lease: Lease, context: Context) -> None:
         from airflow_provider_dub.warehouse.lease import LockedError

@@ -49,6 +49,8 @@ class Status(StrEnum):
 #: Of rows that become a request, if their values are right.
 UPDATES = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED)
 TO_SEND = (*UPDATES, Status.NO_KEY)
+#: Of rows that the state table has, and that become pending before they are sent.
+RECORDED = (Status.CHANGED, Status.RETRIED)
 #: Of rows that failed before and did not change since.
 FAILED_BEFORE = (Status.REFUSED, Status.MISSING)
 #: Of rows that a baseline may record as applied.
@@ -129,13 +131,21 @@ class ChangeQuery:
         query = exp.select(*columns).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
         return self._written(query)
 
+    def recorded_keys(self) -> Part:
+        """Return the query for the keys of the rows that the state table has and that are about to be sent."""
+        changing = one_of(_column("status"), RECORDED)
+        return self._with_parts(exp.select(KEY).from_("dub_classified").where(changing))
+
     def _written(self, query: exp.Select) -> str:
+        return written(self._with_parts(query), self.dialect)
+
+    def _with_parts(self, query: exp.Select) -> exp.Select:
         parts = {
             "dub_source": source_query(self.source.sql, self.dialect),
             "dub_keyed": self._keyed(),
             "dub_classified": self._classified(),
         }
-        return written(with_parts(query, parts), self.dialect)
+        return with_parts(query, parts)
 
     def _keyed(self) -> exp.Select:
         """Return the source's rows as they are and as text, and how many of them name the same customer."""

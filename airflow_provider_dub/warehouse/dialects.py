@@ -37,6 +37,8 @@ class Dialect:
     :param index_names_schema: Whether a new index names the schema, rather than the table that it is on.
     :param table_charset: The character set of a new table, where the default may not hold any text.
     :param table_collation: The collation of a new table, with ``table_charset``.
+    :param rows_at_once: The number of lines that one statement inserts at most.
+    :param executemany_is_fast: Whether the driver's ``executemany`` is the quickest way to insert many lines.
     :param add_column: The keywords between a table and its new column.
     """
 
@@ -52,6 +54,8 @@ class Dialect:
     index_names_schema: bool = False
     table_charset: str = ""
     table_collation: str = ""
+    rows_at_once: int = 2500
+    executemany_is_fast: bool = False
     add_column: str = "ADD COLUMN"
 
     def as_text(self, value: Any) -> Any:
@@ -109,6 +113,7 @@ _DIALECTS = (
         timestamp_type="TEXT",
         indexed=True,
         index_names_schema=True,
+        executemany_is_fast=True,
     ),
     Dialect(
         "duckdb",
@@ -122,6 +127,7 @@ _DIALECTS = (
         "bigquery",
         text="CAST(x AS STRING)",
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
+        rows_at_once=500,  # of at most 10,000 parameters
         text_type="STRING",
         key_type="STRING",
         timestamp_type="DATETIME",
@@ -142,6 +148,7 @@ _DIALECTS = (
         key_type="NVARCHAR(255)",
         timestamp_type="DATETIME2",
         indexed=True,
+        rows_at_once=100,  # of at most 2,100 parameters
         add_column="ADD",
     ),
 )

@@ -63,6 +63,7 @@ class _Held(NamedTuple):
     task: str | None
     token: str | None
     seconds_left: int
+    previous: str | None
 
 
 class Lease:
@@ -79,6 +80,8 @@ class Lease:
         self._owner = owner
         self._renewing = threading.Lock()
         self._renewed_at = float("-inf")
+        #: The run whose outcomes are not merged yet, since it crashed.
+        self.previous: str | None = None
         #: Whether requests are sent under the lease, so that they must end before it does.
         self.guards_requests = False
 
@@ -104,6 +107,7 @@ class Lease:
                 )
             if held.token == self._owner.token and held.task is not None:
                 self._renewed_at = asked_at
+                self.previous = held.previous
                 return
             who = f"The state table {self._statements.table} is locked by {held.task}"
             if not wait and held.task != self._owner.task:
@@ -146,11 +150,13 @@ class Lease:
             self._renewed_at = began
 
     def begin_requests(self) -> None:
-        """Renew the lease for requests: of now on they end with it.
+        """Check the lease before requests are sent: of now on they end with it.
 
         :raises LeaseLostError: Another run took over, and what this one has read may be out of date.
         """
-        self.renew()
+        self._warehouse.transaction(self.verify)
+        if not self.is_safe:
+            self.renew()
         self.guards_requests = True
 
     def verify(self, cursor: Any) -> None:
@@ -159,7 +165,7 @@ class Lease:
         :param cursor: The cursor of the transaction.
         :raises LeaseLostError: Another run took over.
         """
-        _, task, token, _, _ = self._read(cursor)
+        _, task, token, *_ = self._read(cursor)
         if token != self._owner.token or task is None:
             raise LeaseLostError(
                 f"The state table {self._statements.table} was taken over by {task or 'a run that has ended since'}: "
@@ -180,8 +186,27 @@ class Lease:
         """
         cursor.execute(self._statements.set_version(), [schema_version(), self._owner.token])
 
+    @property
+    def token(self) -> str:
+        """The token of this run."""
+        return self._owner.token
+
+    def set_merged(self, cursor: Any) -> None:
+        """Write down, within a transaction, that the outcomes of the previous owner are merged.
+
+        :param cursor: The cursor of the transaction.
+        """
+        cursor.execute(self._statements.set_merged(), [self._owner.token])
+
+    def end(self, cursor: Any) -> None:
+        """Release the lease, within a transaction, with nothing left to merge.
+
+        :param cursor: The cursor of the transaction.
+        """
+        cursor.execute(self._statements.end_lease(), [self._owner.token])
+
     def release(self) -> None:
-        """Let others acquire it."""
+        """Let others acquire it; they merge what this run has not."""
         self._warehouse.transaction(lambda cursor: self._set(cursor, None, 0))
 
     def _check_version(self, row: Any) -> None:
@@ -218,8 +243,8 @@ class Lease:
         if lease is None:
             return None
         self._check_version(lease)
-        target, task, token, expires_at, _ = lease
-        return _Held(target, task, token, expires_at - self._clock(cursor))
+        target, task, token, expires_at, _, previous = lease
+        return _Held(target, task, token, expires_at - self._clock(cursor), previous)
 
     def _clock(self, cursor: Any) -> int:
         cursor.execute(self._statements.clock())

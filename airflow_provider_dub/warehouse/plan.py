@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_dub.warehouse.change_query import TO_SEND, UPDATES, Status
+from airflow_provider_dub.warehouse.change_query import RECORDED, TO_SEND, UPDATES, Status
 
 #: Requests a minute of Dub's plans that have customers.
 _LIMITS = (1200, 3000)
@@ -34,6 +34,11 @@ class Plan:
     def statuses_to_read(self) -> list[Status]:
         """The statuses of rows that the run works with, those that there are."""
         return [status for status in (*TO_SEND, Status.DUPLICATE) if self.counts[status]]
+
+    @property
+    def changes_recorded_rows(self) -> bool:
+        """Whether rows are sent that the state table has with another outcome than pending."""
+        return any(self.counts[status] for status in RECORDED)
 
     @property
     def to_send(self) -> int:

@@ -151,11 +151,6 @@ class WarehouseRows:
         result = missing if outcome == Status.MISSING else Outcome(outcome)
         return RowResult(row, key, result, code=code, reason=reason, resumed=True)
 
-    def recorded_keys(self) -> Iterator[str]:
-        """Yield the ids of the rows that the state table has with an outcome that is about to change."""
-        changing = (Status.CHANGED, Status.RETRIED)
-        return (row[self._key] for row in self._spool if row[self._status] in changing)
-
     def confirmed_keys(self) -> Iterator[str]:
         """Yield the ids for which the state table has Dub's id: an exact match when they were last sent."""
         return (row[self._key] for row in self._spool if row[self._dub_id] is not None)

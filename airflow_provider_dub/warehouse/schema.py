@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Part: TypeAlias = Any
 
 KEY = "customer_key"
+#: The token of the run that wrote a line of the history.
+ATTEMPT = "attempt"
 #: The columns about the row's result.
 RESULT_COLUMNS = ("outcome", "code", "message", "dub_id", "first_applied_at", "last_applied_at", "last_tried_at", "run")
 TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
@@ -43,6 +45,11 @@ def compared_columns() -> tuple[str, ...]:
     These are the values, and the names of the fields that an empty cell cleared.
     """
     return (*(field.column for field in FIELDS.values()), "cleared")
+
+
+def history_columns() -> tuple[str, ...]:
+    """Return the columns of the history: those of the state table, and the attempt that wrote the line."""
+    return (*state_columns(), ATTEMPT)
 
 
 def state_columns() -> tuple[str, ...]:

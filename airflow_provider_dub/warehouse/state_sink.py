@@ -1,4 +1,4 @@
-"""Writes what became of every row into the state table, a batch in a transaction."""
+"""Appends the outcome of every row to the history of the state table, many in a transaction."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.query_rows import WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
-#: A slow batch is written in parts.
-_SECONDS_BETWEEN_WRITES = 30.0
+#: Outcomes that came slowly are appended after so many seconds.
+SECONDS_BETWEEN_WRITES = 30.0
 _APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
 #: Outcomes of rows that were left as they are.
 _LEFT = (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE, Outcome.OVER_LIMIT)
@@ -61,7 +61,7 @@ class StateSink:
         if _is_final(result) and self._has_a_place(result.row):
             is_missing = isinstance(result.error, DubCustomerNotFoundError)  # whether or not that counts as a failure
             self._keep(result, str(Outcome.MISSING if is_missing else result.outcome))
-        if len(self._waiting) >= self._commit_every or time.monotonic() - self._written_at > _SECONDS_BETWEEN_WRITES:
+        if len(self._waiting) >= self._commit_every or time.monotonic() - self._written_at > SECONDS_BETWEEN_WRITES:
             self._write()
 
     def write_as_applied(self, row: int, dub_id: str | None, outcome: str) -> bool:
@@ -122,8 +122,8 @@ class StateSink:
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
-        if waiting or not self._table.lease.is_safe:  # if it was lost, that is what ended the run
-            self._table.record(waiting)
+        if waiting:
+            self._table.append(waiting)
         self._written_at = time.monotonic()
 
 

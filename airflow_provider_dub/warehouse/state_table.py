@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.warehouse.change_query import Status
+from airflow_provider_dub.warehouse.dialects import execute
 from airflow_provider_dub.warehouse.lease import Lease
-from airflow_provider_dub.warehouse.schema import MARKS, state_columns
+from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns
 
 if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.change_query import ChangeQuery
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.lease import Owner
     from airflow_provider_dub.warehouse.statements import Statements
 
-#: Parameters of one statement; SQL Server takes 2,100.
-_KEYS_AT_ONCE = 500
-_ROWS_AT_ONCE = 100
+#: The history is pruned when its oldest line is so much older than it may be.
+_PRUNED_EVERY = timedelta(days=1)
 _BEFORE_THE_NEXT_ATTEMPT = 0.5
 
 
@@ -37,9 +36,9 @@ class StateTable:
         self._warehouse = warehouse
         self._statements = statements
         # To write a statement with a thousand parameters takes longer than to run it.
-        self._set_outcome, self._delete, self._insert = map(
-            cache, (statements.set_outcome, statements.delete, statements.insert)
-        )
+        self._append = cache(statements.append)
+        self._state_columns: list[str] = []
+        self._history_columns: list[str] = []
         #: The right to change it.
         self.lease = Lease(warehouse, statements, owner)
 
@@ -76,20 +75,26 @@ class StateTable:
 
         :raises ValueError: There is a table of that name that is no state table.
         """
-        self._check_columns(self._create(self._statements.probe(), self._statements.create()))
+        self._state_columns = self._create(self._statements.probe(), self._statements.create())
+        self._check_columns(self._state_columns)
         self._create(self._statements.read_lease(), self._statements.create_lease())
+        self._history_columns = self._create(self._statements.probe_history(), self._statements.create_history())
 
     def upgrade(self) -> None:
         """Add the columns that the table of an older version lacks; for the owner of its lease."""
-        found = self._columns(self._statements.probe())
+        missing = [
+            (name, is_history)
+            for is_history, found in enumerate((self._state_columns, self._history_columns))
+            for name in (history_columns() if is_history else state_columns())
+            if found and name not in found
+        ]
 
         def add(cursor: Any) -> None:
-            for name in state_columns():
-                if name not in found:
-                    cursor.execute(self._statements.add_column(name))
+            for name, is_history in missing:
+                cursor.execute(self._statements.add_column(name, to_history=bool(is_history)))
             self.lease.set_version(cursor)
 
-        if not {*state_columns()} <= {*found}:
+        if missing:
             self._warehouse.transaction(add)
 
     def _check_columns(self, found: list[str]) -> bool:
@@ -104,30 +109,88 @@ class StateTable:
             )
         return bool(found)
 
-    def set_pending(self, keys: Iterable[str]) -> None:
-        """Write down that these rows are about to be sent, so that a run that crashes leaves no row that looks done.
+    def set_pending(self, changes: ChangeQuery, parameters: Any) -> None:
+        """Record that changed rows are about to be sent, so that a run that crashes leaves no row that looks done.
 
-        :param keys: As the warehouse writes them.
+        :param changes: The query whose rows are sent.
+        :param parameters: The parameters of the user's query.
+        :raises LeaseLostError: Another run took over; nothing was written.
         """
-        keys = iter(keys)
-        while some := list(islice(keys, _KEYS_AT_ONCE * 20)):
-            self._warehouse.transaction(lambda cursor, some=some: self._set_pending(cursor, some))  # type: ignore[misc]
+        statement = self._statements.set_pending(changes.recorded_keys())
 
-    def record(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Replace rows, in one transaction.
+        def update(cursor: Any) -> None:
+            self.lease.verify(cursor)
+            execute(cursor, statement, parameters)
 
-        :param rows: All columns, the key first.
+        self._warehouse.transaction(update)
+
+    def append(self, lines: Sequence[tuple[Any, ...]]) -> None:
+        """Append outcomes to the history, in one transaction.
+
+        :param lines: All columns of the state table, the key first.
+        """
+        dialect = self._statements.dialect
+        whole = [(*line, self.lease.token) for line in lines]
+
+        def insert(cursor: Any) -> None:
+            if dialect.executemany_is_fast:
+                cursor.executemany(self._append(1), whole)
+                return
+            for start in range(0, len(whole), dialect.rows_at_once):
+                some = whole[start : start + dialect.rows_at_once]
+                cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
+
+        self._warehouse.transaction(insert)
+
+    def merge_previous(self) -> None:
+        """Merge the outcomes of a run that crashed, or that could not do so itself.
+
+        :raises LeaseLostError: Another run took over; nothing was written.
+        """
+        previous = self.lease.previous
+        if previous is None:
+            return
+
+        def merge(cursor: Any) -> None:
+            self.lease.verify(cursor)
+            self._merge(cursor, previous)
+            self.lease.set_merged(cursor)
+
+        self._warehouse.transaction(merge)
+
+    def merge(self, *, end: bool = False) -> None:
+        """Merge the outcomes of this run.
+
+        :param end: Whether the run is over, so that its lease ends with it.
         :raises LeaseLostError: Another run took over; nothing was written.
         """
 
-        def replace(cursor: Any) -> None:
+        def merge(cursor: Any) -> None:
             self.lease.verify(cursor)
-            for some in _parts([row[0] for row in rows], _KEYS_AT_ONCE):
-                cursor.execute(self._delete(len(some)), self._statements.among(some))
-            for few in _parts(rows, _ROWS_AT_ONCE):
-                cursor.execute(self._insert(len(few)), [cell for row in few for cell in row])
+            self._merge(cursor, self.lease.token)
+            if end:
+                self.lease.end(cursor)
 
-        self._warehouse.transaction(replace)
+        self._warehouse.transaction(merge)
+
+    def prune(self, keep: timedelta) -> None:
+        """Delete lines of the history that are too old, about once a day; their outcomes are in the state table.
+
+        :param keep: How long lines are kept.
+        """
+        before = timestamp(datetime.now(UTC) - keep)
+
+        def prune(cursor: Any) -> None:
+            cursor.execute(self._statements.oldest())
+            oldest = cursor.fetchone()[0]
+            if oldest is not None and str(oldest) < timestamp(datetime.now(UTC) - keep - _PRUNED_EVERY):
+                cursor.execute(self._statements.prune(before))
+
+        self._warehouse.transaction(prune)
+
+    def _merge(self, cursor: Any, attempt: str) -> None:
+        for statement, parameters in zip(self._statements.merge(), self._statements.of_attempt(attempt), strict=True):
+            cursor.execute(statement, parameters)
 
     def _create(self, probe: str, statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
@@ -156,11 +219,6 @@ class StateTable:
         except Exception:  # every driver has its own
             return []
 
-    def _set_pending(self, cursor: Any, keys: list[str]) -> None:
-        self.lease.verify(cursor)
-        for some in _parts(keys, _KEYS_AT_ONCE):
-            cursor.execute(self._set_outcome(len(some)), [str(Status.PENDING), *self._statements.among(some)])
-
 
 def now() -> str:
     """Return this timestamp as every engine reads it: UTC, without a zone."""
@@ -170,7 +228,3 @@ def now() -> str:
 def timestamp(at: datetime) -> str:
     """Return a timestamp as every engine reads it: UTC, without a zone."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
-def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

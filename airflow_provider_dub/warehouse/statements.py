@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from airflow_provider_dub.warehouse.schema import KEY, TIMESTAMPS, Part, state_columns, table_named, written
+from airflow_provider_dub.warehouse.schema import (
+    ATTEMPT,
+    KEY,
+    TIMESTAMPS,
+    Part,
+    history_columns,
+    state_columns,
+    table_named,
+    written,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
-_LEASE_COLUMNS = ("target", "task", "owner", "expires_at", "schema_version")
+_LEASE_COLUMNS = ("target", "task", "owner", "expires_at", "schema_version", "previous")
 #: The key of the one row that the table of the lease has.
 _SLOT = "slot"
 
@@ -33,9 +42,11 @@ class Statements:
 
     def create(self) -> list[str]:
         """Return the statements that create the state table, and its index where the engine has one."""
-        text, key, timestamp = self.dialect.text_type, self.dialect.key_type, self.dialect.timestamp_type
-        state = dict.fromkeys(state_columns(), text) | {KEY: key, "outcome": key} | dict.fromkeys(TIMESTAMPS, timestamp)
-        return [self._create(self._state, state), *([self._index()] if self.dialect.indexed else [])]
+        return [self._create(self._state, self._types(state_columns())), *self._index(self._state, KEY)]
+
+    def create_history(self) -> list[str]:
+        """Return the statements that create the history."""
+        return [self._create(self._history, self._types(history_columns())), *self._index(self._history, ATTEMPT)]
 
     def create_lease(self) -> list[str]:
         """Return the statements that create the table of the lease."""
@@ -48,12 +59,17 @@ class Statements:
         none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
         return written(exp.select("*").from_(self._state).where(none), self.dialect)
 
+    def probe_history(self) -> str:
+        """Return the query that has the columns of the history and none of its rows."""
+        none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
+        return written(exp.select("*").from_(self._history).where(none), self.dialect)
+
     def clock(self) -> str:
         """Return the query for the database's time, in seconds since 1970."""
         return f"SELECT {self.dialect.clock}"
 
     def read_lease(self) -> str:
-        """Return the query for the lease: target, task, owner, expires_at, schema_version."""
+        """Return the query for the lease: target, task, owner, expires_at, schema_version, previous."""
         return written(exp.select(*_LEASE_COLUMNS).from_(self._lease), self.dialect)
 
     def insert_lease(self) -> str:
@@ -65,45 +81,109 @@ class Statements:
     def acquire_lease(self) -> str:
         """Return the statement that acquires a lease that is free.
 
+        The last owner is kept as the previous one until its outcomes are merged.
         Its parameters: task, owner, expires_at, now, target, schema_version.
         """
         expired = exp.LT(this=exp.column("expires_at"), expression=self._parameter())
         free = exp.or_(exp.column("task").is_(exp.Null()), expired)
         known = exp.LTE(this=exp.column("schema_version"), expression=self._parameter())
-        return self._update(self._lease, ("task", "owner", "expires_at"), exp.and_(free, self._is("target"), known))
+        last = exp.Coalesce(this=exp.column("previous"), expressions=[exp.column("owner")])
+        changes = [
+            exp.EQ(this=exp.column("previous"), expression=last),  # first: MariaDB sets one after the other
+            *map(self._is, ("task", "owner", "expires_at")),
+        ]
+        where = exp.Where(this=exp.and_(free, self._is("target"), known))
+        return written(exp.Update(this=self._lease, expressions=changes, where=where), self.dialect)
 
     def renew_lease(self) -> str:
         """Return the statement that renews a lease, or ends it; parameters: task, expires_at, owner."""
         return self._update(self._lease, ("task", "expires_at"), self._is("owner"))
 
+    def set_merged(self) -> str:
+        """Return the statement that notes that the previous owner's outcomes are merged; parameter: owner."""
+        return self._clear_in_lease("previous")
+
+    def end_lease(self) -> str:
+        """Return the statement that ends a lease whose outcomes are merged; parameter: owner."""
+        return self._clear_in_lease("task", "owner")
+
+    def merge(self) -> list[str]:
+        """Return the statements that merge the outcomes of an attempt; parameters of each: :meth:`of_attempt`.
+
+        They may run twice: the state is the same afterwards.
+        """
+        ours = self._exactly_in(exp.select(KEY).from_(self._history).where(self._is(ATTEMPT)))
+        delete = exp.Delete(this=self._state, where=exp.Where(this=ours))
+        last_first = [exp.Ordered(this=exp.column("last_tried_at"), desc=True)]
+        place = exp.Window(
+            this=exp.RowNumber(),
+            partition_by=[self.dialect.exactly(exp.column(KEY))],
+            order=exp.Order(expressions=last_first),
+        )
+        lines = exp.select(*state_columns(), place.as_("place")).from_(self._history).where(self._is(ATTEMPT))
+        last = exp.EQ(this=exp.column("place"), expression=exp.Literal.number(1))
+        rows = exp.select(*state_columns()).from_(lines.subquery("dub_lines")).where(last)
+        return [
+            written(delete, self.dialect),
+            written(exp.insert(rows, self._state, columns=[*state_columns()]), self.dialect),
+        ]
+
+    def of_attempt(self, attempt: str) -> list[list[str]]:
+        """Return the parameters of the statements of :meth:`merge`.
+
+        :param attempt: The token of the run.
+        """
+        return [[attempt] * (2 if self._compares_twice else 1), [attempt]]
+
+    def set_pending(self, keys: Part) -> str:
+        """Return the statement that sets the outcome of rows that are about to be sent.
+
+        :param keys: The query for their keys.
+        """
+        pending = exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string("pending"))
+        exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.subquery("dub_keys"))
+        # The difference stands here once: its parameters do, too.
+        where = exp.Where(this=exp.In(this=self.dialect.exactly(exp.column(KEY)), query=exact.subquery()))
+        return written(exp.Update(this=self._state, expressions=[pending], where=where), self.dialect)
+
+    def oldest(self) -> str:
+        """Return the query for the time of the oldest line of the history, as text."""
+        oldest = self.dialect.as_text(exp.Min(this=exp.column("last_tried_at")))
+        return written(exp.select(oldest).from_(self._history), self.dialect)
+
+    def prune(self, before: str) -> str:
+        """Return the statement that deletes old lines of the history.
+
+        :param before: The time, as every engine reads it.
+        """
+        old = exp.LT(this=exp.column("last_tried_at"), expression=exp.Literal.string(before))
+        return written(exp.Delete(this=self._history, where=exp.Where(this=old)), self.dialect)
+
     def set_version(self) -> str:
         """Return the statement that sets the version of the table; parameters: schema_version, owner."""
         return self._update(self._lease, ("schema_version",), self._is("owner"))
 
-    def add_column(self, name: str) -> str:
-        """Return the statement that adds a column of text to the state table.
+    def add_column(self, name: str, *, to_history: bool = False) -> str:
+        """Return the statement that adds a column of text to the state table, or to the history.
 
         :param name: The column.
+        :param to_history: Whether it is added to the history.
         """
-        table, column = written(self._state, self.dialect), written(exp.to_identifier(name), self.dialect)
+        table, column = (
+            written(self._history if to_history else self._state, self.dialect),
+            written(exp.to_identifier(name), self.dialect),
+        )
         return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
 
-    def set_outcome(self, keys: int) -> str:
-        """Return the statement that sets the outcome of so many keys; parameters: outcome, :meth:`among`."""
-        return self._update(self._state, ("outcome",), self._among(keys))
+    def append(self, rows: int) -> str:
+        """Return the statement that appends so many lines to the history; parameters: every column of each.
 
-    def delete(self, keys: int) -> str:
-        """Return the statement that deletes so many keys; parameters: :meth:`among`."""
-        return written(exp.Delete(this=self._state, where=exp.Where(this=self._among(keys))), self.dialect)
-
-    def among(self, keys: Sequence[str]) -> list[str]:
-        """Return the parameters that stand for these keys."""
-        return [*keys, *(keys if self._compares_twice else ())]
-
-    def insert(self, rows: int) -> str:
-        """Return the statement that inserts so many rows; parameters: every column of each."""
-        row = tuple(self._parameter() for _ in state_columns())
-        return written(exp.insert(exp.values([row] * rows), self._state, columns=[*state_columns()]), self.dialect)
+        :param rows: The number of lines.
+        """
+        row = f"({', '.join([self.placeholder] * len(history_columns()))})"
+        table = written(self._history, self.dialect)
+        columns = ", ".join(written(exp.to_identifier(name), self.dialect) for name in history_columns())
+        return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names and placeholders
 
     @property
     def _state(self) -> exp.Table:
@@ -112,6 +192,15 @@ class Statements:
     @property
     def _lease(self) -> exp.Table:
         return table_named(self.table, self.dialect, suffix="_lease")
+
+    @property
+    def _history(self) -> exp.Table:
+        return table_named(self.table, self.dialect, suffix="_history")
+
+    def _types(self, columns: Sequence[str]) -> dict[str, str]:
+        text, key = self.dialect.text_type, self.dialect.key_type
+        special = {KEY: key, "outcome": key, ATTEMPT: key} | dict.fromkeys(TIMESTAMPS, self.dialect.timestamp_type)
+        return {name: special.get(name, text) for name in columns}
 
     def _create(self, table: exp.Table, kinds: Mapping[str, str]) -> str:
         columns = [
@@ -131,16 +220,18 @@ class Statements:
         unique = column == _SLOT and self.dialect.indexed
         return [exp.ColumnConstraint(kind=exp.PrimaryKeyColumnConstraint())] if unique else []
 
-    def _index(self) -> str:
+    def _index(self, table: exp.Table, column: str) -> list[str]:
+        """Return the statement that creates an index, where the engine has one."""
+        if not self.dialect.indexed:
+            return []
         # Not unique: on engines that ignore case two keys may look the same.
-        parameters = exp.IndexParameters(columns=[exp.column(KEY)])
-        name: Part = exp.to_identifier(f"{self._state.name}_by_key")
-        table = self._state
+        parameters = exp.IndexParameters(columns=[exp.column(column)])
+        name: Part = exp.to_identifier(f"{table.name}_by_key")
         if self.dialect.index_names_schema and table.args.get("db"):
             name = exp.Dot(this=table.args["db"].copy(), expression=name)
             table.set("db", None)
         index = exp.Index(this=name, table=table, params=parameters)
-        return written(exp.Create(this=index, kind="INDEX"), self.dialect)
+        return [written(exp.Create(this=index, kind="INDEX"), self.dialect)]
 
     def _update(self, table: exp.Table, columns: Sequence[str], where: Part) -> str:
         changes = [self._is(name) for name in columns]
@@ -153,12 +244,19 @@ class Statements:
     def _compares_twice(self) -> bool:
         return self.dialect.exact != "x"
 
-    def _among(self, keys: int) -> Part:
+    def _exactly_in(self, keys: Part) -> Part:
         # The plain comparison lets the engine use an index; the exact one decides.
-        key, parameters = exp.column(KEY), [self._parameter() for _ in range(keys)]
-        plain = key.isin(*parameters)
-        exact = self.dialect.exactly(key).isin(*map(self.dialect.exactly, parameters))
-        return exp.and_(plain, exact) if self._compares_twice else plain
+        key = exp.column(KEY)
+        plain = exp.In(this=key, query=keys.subquery())
+        if not self._compares_twice:
+            return plain
+        exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.copy().subquery("dub_keys"))
+        return exp.and_(plain, exp.In(this=self.dialect.exactly(key.copy()), query=exact.subquery()))
+
+    def _clear_in_lease(self, *columns: str) -> str:
+        changes = [exp.EQ(this=exp.column(name), expression=exp.Null()) for name in columns]
+        where = exp.Where(this=self._is("owner"))
+        return written(exp.Update(this=self._lease, expressions=changes, where=where), self.dialect)
 
     def _parameter(self) -> Part:
         return exp.Var(this=self.placeholder)

@@ -105,7 +105,7 @@ def sqlite(request, tmp_path, monkeypatch) -> Database:
 def _empty_database(engine: str, request, tmp_path, monkeypatch) -> Database:
     database = getattr(_Databases, engine)(request, tmp_path)
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection)
-    for table in ("customers", "dub_state", "dub_state_lease"):
+    for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history"):
         database.run(f"DROP TABLE IF EXISTS {table}")
     return database
 

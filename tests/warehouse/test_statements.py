@@ -44,9 +44,14 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "renew lease": about_state.renew_lease(),
         "set version": about_state.set_version(),
         "add column": about_state.add_column("country"),
-        "set outcome": about_state.set_outcome(2),
-        "delete": about_state.delete(2),
-        "insert": about_state.insert(2),
+        "set pending": about_state.set_pending(changes.recorded_keys()),
+        "append": about_state.append(2),
+        **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
+        "set merged": about_state.set_merged(),
+        "end lease": about_state.end_lease(),
+        "oldest": about_state.oldest(),
+        "prune": about_state.prune("2026-01-01 00:00:00.000000"),
+        **{f"create history {n}": statement for n, statement in enumerate(about_state.create_history())},
     }
 
 

@@ -405,7 +405,8 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
   `task` STRING,
   `owner` STRING,
   `expires_at` INT64,
-  `schema_version` INT64
+  `schema_version` INT64,
+  `previous` STRING
 );
 
 -- clock
@@ -418,7 +419,8 @@ SELECT
   `task`,
   `owner`,
   `expires_at`,
-  `schema_version`
+  `schema_version`,
+  `previous`
 FROM `analytics`.`dub_state_lease`;
 
 -- insert lease
@@ -432,7 +434,7 @@ VALUES
   (1, @p, 0, @p);
 
 -- acquire lease
-UPDATE `analytics`.`dub_state_lease` SET `task` = @p, `owner` = @p, `expires_at` = @p
+UPDATE `analytics`.`dub_state_lease` SET `previous` = COALESCE(`previous`, `owner`), `task` = @p, `owner` = @p, `expires_at` = @p
 WHERE
   (
     `task` IS NULL OR `expires_at` < @p
@@ -454,17 +456,178 @@ WHERE
 ALTER TABLE `analytics`.`dub_state`
 ADD COLUMN `country` STRING;
 
--- set outcome
-UPDATE `analytics`.`dub_state` SET `outcome` = @p
+-- set pending
+UPDATE `analytics`.`dub_state` SET `outcome` = 'pending'
 WHERE
-  `customer_key` IN (@p, @p);
+  `customer_key` IN (
+    SELECT
+      `customer_key`
+    FROM (
+      WITH `dub_source` AS (
+        SELECT
+          *
+        FROM (
+          SELECT
+            user_id,
+            mail,
+            name,
+            updated_at
+          FROM crm.people
+        ) AS `dub_query`
+      ), `dub_keyed` AS (
+        SELECT
+          `dub_source`.`user_id` AS `raw_0`,
+          `dub_source`.`mail` AS `raw_1`,
+          `dub_source`.`name` AS `raw_2`,
+          CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+          CAST(`dub_source`.`mail` AS STRING) AS `email`,
+          CAST(`dub_source`.`name` AS STRING) AS `name`,
+          CAST(NULL AS STRING) AS `avatar`,
+          CAST(NULL AS STRING) AS `external_id`,
+          CAST(NULL AS STRING) AS `stripe_customer_id`,
+          CAST(NULL AS STRING) AS `country`,
+          CAST(NULL AS STRING) AS `subscription_canceled_at`,
+          CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+          COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+          ROW_NUMBER() OVER (
+            PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+            ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
+          ) AS `place`
+        FROM `dub_source`
+      ), `dub_classified` AS (
+        SELECT
+          `dub_keyed`.*,
+          CASE
+            WHEN `dub_keyed`.`customer_key` IS NULL
+            THEN 'no_key'
+            WHEN `dub_keyed`.`place` > 1
+            THEN 'superseded'
+            WHEN `dub_state`.`customer_key` IS NULL
+            THEN 'new'
+            WHEN `dub_state`.`outcome` = 'pending'
+            THEN 'pending'
+            WHEN CASE
+              WHEN (
+                `dub_state`.`email` = `dub_keyed`.`email`
+                OR (
+                  `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
+                )
+              )
+              AND (
+                `dub_state`.`name` = `dub_keyed`.`name`
+                OR (
+                  `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
+                )
+              )
+              AND (
+                `dub_state`.`avatar` = `dub_keyed`.`avatar`
+                OR (
+                  `dub_state`.`avatar` IS NULL AND `dub_keyed`.`avatar` IS NULL
+                )
+              )
+              AND (
+                `dub_state`.`external_id` = `dub_keyed`.`external_id`
+                OR (
+                  `dub_state`.`external_id` IS NULL AND `dub_keyed`.`external_id` IS NULL
+                )
+              )
+              AND (
+                `dub_state`.`stripe_customer_id` = `dub_keyed`.`stripe_customer_id`
+                OR (
+                  `dub_state`.`stripe_customer_id` IS NULL
+                  AND `dub_keyed`.`stripe_customer_id` IS NULL
+                )
+              )
+              AND (
+                `dub_state`.`country` = `dub_keyed`.`country`
+                OR (
+                  `dub_state`.`country` IS NULL AND `dub_keyed`.`country` IS NULL
+                )
+              )
+              AND (
+                `dub_state`.`subscription_canceled_at` = `dub_keyed`.`subscription_canceled_at`
+                OR (
+                  `dub_state`.`subscription_canceled_at` IS NULL
+                  AND `dub_keyed`.`subscription_canceled_at` IS NULL
+                )
+              )
+              AND (
+                `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                OR (
+                  `dub_state`.`cleared` IS NULL AND `dub_keyed`.`cleared` IS NULL
+                )
+              )
+              THEN 1
+              ELSE 0
+            END = 0
+            THEN 'changed'
+            WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+            THEN 'unchanged'
+            WHEN `dub_state`.`outcome` IN ('failed', 'rejected')
+            THEN 'refused'
+            WHEN `dub_state`.`outcome` = 'missing'
+            AND `dub_state`.`last_tried_at` < '2026-01-01 00:00:00.000000'
+            THEN 'retried'
+            WHEN `dub_state`.`outcome` = 'missing'
+            THEN 'missing'
+            ELSE 'pending'
+          END AS `status`,
+          `dub_state`.`first_applied_at`,
+          `dub_state`.`last_applied_at`,
+          `dub_state`.`dub_id`,
+          `dub_state`.`outcome`,
+          `dub_state`.`code`,
+          `dub_state`.`message`,
+          `dub_state`.`run`
+        FROM `dub_keyed`
+        LEFT JOIN `analytics`.`dub_state` AS `dub_state`
+          ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
+      )
+      SELECT
+        `customer_key`
+      FROM `dub_classified`
+      WHERE
+        `status` IN ('changed', 'retried')
+    ) AS `dub_keys`
+  );
 
--- delete
+-- append
+INSERT INTO `analytics`.`dub_state_history` (
+  `customer_key`,
+  `email`,
+  `name`,
+  `avatar`,
+  `external_id`,
+  `stripe_customer_id`,
+  `country`,
+  `subscription_canceled_at`,
+  `cleared`,
+  `outcome`,
+  `code`,
+  `message`,
+  `dub_id`,
+  `first_applied_at`,
+  `last_applied_at`,
+  `last_tried_at`,
+  `run`,
+  `attempt`
+)
+VALUES
+  (@p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p),
+  (@p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p);
+
+-- merge 0
 DELETE FROM `analytics`.`dub_state`
 WHERE
-  `customer_key` IN (@p, @p);
+  `customer_key` IN (
+    SELECT
+      `customer_key`
+    FROM `analytics`.`dub_state_history`
+    WHERE
+      `attempt` = @p
+  );
 
--- insert
+-- merge 1
 INSERT INTO `analytics`.`dub_state` (
   `customer_key`,
   `email`,
@@ -484,7 +647,90 @@ INSERT INTO `analytics`.`dub_state` (
   `last_tried_at`,
   `run`
 )
-VALUES
-  (@p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p),
-  (@p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p, @p);
+SELECT
+  `customer_key`,
+  `email`,
+  `name`,
+  `avatar`,
+  `external_id`,
+  `stripe_customer_id`,
+  `country`,
+  `subscription_canceled_at`,
+  `cleared`,
+  `outcome`,
+  `code`,
+  `message`,
+  `dub_id`,
+  `first_applied_at`,
+  `last_applied_at`,
+  `last_tried_at`,
+  `run`
+FROM (
+  SELECT
+    `customer_key`,
+    `email`,
+    `name`,
+    `avatar`,
+    `external_id`,
+    `stripe_customer_id`,
+    `country`,
+    `subscription_canceled_at`,
+    `cleared`,
+    `outcome`,
+    `code`,
+    `message`,
+    `dub_id`,
+    `first_applied_at`,
+    `last_applied_at`,
+    `last_tried_at`,
+    `run`,
+    ROW_NUMBER() OVER (PARTITION BY `customer_key` ORDER BY `last_tried_at` DESC) AS `place`
+  FROM `analytics`.`dub_state_history`
+  WHERE
+    `attempt` = @p
+) AS `dub_lines`
+WHERE
+  `place` = 1;
+
+-- set merged
+UPDATE `analytics`.`dub_state_lease` SET `previous` = NULL
+WHERE
+  `owner` = @p;
+
+-- end lease
+UPDATE `analytics`.`dub_state_lease` SET `task` = NULL, `owner` = NULL
+WHERE
+  `owner` = @p;
+
+-- oldest
+SELECT
+  CAST(MIN(`last_tried_at`) AS STRING)
+FROM `analytics`.`dub_state_history`;
+
+-- prune
+DELETE FROM `analytics`.`dub_state_history`
+WHERE
+  `last_tried_at` < '2026-01-01 00:00:00.000000';
+
+-- create history 0
+CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_history` (
+  `customer_key` STRING,
+  `email` STRING,
+  `name` STRING,
+  `avatar` STRING,
+  `external_id` STRING,
+  `stripe_customer_id` STRING,
+  `country` STRING,
+  `subscription_canceled_at` STRING,
+  `cleared` STRING,
+  `outcome` STRING,
+  `code` STRING,
+  `message` STRING,
+  `dub_id` STRING,
+  `first_applied_at` DATETIME,
+  `last_applied_at` DATETIME,
+  `last_tried_at` DATETIME,
+  `run` STRING,
+  `attempt` STRING
+);
 

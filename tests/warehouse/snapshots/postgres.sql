@@ -410,7 +410,8 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "task" TEXT,
   "owner" TEXT,
   "expires_at" BIGINT,
-  "schema_version" INT
+  "schema_version" INT,
+  "previous" TEXT
 );
 
 -- clock
@@ -423,7 +424,8 @@ SELECT
   "task",
   "owner",
   "expires_at",
-  "schema_version"
+  "schema_version",
+  "previous"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease
@@ -437,7 +439,7 @@ VALUES
   (1, %(p)s, 0, %(p)s);
 
 -- acquire lease
-UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "owner" = %(p)s, "expires_at" = %(p)s
+UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = %(p)s, "owner" = %(p)s, "expires_at" = %(p)s
 WHERE
   (
     "task" IS NULL OR "expires_at" < %(p)s
@@ -459,20 +461,144 @@ WHERE
 ALTER TABLE "analytics"."dub_state"
 ADD COLUMN "country" TEXT;
 
--- set outcome
-UPDATE "analytics"."dub_state" SET "outcome" = %(p)s
+-- set pending
+UPDATE "analytics"."dub_state" SET "outcome" = 'pending'
 WHERE
-  "customer_key" IN (%(p)s, %(p)s)
-  AND "customer_key" COLLATE "C" IN (%(p)s COLLATE "C", %(p)s COLLATE "C");
+  "customer_key" COLLATE "C" IN (
+    SELECT
+      "customer_key" COLLATE "C"
+    FROM (
+      WITH "dub_source" AS (
+        SELECT
+          *
+        FROM (
+          SELECT
+            user_id,
+            mail,
+            name,
+            updated_at
+          FROM crm.people
+        ) AS "dub_query"
+      ), "dub_keyed" AS (
+        SELECT
+          "dub_source"."user_id" AS "raw_0",
+          "dub_source"."mail" AS "raw_1",
+          "dub_source"."name" AS "raw_2",
+          CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+          CAST("dub_source"."mail" AS TEXT) AS "email",
+          CAST("dub_source"."name" AS TEXT) AS "name",
+          CAST(NULL AS TEXT) AS "avatar",
+          CAST(NULL AS TEXT) AS "external_id",
+          CAST(NULL AS TEXT) AS "stripe_customer_id",
+          CAST(NULL AS TEXT) AS "country",
+          CAST(NULL AS TEXT) AS "subscription_canceled_at",
+          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C") AS "copies",
+          ROW_NUMBER() OVER (
+            PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C"
+            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
+          ) AS "place"
+        FROM "dub_source"
+      ), "dub_classified" AS (
+        SELECT
+          "dub_keyed".*,
+          CASE
+            WHEN "dub_keyed"."customer_key" IS NULL
+            THEN 'no_key'
+            WHEN "dub_keyed"."place" > 1
+            THEN 'superseded'
+            WHEN "dub_state"."customer_key" IS NULL
+            THEN 'new'
+            WHEN "dub_state"."outcome" = 'pending'
+            THEN 'pending'
+            WHEN CASE
+              WHEN (
+                "dub_state"."email" COLLATE "C" = "dub_keyed"."email" COLLATE "C"
+                OR (
+                  "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+                )
+              )
+              AND (
+                "dub_state"."name" COLLATE "C" = "dub_keyed"."name" COLLATE "C"
+                OR (
+                  "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+                )
+              )
+              AND (
+                "dub_state"."avatar" COLLATE "C" = "dub_keyed"."avatar" COLLATE "C"
+                OR (
+                  "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
+                )
+              )
+              AND (
+                "dub_state"."external_id" COLLATE "C" = "dub_keyed"."external_id" COLLATE "C"
+                OR (
+                  "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
+                )
+              )
+              AND (
+                "dub_state"."stripe_customer_id" COLLATE "C" = "dub_keyed"."stripe_customer_id" COLLATE "C"
+                OR (
+                  "dub_state"."stripe_customer_id" IS NULL
+                  AND "dub_keyed"."stripe_customer_id" IS NULL
+                )
+              )
+              AND (
+                "dub_state"."country" COLLATE "C" = "dub_keyed"."country" COLLATE "C"
+                OR (
+                  "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
+                )
+              )
+              AND (
+                "dub_state"."subscription_canceled_at" COLLATE "C" = "dub_keyed"."subscription_canceled_at" COLLATE "C"
+                OR (
+                  "dub_state"."subscription_canceled_at" IS NULL
+                  AND "dub_keyed"."subscription_canceled_at" IS NULL
+                )
+              )
+              AND (
+                "dub_state"."cleared" COLLATE "C" = "dub_keyed"."cleared" COLLATE "C"
+                OR (
+                  "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
+                )
+              )
+              THEN 1
+              ELSE 0
+            END = 0
+            THEN 'changed'
+            WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+            THEN 'unchanged'
+            WHEN "dub_state"."outcome" IN ('failed', 'rejected')
+            THEN 'refused'
+            WHEN "dub_state"."outcome" = 'missing'
+            AND "dub_state"."last_tried_at" < '2026-01-01 00:00:00.000000'
+            THEN 'retried'
+            WHEN "dub_state"."outcome" = 'missing'
+            THEN 'missing'
+            ELSE 'pending'
+          END AS "status",
+          "dub_state"."first_applied_at",
+          "dub_state"."last_applied_at",
+          "dub_state"."dub_id",
+          "dub_state"."outcome",
+          "dub_state"."code",
+          "dub_state"."message",
+          "dub_state"."run"
+        FROM "dub_keyed"
+        LEFT JOIN "analytics"."dub_state" AS "dub_state"
+          ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+          AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
+      )
+      SELECT
+        "customer_key"
+      FROM "dub_classified"
+      WHERE
+        "status" IN ('changed', 'retried')
+    ) AS "dub_keys"
+  );
 
--- delete
-DELETE FROM "analytics"."dub_state"
-WHERE
-  "customer_key" IN (%(p)s, %(p)s)
-  AND "customer_key" COLLATE "C" IN (%(p)s COLLATE "C", %(p)s COLLATE "C");
-
--- insert
-INSERT INTO "analytics"."dub_state" (
+-- append
+INSERT INTO "analytics"."dub_state_history" (
   "customer_key",
   "email",
   "name",
@@ -489,10 +615,12 @@ INSERT INTO "analytics"."dub_state" (
   "first_applied_at",
   "last_applied_at",
   "last_tried_at",
-  "run"
+  "run",
+  "attempt"
 )
 VALUES
   (
+    %(p)s,
     %(p)s,
     %(p)s,
     %(p)s,
@@ -528,6 +656,139 @@ VALUES
     %(p)s,
     %(p)s,
     %(p)s,
+    %(p)s,
     %(p)s
   );
+
+-- merge 0
+DELETE FROM "analytics"."dub_state"
+WHERE
+  "customer_key" IN (
+    SELECT
+      "customer_key"
+    FROM "analytics"."dub_state_history"
+    WHERE
+      "attempt" = %(p)s
+  )
+  AND "customer_key" COLLATE "C" IN (
+    SELECT
+      "customer_key" COLLATE "C"
+    FROM (
+      SELECT
+        "customer_key"
+      FROM "analytics"."dub_state_history"
+      WHERE
+        "attempt" = %(p)s
+    ) AS "dub_keys"
+  );
+
+-- merge 1
+INSERT INTO "analytics"."dub_state" (
+  "customer_key",
+  "email",
+  "name",
+  "avatar",
+  "external_id",
+  "stripe_customer_id",
+  "country",
+  "subscription_canceled_at",
+  "cleared",
+  "outcome",
+  "code",
+  "message",
+  "dub_id",
+  "first_applied_at",
+  "last_applied_at",
+  "last_tried_at",
+  "run"
+)
+SELECT
+  "customer_key",
+  "email",
+  "name",
+  "avatar",
+  "external_id",
+  "stripe_customer_id",
+  "country",
+  "subscription_canceled_at",
+  "cleared",
+  "outcome",
+  "code",
+  "message",
+  "dub_id",
+  "first_applied_at",
+  "last_applied_at",
+  "last_tried_at",
+  "run"
+FROM (
+  SELECT
+    "customer_key",
+    "email",
+    "name",
+    "avatar",
+    "external_id",
+    "stripe_customer_id",
+    "country",
+    "subscription_canceled_at",
+    "cleared",
+    "outcome",
+    "code",
+    "message",
+    "dub_id",
+    "first_applied_at",
+    "last_applied_at",
+    "last_tried_at",
+    "run",
+    ROW_NUMBER() OVER (PARTITION BY "customer_key" COLLATE "C" ORDER BY "last_tried_at" DESC NULLS LAST) AS "place"
+  FROM "analytics"."dub_state_history"
+  WHERE
+    "attempt" = %(p)s
+) AS "dub_lines"
+WHERE
+  "place" = 1;
+
+-- set merged
+UPDATE "analytics"."dub_state_lease" SET "previous" = NULL
+WHERE
+  "owner" = %(p)s;
+
+-- end lease
+UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "owner" = NULL
+WHERE
+  "owner" = %(p)s;
+
+-- oldest
+SELECT
+  CAST(MIN("last_tried_at") AS TEXT)
+FROM "analytics"."dub_state_history";
+
+-- prune
+DELETE FROM "analytics"."dub_state_history"
+WHERE
+  "last_tried_at" < '2026-01-01 00:00:00.000000';
+
+-- create history 0
+CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
+  "customer_key" VARCHAR(255),
+  "email" TEXT,
+  "name" TEXT,
+  "avatar" TEXT,
+  "external_id" TEXT,
+  "stripe_customer_id" TEXT,
+  "country" TEXT,
+  "subscription_canceled_at" TEXT,
+  "cleared" TEXT,
+  "outcome" VARCHAR(255),
+  "code" TEXT,
+  "message" TEXT,
+  "dub_id" TEXT,
+  "first_applied_at" TIMESTAMP,
+  "last_applied_at" TIMESTAMP,
+  "last_tried_at" TIMESTAMP,
+  "run" TEXT,
+  "attempt" VARCHAR(255)
+);
+
+-- create history 1
+CREATE INDEX "dub_state_history_by_key" ON "analytics"."dub_state_history"("attempt");
 

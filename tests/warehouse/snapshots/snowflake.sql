@@ -405,7 +405,8 @@ CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE_LEASE" (
   "TASK" VARCHAR,
   "OWNER" VARCHAR,
   "EXPIRES_AT" BIGINT,
-  "SCHEMA_VERSION" INT
+  "SCHEMA_VERSION" INT,
+  "PREVIOUS" VARCHAR
 );
 
 -- clock
@@ -418,7 +419,8 @@ SELECT
   "TASK",
   "OWNER",
   "EXPIRES_AT",
-  "SCHEMA_VERSION"
+  "SCHEMA_VERSION",
+  "PREVIOUS"
 FROM "ANALYTICS"."DUB_STATE_LEASE";
 
 -- insert lease
@@ -432,7 +434,7 @@ VALUES
   (1, :p, 0, :p);
 
 -- acquire lease
-UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "TASK" = :p, "OWNER" = :p, "EXPIRES_AT" = :p
+UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "PREVIOUS" = COALESCE("PREVIOUS", "OWNER"), "TASK" = :p, "OWNER" = :p, "EXPIRES_AT" = :p
 WHERE
   (
     "TASK" IS NULL OR "EXPIRES_AT" < :p
@@ -454,17 +456,178 @@ WHERE
 ALTER TABLE "ANALYTICS"."DUB_STATE"
 ADD "COUNTRY" VARCHAR;
 
--- set outcome
-UPDATE "ANALYTICS"."DUB_STATE" SET "OUTCOME" = :p
+-- set pending
+UPDATE "ANALYTICS"."DUB_STATE" SET "OUTCOME" = 'pending'
 WHERE
-  "CUSTOMER_KEY" IN (:p, :p);
+  "CUSTOMER_KEY" IN (
+    SELECT
+      "CUSTOMER_KEY"
+    FROM (
+      WITH "DUB_SOURCE" AS (
+        SELECT
+          *
+        FROM (
+          SELECT
+            user_id,
+            mail,
+            name,
+            updated_at
+          FROM crm.people
+        ) AS "DUB_QUERY"
+      ), "DUB_KEYED" AS (
+        SELECT
+          "DUB_SOURCE"."user_id" AS "RAW_0",
+          "DUB_SOURCE"."mail" AS "RAW_1",
+          "DUB_SOURCE"."name" AS "RAW_2",
+          CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+          CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
+          CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
+          CAST(NULL AS VARCHAR) AS "AVATAR",
+          CAST(NULL AS VARCHAR) AS "EXTERNAL_ID",
+          CAST(NULL AS VARCHAR) AS "STRIPE_CUSTOMER_ID",
+          CAST(NULL AS VARCHAR) AS "COUNTRY",
+          CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
+          CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
+          COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
+          ROW_NUMBER() OVER (
+            PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+            ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
+          ) AS "PLACE"
+        FROM "DUB_SOURCE"
+      ), "DUB_CLASSIFIED" AS (
+        SELECT
+          "DUB_KEYED".*,
+          CASE
+            WHEN "DUB_KEYED"."CUSTOMER_KEY" IS NULL
+            THEN 'no_key'
+            WHEN "DUB_KEYED"."PLACE" > 1
+            THEN 'superseded'
+            WHEN "DUB_STATE"."CUSTOMER_KEY" IS NULL
+            THEN 'new'
+            WHEN "DUB_STATE"."OUTCOME" = 'pending'
+            THEN 'pending'
+            WHEN CASE
+              WHEN (
+                "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+                OR (
+                  "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+                )
+              )
+              AND (
+                "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+                OR (
+                  "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+                )
+              )
+              AND (
+                "DUB_STATE"."AVATAR" = "DUB_KEYED"."AVATAR"
+                OR (
+                  "DUB_STATE"."AVATAR" IS NULL AND "DUB_KEYED"."AVATAR" IS NULL
+                )
+              )
+              AND (
+                "DUB_STATE"."EXTERNAL_ID" = "DUB_KEYED"."EXTERNAL_ID"
+                OR (
+                  "DUB_STATE"."EXTERNAL_ID" IS NULL AND "DUB_KEYED"."EXTERNAL_ID" IS NULL
+                )
+              )
+              AND (
+                "DUB_STATE"."STRIPE_CUSTOMER_ID" = "DUB_KEYED"."STRIPE_CUSTOMER_ID"
+                OR (
+                  "DUB_STATE"."STRIPE_CUSTOMER_ID" IS NULL
+                  AND "DUB_KEYED"."STRIPE_CUSTOMER_ID" IS NULL
+                )
+              )
+              AND (
+                "DUB_STATE"."COUNTRY" = "DUB_KEYED"."COUNTRY"
+                OR (
+                  "DUB_STATE"."COUNTRY" IS NULL AND "DUB_KEYED"."COUNTRY" IS NULL
+                )
+              )
+              AND (
+                "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" = "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT"
+                OR (
+                  "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" IS NULL
+                  AND "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT" IS NULL
+                )
+              )
+              AND (
+                "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+                OR (
+                  "DUB_STATE"."CLEARED" IS NULL AND "DUB_KEYED"."CLEARED" IS NULL
+                )
+              )
+              THEN 1
+              ELSE 0
+            END = 0
+            THEN 'changed'
+            WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+            THEN 'unchanged'
+            WHEN "DUB_STATE"."OUTCOME" IN ('failed', 'rejected')
+            THEN 'refused'
+            WHEN "DUB_STATE"."OUTCOME" = 'missing'
+            AND "DUB_STATE"."LAST_TRIED_AT" < '2026-01-01 00:00:00.000000'
+            THEN 'retried'
+            WHEN "DUB_STATE"."OUTCOME" = 'missing'
+            THEN 'missing'
+            ELSE 'pending'
+          END AS "STATUS",
+          "DUB_STATE"."FIRST_APPLIED_AT",
+          "DUB_STATE"."LAST_APPLIED_AT",
+          "DUB_STATE"."DUB_ID",
+          "DUB_STATE"."OUTCOME",
+          "DUB_STATE"."CODE",
+          "DUB_STATE"."MESSAGE",
+          "DUB_STATE"."RUN"
+        FROM "DUB_KEYED"
+        LEFT JOIN "ANALYTICS"."DUB_STATE" AS "DUB_STATE"
+          ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
+      )
+      SELECT
+        "CUSTOMER_KEY"
+      FROM "DUB_CLASSIFIED"
+      WHERE
+        "STATUS" IN ('changed', 'retried')
+    ) AS "DUB_KEYS"
+  );
 
--- delete
+-- append
+INSERT INTO "ANALYTICS"."DUB_STATE_HISTORY" (
+  "CUSTOMER_KEY",
+  "EMAIL",
+  "NAME",
+  "AVATAR",
+  "EXTERNAL_ID",
+  "STRIPE_CUSTOMER_ID",
+  "COUNTRY",
+  "SUBSCRIPTION_CANCELED_AT",
+  "CLEARED",
+  "OUTCOME",
+  "CODE",
+  "MESSAGE",
+  "DUB_ID",
+  "FIRST_APPLIED_AT",
+  "LAST_APPLIED_AT",
+  "LAST_TRIED_AT",
+  "RUN",
+  "ATTEMPT"
+)
+VALUES
+  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p),
+  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p);
+
+-- merge 0
 DELETE FROM "ANALYTICS"."DUB_STATE"
 WHERE
-  "CUSTOMER_KEY" IN (:p, :p);
+  "CUSTOMER_KEY" IN (
+    SELECT
+      "CUSTOMER_KEY"
+    FROM "ANALYTICS"."DUB_STATE_HISTORY"
+    WHERE
+      "ATTEMPT" = :p
+  );
 
--- insert
+-- merge 1
 INSERT INTO "ANALYTICS"."DUB_STATE" (
   "CUSTOMER_KEY",
   "EMAIL",
@@ -484,7 +647,90 @@ INSERT INTO "ANALYTICS"."DUB_STATE" (
   "LAST_TRIED_AT",
   "RUN"
 )
-VALUES
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p),
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p);
+SELECT
+  "CUSTOMER_KEY",
+  "EMAIL",
+  "NAME",
+  "AVATAR",
+  "EXTERNAL_ID",
+  "STRIPE_CUSTOMER_ID",
+  "COUNTRY",
+  "SUBSCRIPTION_CANCELED_AT",
+  "CLEARED",
+  "OUTCOME",
+  "CODE",
+  "MESSAGE",
+  "DUB_ID",
+  "FIRST_APPLIED_AT",
+  "LAST_APPLIED_AT",
+  "LAST_TRIED_AT",
+  "RUN"
+FROM (
+  SELECT
+    "CUSTOMER_KEY",
+    "EMAIL",
+    "NAME",
+    "AVATAR",
+    "EXTERNAL_ID",
+    "STRIPE_CUSTOMER_ID",
+    "COUNTRY",
+    "SUBSCRIPTION_CANCELED_AT",
+    "CLEARED",
+    "OUTCOME",
+    "CODE",
+    "MESSAGE",
+    "DUB_ID",
+    "FIRST_APPLIED_AT",
+    "LAST_APPLIED_AT",
+    "LAST_TRIED_AT",
+    "RUN",
+    ROW_NUMBER() OVER (PARTITION BY "CUSTOMER_KEY" ORDER BY "LAST_TRIED_AT" DESC NULLS LAST) AS "PLACE"
+  FROM "ANALYTICS"."DUB_STATE_HISTORY"
+  WHERE
+    "ATTEMPT" = :p
+) AS "DUB_LINES"
+WHERE
+  "PLACE" = 1;
+
+-- set merged
+UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "PREVIOUS" = NULL
+WHERE
+  "OWNER" = :p;
+
+-- end lease
+UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "TASK" = NULL, "OWNER" = NULL
+WHERE
+  "OWNER" = :p;
+
+-- oldest
+SELECT
+  CAST(MIN("LAST_TRIED_AT") AS VARCHAR)
+FROM "ANALYTICS"."DUB_STATE_HISTORY";
+
+-- prune
+DELETE FROM "ANALYTICS"."DUB_STATE_HISTORY"
+WHERE
+  "LAST_TRIED_AT" < '2026-01-01 00:00:00.000000';
+
+-- create history 0
+CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE_HISTORY" (
+  "CUSTOMER_KEY" VARCHAR(255),
+  "EMAIL" VARCHAR,
+  "NAME" VARCHAR,
+  "AVATAR" VARCHAR,
+  "EXTERNAL_ID" VARCHAR,
+  "STRIPE_CUSTOMER_ID" VARCHAR,
+  "COUNTRY" VARCHAR,
+  "SUBSCRIPTION_CANCELED_AT" VARCHAR,
+  "CLEARED" VARCHAR,
+  "OUTCOME" VARCHAR(255),
+  "CODE" VARCHAR,
+  "MESSAGE" VARCHAR,
+  "DUB_ID" VARCHAR,
+  "FIRST_APPLIED_AT" TIMESTAMP,
+  "LAST_APPLIED_AT" TIMESTAMP,
+  "LAST_TRIED_AT" TIMESTAMP,
+  "RUN" VARCHAR,
+  "ATTEMPT" VARCHAR(255)
+);
 

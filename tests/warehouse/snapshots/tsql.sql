@@ -407,7 +407,7 @@ IF NOT EXISTS(
   WHERE
     TABLE_NAME = 'dub_state_lease' AND TABLE_SCHEMA = 'analytics'
 ) AS EXEC BEGIN (
-  'CREATE TABLE [analytics].[dub_state_lease] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [owner] NVARCHAR(MAX), [expires_at] BIGINT, [schema_version] INTEGER)'
+  'CREATE TABLE [analytics].[dub_state_lease] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [owner] NVARCHAR(MAX), [expires_at] BIGINT, [schema_version] INTEGER, [previous] NVARCHAR(MAX))'
 );
 
 -- clock
@@ -420,7 +420,8 @@ SELECT
   [task],
   [owner],
   [expires_at],
-  [schema_version]
+  [schema_version],
+  [previous]
 FROM [analytics].[dub_state_lease];
 
 -- insert lease
@@ -434,7 +435,7 @@ VALUES
   (1, :p, 0, :p);
 
 -- acquire lease
-UPDATE [analytics].[dub_state_lease] SET [task] = :p, [owner] = :p, [expires_at] = :p
+UPDATE [analytics].[dub_state_lease] SET [previous] = COALESCE([previous], [owner]), [task] = :p, [owner] = :p, [expires_at] = :p
 WHERE
   (
     [task] IS NULL OR [expires_at] < :p
@@ -456,19 +457,192 @@ WHERE
 ALTER TABLE [analytics].[dub_state]
 ADD [country] NVARCHAR(MAX);
 
--- set outcome
-UPDATE [analytics].[dub_state] SET [outcome] = :p
+-- set pending
+WITH [dub_source] AS (
+  SELECT
+    *
+  FROM (
+    SELECT
+      user_id AS user_id,
+      mail AS mail,
+      name AS name,
+      updated_at AS updated_at
+    FROM crm.people
+  ) AS [dub_query]
+), [dub_keyed] AS (
+  SELECT
+    [dub_source].[user_id] AS [raw_0],
+    [dub_source].[mail] AS [raw_1],
+    [dub_source].[name] AS [raw_2],
+    CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS [customer_key],
+    CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS [email],
+    CAST([dub_source].[name] AS NVARCHAR(MAX)) AS [name],
+    CAST(NULL AS NVARCHAR(MAX)) AS [avatar],
+    CAST(NULL AS NVARCHAR(MAX)) AS [external_id],
+    CAST(NULL AS NVARCHAR(MAX)) AS [stripe_customer_id],
+    CAST(NULL AS NVARCHAR(MAX)) AS [country],
+    CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
+    CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
+    COUNT(*) OVER (
+      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+    ) AS [copies],
+    ROW_NUMBER() OVER (
+      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
+    ) AS [place]
+  FROM [dub_source]
+), [dub_classified] AS (
+  SELECT
+    [dub_keyed].*,
+    CASE
+      WHEN [dub_keyed].[customer_key] IS NULL
+      THEN 'no_key'
+      WHEN [dub_keyed].[place] > 1
+      THEN 'superseded'
+      WHEN [dub_state].[customer_key] IS NULL
+      THEN 'new'
+      WHEN [dub_state].[outcome] = 'pending'
+      THEN 'pending'
+      WHEN CASE
+        WHEN (
+          CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[name] AS VARBINARY(MAX)) = CAST([dub_keyed].[name] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[avatar] AS VARBINARY(MAX)) = CAST([dub_keyed].[avatar] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[avatar] IS NULL AND [dub_keyed].[avatar] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[external_id] AS VARBINARY(MAX)) = CAST([dub_keyed].[external_id] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[external_id] IS NULL AND [dub_keyed].[external_id] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[stripe_customer_id] AS VARBINARY(MAX)) = CAST([dub_keyed].[stripe_customer_id] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[stripe_customer_id] IS NULL
+            AND [dub_keyed].[stripe_customer_id] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[country] AS VARBINARY(MAX)) = CAST([dub_keyed].[country] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[country] IS NULL AND [dub_keyed].[country] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[subscription_canceled_at] AS VARBINARY(MAX)) = CAST([dub_keyed].[subscription_canceled_at] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[subscription_canceled_at] IS NULL
+            AND [dub_keyed].[subscription_canceled_at] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[cleared] AS VARBINARY(MAX)) = CAST([dub_keyed].[cleared] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[cleared] IS NULL AND [dub_keyed].[cleared] IS NULL
+          )
+        )
+        THEN 1
+        ELSE 0
+      END = 0
+      THEN 'changed'
+      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+      THEN 'unchanged'
+      WHEN [dub_state].[outcome] IN ('failed', 'rejected')
+      THEN 'refused'
+      WHEN [dub_state].[outcome] = 'missing'
+      AND [dub_state].[last_tried_at] < '2026-01-01 00:00:00.000000'
+      THEN 'retried'
+      WHEN [dub_state].[outcome] = 'missing'
+      THEN 'missing'
+      ELSE 'pending'
+    END AS [status],
+    [dub_state].[first_applied_at] AS [first_applied_at],
+    [dub_state].[last_applied_at] AS [last_applied_at],
+    [dub_state].[dub_id] AS [dub_id],
+    [dub_state].[outcome] AS [outcome],
+    [dub_state].[code] AS [code],
+    [dub_state].[message] AS [message],
+    [dub_state].[run] AS [run]
+  FROM [dub_keyed]
+  LEFT JOIN [analytics].[dub_state] AS [dub_state]
+    ON [dub_state].[customer_key] = [dub_keyed].[customer_key]
+    AND CAST([dub_state].[customer_key] AS VARBINARY(MAX)) = CAST([dub_keyed].[customer_key] AS VARBINARY(MAX))
+)
+UPDATE [analytics].[dub_state] SET [outcome] = 'pending'
 WHERE
-  [customer_key] IN (:p, :p)
-  AND CAST([customer_key] AS VARBINARY(MAX)) IN (CAST(:p AS VARBINARY(MAX)), CAST(:p AS VARBINARY(MAX)));
+  CAST([customer_key] AS VARBINARY(MAX)) IN (
+    SELECT
+      CAST([customer_key] AS VARBINARY(MAX))
+    FROM (
+      SELECT
+        [customer_key] AS [customer_key]
+      FROM [dub_classified]
+      WHERE
+        [status] IN ('changed', 'retried')
+    ) AS [dub_keys]
+  );
 
--- delete
+-- append
+INSERT INTO [analytics].[dub_state_history] (
+  [customer_key],
+  [email],
+  [name],
+  [avatar],
+  [external_id],
+  [stripe_customer_id],
+  [country],
+  [subscription_canceled_at],
+  [cleared],
+  [outcome],
+  [code],
+  [message],
+  [dub_id],
+  [first_applied_at],
+  [last_applied_at],
+  [last_tried_at],
+  [run],
+  [attempt]
+)
+VALUES
+  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p),
+  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p);
+
+-- merge 0
 DELETE FROM [analytics].[dub_state]
 WHERE
-  [customer_key] IN (:p, :p)
-  AND CAST([customer_key] AS VARBINARY(MAX)) IN (CAST(:p AS VARBINARY(MAX)), CAST(:p AS VARBINARY(MAX)));
+  [customer_key] IN (
+    SELECT
+      [customer_key]
+    FROM [analytics].[dub_state_history]
+    WHERE
+      [attempt] = :p
+  )
+  AND CAST([customer_key] AS VARBINARY(MAX)) IN (
+    SELECT
+      CAST([customer_key] AS VARBINARY(MAX))
+    FROM (
+      SELECT
+        [customer_key] AS [customer_key]
+      FROM [analytics].[dub_state_history]
+      WHERE
+        [attempt] = :p
+    ) AS [dub_keys]
+  );
 
--- insert
+-- merge 1
 INSERT INTO [analytics].[dub_state] (
   [customer_key],
   [email],
@@ -488,7 +662,82 @@ INSERT INTO [analytics].[dub_state] (
   [last_tried_at],
   [run]
 )
-VALUES
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p),
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p);
+SELECT
+  [customer_key],
+  [email],
+  [name],
+  [avatar],
+  [external_id],
+  [stripe_customer_id],
+  [country],
+  [subscription_canceled_at],
+  [cleared],
+  [outcome],
+  [code],
+  [message],
+  [dub_id],
+  [first_applied_at],
+  [last_applied_at],
+  [last_tried_at],
+  [run]
+FROM (
+  SELECT
+    [customer_key] AS [customer_key],
+    [email] AS [email],
+    [name] AS [name],
+    [avatar] AS [avatar],
+    [external_id] AS [external_id],
+    [stripe_customer_id] AS [stripe_customer_id],
+    [country] AS [country],
+    [subscription_canceled_at] AS [subscription_canceled_at],
+    [cleared] AS [cleared],
+    [outcome] AS [outcome],
+    [code] AS [code],
+    [message] AS [message],
+    [dub_id] AS [dub_id],
+    [first_applied_at] AS [first_applied_at],
+    [last_applied_at] AS [last_applied_at],
+    [last_tried_at] AS [last_tried_at],
+    [run] AS [run],
+    ROW_NUMBER() OVER (PARTITION BY CAST([customer_key] AS VARBINARY(MAX)) ORDER BY [last_tried_at] DESC) AS [place]
+  FROM [analytics].[dub_state_history]
+  WHERE
+    [attempt] = :p
+) AS [dub_lines]
+WHERE
+  [place] = 1;
+
+-- set merged
+UPDATE [analytics].[dub_state_lease] SET [previous] = NULL
+WHERE
+  [owner] = :p;
+
+-- end lease
+UPDATE [analytics].[dub_state_lease] SET [task] = NULL, [owner] = NULL
+WHERE
+  [owner] = :p;
+
+-- oldest
+SELECT
+  CAST(MIN([last_tried_at]) AS NVARCHAR(MAX))
+FROM [analytics].[dub_state_history];
+
+-- prune
+DELETE FROM [analytics].[dub_state_history]
+WHERE
+  [last_tried_at] < '2026-01-01 00:00:00.000000';
+
+-- create history 0
+IF NOT EXISTS(
+  SELECT
+    *
+  FROM INFORMATION_SCHEMA.TABLES
+  WHERE
+    TABLE_NAME = 'dub_state_history' AND TABLE_SCHEMA = 'analytics'
+) AS EXEC BEGIN (
+  'CREATE TABLE [analytics].[dub_state_history] ([customer_key] NVARCHAR(255), [email] NVARCHAR(MAX), [name] NVARCHAR(MAX), [avatar] NVARCHAR(MAX), [external_id] NVARCHAR(MAX), [stripe_customer_id] NVARCHAR(MAX), [country] NVARCHAR(MAX), [subscription_canceled_at] NVARCHAR(MAX), [cleared] NVARCHAR(MAX), [outcome] NVARCHAR(255), [code] NVARCHAR(MAX), [message] NVARCHAR(MAX), [dub_id] NVARCHAR(MAX), [first_applied_at] DATETIME2, [last_applied_at] DATETIME2, [last_tried_at] DATETIME2, [run] NVARCHAR(MAX), [attempt] NVARCHAR(255))'
+);
+
+-- create history 1
+CREATE INDEX [dub_state_history_by_key] ON [analytics].[dub_state_history]([attempt]);
 

@@ -1,0 +1,181 @@
+"""Outcomes are appended to the history, and merged into the state table by few statements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError
+from airflow_provider_dub.operators.base import DubSyncOperator
+from airflow_provider_dub.warehouse import heartbeat, lease, state_sink
+from airflow_provider_dub.warehouse.state_table import StateTable
+from tests.support.task_instance import TaskInstance
+
+ROWS = 10_000
+DML = ("INSERT", "UPDATE", "DELETE", "MERGE")
+
+
+@pytest.fixture
+def customers(database, connected):
+    """user_1 and user_2, who are in Dub, and user_9, who is not."""
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
+    database.insert(("user_1", "Ada"), ("user_2", "Bob"), ("user_9", "Nobody"))
+    return database
+
+
+class Counting:
+    """A connection or a cursor that counts what is executed.
+
+    :param counted: The real one.
+    :param statements: The first words of the statements.
+    """
+
+    def __init__(self, counted: Any, statements: list[str]) -> None:
+        self.__dict__.update(counted=counted, statements=statements)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.counted, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.counted, name, value)
+
+    def cursor(self, *arguments: Any) -> Counting:
+        return Counting(self.counted.cursor(*arguments), self.statements)
+
+    def execute(self, sql: str, *arguments: Any) -> Any:
+        self.statements.append(sql.split(maxsplit=1)[0].upper())
+        return self.counted.execute(sql, *arguments)
+
+    def executemany(self, sql: str, *arguments: Any) -> Any:
+        self.statements.append(sql.split(maxsplit=1)[0].upper())
+        return self.counted.executemany(sql, *arguments)
+
+
+@pytest.fixture
+def statements(database, monkeypatch) -> list[str]:
+    """The first words of all statements that a run executes."""
+    executed: list[str] = []
+    hook_class = type(BaseHook.get_connection("warehouse").get_hook())
+    get_conn = hook_class.get_conn
+    monkeypatch.setattr(hook_class, "get_conn", lambda self: Counting(get_conn(self), executed))
+    return executed
+
+
+@pytest.fixture
+def fast_dub(connect):
+    """A Dub without a rate limit that knows all customers, from 0 on."""
+    with DubEmulator(requests_per_minute=10_000_000) as dub:
+        dub.reset(
+            setup_customers=[
+                {"id": f"cus_9{n:05}", "externalId": str(n), "name": "n", "email": None} for n in range(ROWS)
+            ]
+        )
+        connect(dub.url, requests_per_minute=10_000_000)
+        yield dub
+
+
+def test_the_statements_of_a_run_do_not_grow_with_its_rows(database, fast_dub, sync, statements, monkeypatch) -> None:
+    monkeypatch.setattr(heartbeat, "INTERVAL", 600.0)  # those grow with minutes
+    monkeypatch.setattr(lease, "LEASE", 3600)
+    monkeypatch.setattr(state_sink, "SECONDS_BETWEEN_WRITES", 600.0)
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
+    for start in range(0, ROWS, 1000):
+        values = ", ".join(f"('{n}', 'a')" for n in range(start, start + 1000))
+        database.run(f"INSERT INTO customers VALUES {values}")
+    assert sync(baseline="source")["baseline"] == ROWS
+    database.run("UPDATE customers SET name = 'b'")
+    statements.clear()
+    summary = sync(check_external_ids=False)
+    assert (summary["updated"], summary["plan"]["changed"]) == (ROWS, ROWS)
+    kinds = Counter(statements)
+    assert kinds.total() <= 25
+    assert sum(kinds[kind] for kind in DML) <= 12
+    assert set(database.state("name").values()) == {"b"}
+
+
+def test_what_a_crashed_run_has_appended_is_merged_by_the_next(customers, connected, sync, monkeypatch) -> None:
+    def crash(self, *, end: bool = False) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StateTable, "merge", crash)
+        patch.setattr(lease.Lease, "release", lambda self: None)
+        with pytest.raises(KeyboardInterrupt):
+            sync(on_missing="skip")
+    assert customers.state("outcome") == {}
+    customers.run("UPDATE dub_state_lease SET expires_at = 1")
+    plan = sync(on_missing="skip")["plan"]
+    assert (plan["unchanged"], plan["missing"], plan["to_send"]) == (2, 1, 0)
+    assert customers.state("outcome") == {"user_1": "updated", "user_2": "updated", "user_9": "missing"}
+    assert sync(on_missing="skip")["plan"] == plan
+
+
+def test_what_a_run_appends_after_it_lost_its_lease_is_never_merged(customers, connected, sync, monkeypatch) -> None:
+    sync(on_missing="skip")
+    customers.run("UPDATE customers SET name = 'old' WHERE user_id = 'user_1'")
+    original = DubSyncOperator._send
+
+    def overtaken_meanwhile(self, *args, **options):
+        monkeypatch.setattr(DubSyncOperator, "_send", original)
+        customers.run("UPDATE customers SET name = 'new' WHERE user_id = 'user_1'")
+        customers.run("UPDATE dub_state_lease SET expires_at = 1")
+        assert sync(on_missing="skip")["updated"] == 1
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(DubSyncOperator, "_send", overtaken_meanwhile)
+    with pytest.raises(DubStateTableLockedError, match="taken over"):
+        sync(on_missing="skip")
+    for _ in range(2):
+        assert customers.state("name")["user_1"] == "new"
+        sync(on_missing="skip")
+
+
+def test_an_outcome_that_is_appended_twice_makes_one_row(customers, connected, sync, monkeypatch) -> None:
+    append = StateTable.append
+
+    def twice(self, lines):
+        append(self, lines)
+        append(self, lines)
+
+    monkeypatch.setattr(StateTable, "append", twice)
+    sync(on_missing="skip")
+    assert customers.run("SELECT COUNT(*) FROM dub_state") == [(3,)]
+    assert sync(on_missing="skip")["plan"]["to_send"] == 0
+
+
+def test_outcomes_that_cannot_be_merged_now_are_merged_by_the_next_run(customers, connected, sync, logged) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StateTable, "_merge", lambda self, cursor, attempt: cursor.execute("no SQL"))
+        sync(on_missing="skip")
+    assert "the next run merges them" in logged()
+    assert sync(on_missing="skip")["plan"]["unchanged"] == 2
+
+
+def test_the_history_says_which_run_did_what(customers, connected, sync, monkeypatch) -> None:
+    sync(on_missing="skip")
+    monkeypatch.setattr(TaskInstance, "run_id", "tomorrow")
+    customers.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
+    with suppress(DubFixRowsError):
+        sync(retry_missing_after=timedelta(0))
+    history = customers.run("SELECT run, customer_key, outcome, name FROM dub_state_history")
+    assert sorted(history) == [
+        ("dag/run/sync", "user_1", "updated", "Ada"),
+        ("dag/run/sync", "user_2", "updated", "Bob"),
+        ("dag/run/sync", "user_9", "missing", "Nobody"),
+        ("dag/tomorrow/sync", "user_1", "updated", "Countess"),
+        ("dag/tomorrow/sync", "user_9", "missing", "Nobody"),
+    ]
+
+
+def test_the_history_is_pruned_by_age(customers, connected, sync) -> None:
+    sync(on_missing="skip")
+    customers.run("UPDATE dub_state_history SET last_tried_at = '2026-01-01 00:00:00.000000'")
+    sync(on_missing="skip")
+    assert customers.run("SELECT COUNT(*) FROM dub_state_history") == [(0,)]
+    assert sync(on_missing="skip")["plan"]["unchanged"] == 2
