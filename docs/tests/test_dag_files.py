@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from airflow.dag_processing.dagbag import DagBag  # before Airflow 3.1: airflow.models.dagbag
+from airflow.dag_processing.dagbag import DagBag  # before Airflow 3.2: airflow.models.dagbag
 
 DAGS = Path(__file__).parent.parent / "dags"
 
