@@ -24,12 +24,31 @@ class UnreadableRowsError(Exception):
     """The user's query failed while its rows were read."""
 
     def __init__(self, error: Exception) -> None:
-        kind = f"{type(error).__module__}.{type(error).__qualname__}"
-        code = getattr(error, "sqlstate", None) or next(filter(_is_number, error.args), None)
         super().__init__(
-            f"The query failed while its rows were read: {kind}{f' {code}' if code else ''}. What the database says of "
-            "it may hold a value of a row and is not shown; run the query there to see it."
+            f"The query failed while its rows were read: {_kind(error)}. What the database says of it may hold a value "
+            "of a row and is not shown; run the query there to see it."
         )
+
+
+class UnwritableStateError(Exception):
+    """The database or its driver failed while outcomes were recorded."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"The database did not record the outcomes: {_kind(error)}. What it says of it may hold a value of a row "
+            "and is not shown. Check that the connection's user may insert, update and delete in the state table and "
+            "its history, and that no column is narrower than those that this package creates. What is not recorded "
+            "is sent again."
+        )
+
+
+def _kind(error: Exception) -> str:
+    """Return the class of a database's error and its code, as far as it has one."""
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    code = (
+        getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or next(filter(_is_number, error.args), None)
+    )
+    return f"{kind} {code}" if code else kind
 
 
 def _is_number(argument: object) -> bool:
@@ -83,6 +102,19 @@ class Warehouse:
         except Exception:
             self.close()
             return self._once(work)
+
+    def record(self, work: Callable[[Any], T]) -> T:
+        """Do work that writes values of rows in one transaction, as :meth:`transaction` does.
+
+        :param work: Takes the cursor.
+        :raises UnwritableStateError: The database or its driver fails.
+        """
+        try:
+            return self.transaction(work)
+        except NotRepeatedError:
+            raise
+        except Exception as error:
+            raise UnwritableStateError(error) from None
 
     def close(self) -> None:
         """Close the connection for writing."""

@@ -122,7 +122,7 @@ class StateTable:
             self.lease.verify(cursor)
             execute(cursor, statement, parameters)
 
-        self._warehouse.transaction(update)
+        self._warehouse.record(update)
 
     def append(self, lines: Sequence[tuple[Any, ...]]) -> None:
         """Append outcomes to the history, in one transaction.
@@ -140,7 +140,7 @@ class StateTable:
                 some = whole[start : start + dialect.rows_at_once]
                 cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
 
-        self._warehouse.transaction(insert)
+        self._warehouse.record(insert)
 
     def merge_previous(self) -> None:
         """Merge the outcomes of a run that crashed, or that could not do so itself.
@@ -156,7 +156,7 @@ class StateTable:
             self._merge(cursor, previous)
             self.lease.set_merged(cursor)
 
-        self._warehouse.transaction(merge)
+        self._warehouse.record(merge)
 
     def merge(self, *, end: bool = False) -> None:
         """Merge the outcomes of this run.
@@ -171,7 +171,7 @@ class StateTable:
             if end:
                 self.lease.end(cursor)
 
-        self._warehouse.transaction(merge)
+        self._warehouse.record(merge)
 
     def prune(self, keep: timedelta) -> None:
         """Delete lines of the history that are too old, about once a day; their outcomes are in the state table.

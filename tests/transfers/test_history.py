@@ -14,6 +14,8 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError
 from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.warehouse import heartbeat, lease, state_sink
+from airflow_provider_dub.warehouse.database import UnwritableStateError
+from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.state_table import StateTable
 from tests.support.task_instance import TaskInstance
 
@@ -179,3 +181,20 @@ def test_the_history_is_pruned_by_age(customers, connected, sync) -> None:
     sync(on_missing="skip")
     assert customers.run("SELECT COUNT(*) FROM dub_state_history") == [(0,)]
     assert sync(on_missing="skip")["plan"]["unchanged"] == 2
+
+
+def test_no_value_is_shown_when_the_database_takes_no_outcome(database, connected, sync, logged) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
+    database.insert(("user_1", "planted"))
+    sync(sql="SELECT * FROM customers WHERE 1 = 0")
+    columns = ", ".join(name for name in history_columns() if name != "name")
+    database.run(
+        "CREATE TABLE narrow (name VARCHAR(200) CHECK (name <> 'planted'))",
+        "DROP TABLE dub_state_history",
+        *(f"ALTER TABLE narrow ADD COLUMN {column} VARCHAR(200)" for column in columns.split(", ")),
+        "ALTER TABLE narrow RENAME TO dub_state_history",
+    )
+    with pytest.raises(UnwritableStateError, match="did not record the outcomes") as error:
+        sync()
+    assert "planted" not in str(error.value) + logged()
+    assert error.value.__suppress_context__
