@@ -39,6 +39,8 @@ class Dialect:
     :param table_collation: The collation of a new table, with ``table_charset``.
     :param rows_at_once: The number of lines that one statement inserts at most.
     :param executemany_is_fast: Whether the driver's ``executemany`` is the quickest way to insert many lines.
+    :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
+        subquery in ``IN`` once for every row.
     :param add_column: The keywords between a table and its new column.
     """
 
@@ -56,6 +58,7 @@ class Dialect:
     table_collation: str = ""
     rows_at_once: int = 2500
     executemany_is_fast: bool = False
+    changes_by_join: bool = False
     add_column: str = "ADD COLUMN"
 
     def as_text(self, value: Any) -> Any:
@@ -104,6 +107,7 @@ _DIALECTS = (
         indexed=True,
         table_charset="utf8mb4",
         table_collation="utf8mb4_bin",
+        changes_by_join=True,
     ),
     Dialect(
         "sqlite",

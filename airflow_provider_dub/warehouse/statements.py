@@ -112,8 +112,11 @@ class Statements:
 
         They may run twice: the state is the same afterwards.
         """
-        ours = self._exactly_in(exp.select(KEY).from_(self._history).where(self._is(ATTEMPT)))
-        delete = exp.Delete(this=self._state, where=exp.Where(this=ours))
+        keys = exp.select(KEY).from_(self._history).where(self._is(ATTEMPT))
+        if self.dialect.changes_by_join:
+            delete = f"DELETE dub_rows FROM {self._joined(keys.distinct())}"
+        else:
+            delete = written(exp.Delete(this=self._state, where=exp.Where(this=self._exactly_in(keys))), self.dialect)
         last_first = [exp.Ordered(this=exp.column("last_tried_at"), desc=True)]
         place = exp.Window(
             this=exp.RowNumber(),
@@ -124,7 +127,7 @@ class Statements:
         last = exp.EQ(this=exp.column("place"), expression=exp.Literal.number(1))
         rows = exp.select(*state_columns()).from_(lines.subquery("dub_lines")).where(last)
         return [
-            written(delete, self.dialect),
+            delete,
             written(exp.insert(rows, self._state, columns=[*state_columns()]), self.dialect),
         ]
 
@@ -133,13 +136,16 @@ class Statements:
 
         :param attempt: The token of the run.
         """
-        return [[attempt] * (2 if self._compares_twice else 1), [attempt]]
+        names_keys_twice = self._compares_twice and not self.dialect.changes_by_join
+        return [[attempt] * (2 if names_keys_twice else 1), [attempt]]
 
     def set_pending(self, keys: Part) -> str:
         """Return the statement that sets the outcome of rows that are about to be sent.
 
         :param keys: The query for their keys.
         """
+        if self.dialect.changes_by_join:
+            return f"UPDATE {self._joined(keys)} SET dub_rows.outcome = 'pending'"  # noqa: S608 - names, no values
         pending = exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string("pending"))
         exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.subquery("dub_keys"))
         # The difference stands here once: its parameters do, too.
@@ -252,6 +258,19 @@ class Statements:
             return plain
         exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.copy().subquery("dub_keys"))
         return exp.and_(plain, exp.In(this=self.dialect.exactly(key.copy()), query=exact.subquery()))
+
+    def _joined(self, keys: Part) -> str:
+        """Return the state table, as ``dub_rows``, joined with the query for some of its keys.
+
+        The plain comparison lets the engine use an index; the exact one decides.
+        """
+        state, query = written(self._state, self.dialect), written(keys, self.dialect)
+        ours, theirs = (exp.column(KEY, table=table) for table in ("dub_rows", "dub_keys"))
+        same = exp.and_(
+            exp.EQ(this=ours, expression=theirs),
+            exp.EQ(this=self.dialect.exactly(ours.copy()), expression=self.dialect.exactly(theirs.copy())),
+        )
+        return f"{state} AS dub_rows JOIN ({query}) AS dub_keys ON {written(same, self.dialect)}"
 
     def _clear_in_lease(self, *columns: str) -> str:
         changes = [exp.EQ(this=exp.column(name), expression=exp.Null()) for name in columns]
