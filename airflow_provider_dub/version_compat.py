@@ -93,6 +93,21 @@ def can_reschedule_failures() -> bool:
     return hasattr(RetryAction, "RESCHEDULE")
 
 
+def instance_suffix(task_instance: Any) -> str:
+    """Return what tells a task instance from others of its task in one run of the DAG: nothing for the only one.
+
+    The index of a mapped task instance, ``[3]``; from Airflow 3.4 on that of an iteration of a loop, too, with the
+    region, as Airflow calls one execution of a loop or of an expansion: ``[3]@339390bd7bc0``.
+
+    :param task_instance: Airflow's, or a double.
+    """
+    region = getattr(task_instance, "region_id", None)
+    index = getattr(task_instance, "region_index", None)
+    index = task_instance.map_index if index is None else index
+    where = f"@{region.hex[-12:]}" if region is not None and region.int else ""  # its beginning is only the time
+    return ("" if index in (None, -1) else f"[{index}]") + where
+
+
 def __getattr__(name: str) -> Any:
     """Return a name of Airflow from wherever this Airflow has it."""
     if name not in _HOMES:
