@@ -21,6 +21,12 @@ PARAMS = {
     "dry_run": Param(
         False, type="boolean", title="Dry run", description="Read, check and count the rows. Nothing is sent."
     ),
+    "full_refresh": Param(
+        False,
+        type="boolean",
+        title="Full refresh",
+        description="Send all rows, also those that did not change.",
+    ),
     "limit": Param(
         None,
         type=["null", "integer"],
@@ -40,11 +46,13 @@ PARAMS = {
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, params=PARAMS, tags=["dub", "example"])
 def example_sql_to_dub_form():
-    # Only so that the example runs anywhere.
+    # Only so that the example runs anywhere, and begins anew each time.
     fill_warehouse = SQLExecuteQueryOperator(
         task_id="fill_warehouse",
         conn_id=WAREHOUSE,
         sql=[
+            "DROP TABLE IF EXISTS form_state",
+            "DROP TABLE IF EXISTS form_state_lease",
             "DROP TABLE IF EXISTS form_customers",
             "CREATE TABLE form_customers (external_id TEXT, name TEXT)",
             "INSERT INTO form_customers VALUES ('airflow-example-ada', 'Ada of the form')",
@@ -61,6 +69,7 @@ def example_sql_to_dub_form():
         external_id_column="external_id",
         state_table="form_state",
         dry_run="{{ params.dry_run }}",
+        full_refresh="{{ params.full_refresh }}",
         limit="{{ params.limit }}",
         max_changes="{{ params.max_changes }}",
     )
