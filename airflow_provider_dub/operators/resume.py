@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_dub import __version__
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.updates import CustomerUpdate
-from airflow_provider_dub.version_compat import AirflowFailException, can_reschedule_failures
+from airflow_provider_dub.version_compat import AirflowFailException, can_reschedule_failures, instance_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -182,7 +182,8 @@ class Checkpoints:
         if not self._folder or not isinstance(try_number, int):
             raise ValueError("no number of a try")
         # An earlier try whose supervisor died may still write beside this one, so each has names of its own.
-        self._files.append(self._folder / f"dub-{self._task_instance.max_tries}-{try_number}-{number}.batch")
+        task = f"dub{instance_suffix(self._task_instance)}-{self._task_instance.max_tries}"
+        self._files.append(self._folder / f"{task}-{try_number}-{number}.batch")
         return self._files[-1]
 
     def _packed(self, batch: Sequence[list[Any]]) -> Iterator[bytes]:

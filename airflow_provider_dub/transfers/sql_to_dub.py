@@ -30,6 +30,7 @@ from airflow_provider_dub.version_compat import (
     AirflowRescheduleException,
     AirflowSkipException,
     BaseHook,
+    instance_suffix,
 )
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 columns = Columns.of_query(matched, self.options)
                 table = self._table(warehouse, dialect, hook, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
-                changes = Changes(warehouse, self._change_query(dialect, matched, known), self.parameters)
+                changes = Changes(warehouse, self._change_query(hook, dialect, matched, known), self.parameters)
             recorder = None if self.options.dry_run else table
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
@@ -432,16 +433,26 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             self.log.warning("%s", warning)
         return matched
 
-    def _change_query(self, dialect: Dialect, matched: MatchedColumns, known: KnownState | None) -> ChangeQuery:
+    def _change_query(
+        self, hook: DbApiHook, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
+    ) -> ChangeQuery:
         from airflow_provider_dub.warehouse.change_query import ChangeQuery, Source
 
+        # With parameters a driver that marks them by %s reads a percent sign anywhere in the statement as one.
+        percent = "%%" if self.parameters and hook.placeholder == "%s" else "%"
         clears = self.options.cleared_fields(matched.fields.values())
-        fields = {column: field.name for column, field in matched.fields.items()}
+        fields = {column.replace("%", percent): field.name for column, field in matched.fields.items()}
         blanks_clear = self.options.blanks == "missing"
         latest_by = matched.others.get("latest_by")
-        return ChangeQuery(
-            dialect, Source(self.sql, matched.key, fields, frozenset(clears), latest_by, blanks_clear), known
+        source = Source(
+            self.sql,
+            matched.key.replace("%", percent),
+            fields,
+            frozenset(clears),
+            latest_by and latest_by.replace("%", percent),
+            blanks_clear,
         )
+        return ChangeQuery(dialect, source, known)
 
     def _table(self, warehouse: Warehouse, dialect: Dialect, hook: DbApiHook, context: Context) -> StateTable | None:
         from airflow_provider_dub.warehouse.lease import Owner
@@ -558,5 +569,4 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
 def _task_of(context: Context) -> str:
     ti = context["ti"]
-    mapped = "" if ti.map_index in (None, -1) else f"[{ti.map_index}]"
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{mapped}"
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{instance_suffix(ti)}"
