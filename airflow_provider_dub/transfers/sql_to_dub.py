@@ -18,10 +18,10 @@ from airflow_provider_dub.exceptions import (
 )
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
-from airflow_provider_dub.operators.base import DubSyncOperator
+from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.templated import is_template, read_flag, read_share
 from airflow_provider_dub.sync.columns import match_columns
-from airflow_provider_dub.sync.options import SyncOptions, whole_number
+from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import counted
 from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
@@ -164,34 +164,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         records_path: str | ObjectStoragePath | None = None,
         **kwargs: Any,
     ) -> None:
-        options = SyncOptions(
-            id_column=id_column,
-            external_id_column=external_id_column,
-            columns=columns,
-            null_policy=null_policy,
-            blanks=blanks,
-            strip=strip,
-            on_missing=on_missing,
-            on_duplicate=on_duplicate,
-            on_invalid=on_invalid,
-            max_failures=max_failures,
-            max_failure_rate=max_failure_rate,
-            show_keys=show_keys,
-            include_expanded_fields=include_expanded_fields,
-            check_external_ids=check_external_ids,
-            on_empty=on_empty,
-            max_workers=max_workers,
-        )
-        super().__init__(
-            options=options,
-            dub_conn_id=dub_conn_id,
-            rejected_path=rejected_path,
-            records_path=records_path,
-            dry_run=dry_run,
-            limit=limit,
-            max_changes=max_changes,
-            **kwargs,
-        )
+        super().__init__(**shared_arguments(locals()), **kwargs)
         self.sql = sql
         self.sql_conn_id = sql_conn_id
         self.parameters = parameters
