@@ -16,6 +16,7 @@ from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
     from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.dialects import Dialect
     from airflow_provider_dub.warehouse.lease import Owner
     from airflow_provider_dub.warehouse.statements import Statements
 
@@ -41,6 +42,11 @@ class StateTable:
         self._history_columns: list[str] = []
         #: The right to change it.
         self.lease = Lease(warehouse, statements, owner)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The engine."""
+        return self._statements.dialect
 
     def through(self, warehouse: Warehouse) -> StateTable:
         """Return the same table over another connection, for another thread.
@@ -129,15 +135,14 @@ class StateTable:
 
         :param lines: All columns of the state table, the key first.
         """
-        dialect = self._statements.dialect
         whole = [(*line, self.lease.token) for line in lines]
 
         def insert(cursor: Any) -> None:
-            if dialect.executemany_is_fast:
+            if self.dialect.executemany_is_fast:
                 cursor.executemany(self._append(1), whole)
                 return
-            for start in range(0, len(whole), dialect.rows_at_once):
-                some = whole[start : start + dialect.rows_at_once]
+            for start in range(0, len(whole), self.dialect.rows_at_once):
+                some = whole[start : start + self.dialect.rows_at_once]
                 cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
 
         self._warehouse.record(insert)
@@ -147,13 +152,13 @@ class StateTable:
 
         :raises LeaseLostError: Another run took over; nothing was written.
         """
-        previous = self.lease.previous
-        if previous is None:
+        if not self.lease.previous:
             return
 
         def merge(cursor: Any) -> None:
             self.lease.verify(cursor)
-            self._merge(cursor, previous)
+            for previous in self.lease.previous:
+                self._merge(cursor, previous)
             self.lease.set_merged(cursor)
 
         self._warehouse.record(merge)
