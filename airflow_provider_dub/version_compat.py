@@ -25,6 +25,7 @@ __all__ = [
     "Connection",
     "Context",
     "ObjectStoragePath",
+    "Param",
     "Stats",
     "TaskInstanceKey",
     "XCom",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         Connection,
         Context,
         ObjectStoragePath,
+        Param,
         Stats,
         TaskInstanceKey,
         XCom,
@@ -75,6 +77,7 @@ _HOMES = {
     "Connection": ("airflow.sdk:Connection", "airflow.models.connection:Connection"),
     "Context": ("airflow.sdk:Context", "airflow.utils.context:Context"),
     "ObjectStoragePath": ("airflow.sdk:ObjectStoragePath", "airflow.io.path:ObjectStoragePath"),
+    "Param": ("airflow.sdk:Param", "airflow.models.param:Param"),
     "Stats": ("airflow.stats:Stats",),
     "TaskInstanceKey": ("airflow.models.taskinstancekey:TaskInstanceKey",),
     "XCom": ("airflow.sdk.execution_time.xcom:XCom", "airflow.models.xcom:XCom"),
@@ -91,6 +94,21 @@ def can_reschedule_failures() -> bool:
     except ImportError:
         return False
     return hasattr(RetryAction, "RESCHEDULE")
+
+
+def instance_suffix(task_instance: Any) -> str:
+    """Return what tells a task instance from others of its task in one run of the DAG: nothing for the only one.
+
+    The index of a mapped task instance, ``[3]``; from Airflow 3.4 on that of an iteration of a loop, too, with the
+    region, as Airflow calls one execution of a loop or of an expansion: ``[3]@339390bd7bc0``.
+
+    :param task_instance: Airflow's, or a double.
+    """
+    region = getattr(task_instance, "region_id", None)
+    index = getattr(task_instance, "region_index", None)
+    index = task_instance.map_index if index is None else index
+    where = f"@{region.hex[-12:]}" if region is not None and region.int else ""  # its beginning is only the time
+    return ("" if index in (None, -1) else f"[{index}]") + where
 
 
 def __getattr__(name: str) -> Any:

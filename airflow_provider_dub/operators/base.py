@@ -23,13 +23,13 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.hooks.sending import sender, verified_ids
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
-from airflow_provider_dub.operators.json_lines import names_same_file
+from airflow_provider_dub.operators.json_lines import JsonLinesFile, names_same_file
 from airflow_provider_dub.operators.large_result import warn_if_large
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
 from airflow_provider_dub.operators.templated import is_template, read_flag, read_number
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
-from airflow_provider_dub.sync.results import Outcome, SyncSummary, counted
+from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary, counted
 from airflow_provider_dub.sync.run import run_sync
 from airflow_provider_dub.sync.updates import UpdateReader
 from airflow_provider_dub.version_compat import AirflowException, AirflowSkipException, BaseOperator, Stats
@@ -121,7 +121,8 @@ class DubSyncOperator(BaseOperator):
         self.workspace: Workspace | None = None
         self._stop = Stop()
         self._summary = SyncSummary()
-        self._rejected: RejectedRows | None = None
+        #: The files of this run, by argument.
+        self._files: dict[str, JsonLinesFile] = {}
         #: What the summary also says.
         self._details: dict[str, Any] = {}
 
@@ -190,6 +191,7 @@ class DubSyncOperator(BaseOperator):
         :param context: The task's context.
         """
         self._summary = SyncSummary(self.options.show_keys)
+        self._files = {}
         try:
             yield
         except DubError as error:
@@ -327,15 +329,24 @@ class DubSyncOperator(BaseOperator):
     # What the steps need.
 
     def _open_files(self, rows: CountedRows) -> tuple[Records, list[Sink]]:
-        from airflow_provider_dub.operators.json_lines import JsonLinesFile
-
-        to_file = self.records_path and not self.options.dry_run
-        records = Records(JsonLinesFile(self.records_path) if to_file and self.records_path else None)
-        sinks: list[Sink] = [records] if self.wants_records else []
+        if self.records_path and not self.options.dry_run:
+            self._files["records_path"] = JsonLinesFile(self.records_path)
         if self.rejected_path:
-            self._rejected = RejectedRows(JsonLinesFile(self.rejected_path), rows, self.options.key_column)
-            sinks.append(self._rejected)
+            self._files["rejected_path"] = JsonLinesFile(self.rejected_path)
+        for file in self._files.values():
+            file.open()
+        records = Records(self._files.get("records_path"))
+        sinks: list[Sink] = [records] if self.wants_records else []
+        if "rejected_path" in self._files:
+            sinks.append(RejectedRows(self._files["rejected_path"], rows, self.options.key_column))
         return records, sinks
+
+    def _not_in_files(self) -> dict[str, int]:
+        """Return how many rows lack in a file that should have them, by the file's argument."""
+        counts = self._summary.counts
+        outcomes = {"records_path": {Outcome.UPDATED}, "rejected_path": NOT_APPLIED}
+        lack = {name: sum(counts[one] for one in outcomes[name]) - file.lines for name, file in self._files.items()}
+        return {name: rows for name, rows in lack.items() if rows > 0}
 
     def _log_progress(self, progress: Progress) -> None:
         if line := progress.line(self._summary.total, self.hook.traffic, self._summary.resumed.total()):
@@ -354,19 +365,16 @@ class DubSyncOperator(BaseOperator):
             self.log.warning("The field %s was left out of %s rows: it %s.", field, count, reason)
         for group in summary.failure_groups.values():
             self.log.warning("%s", group.line())
-        if summary.failed and self._rejected:
+        if summary.failed and "rejected_path" in self._files:
             self.log.warning("The rows that were not applied are in %s.", self.rejected_path)
-        if self._rejected and self._rejected.missing:
-            self.log.warning(
-                "The run had to end before %s rows were written to rejected_path.", f"{self._rejected.missing:,}"
-            )
+        for name, rows in self._not_in_files().items():
+            self.log.warning("%s could not be written to %s any more.", counted(rows, "row"), name)
 
     def _push_summary(self, context: Context) -> None:
         traffic = self.hook.traffic
-        details = {"not_in_rejected_path": self._rejected.missing} if self._rejected and self._rejected.missing else {}
         summary = {
             **self._summary.as_json(),
-            **details,
+            **{f"not_in_{name}": rows for name, rows in self._not_in_files().items()},
             **self._details,
             "requests_sent": traffic.requests_sent,
             "rate_limited": traffic.rate_limited,
@@ -401,7 +409,7 @@ class DubSyncOperator(BaseOperator):
             why.insert(0, f"The run ended early, after this: {summary.last_error}")
         if len(groups) > _GROUPS_IN_MESSAGE:
             why.append("More reasons are in the log and the XCom `summary`.")
-        if self._rejected:
+        if "rejected_path" in self._files:
             why.append(f"The rows are in {self.rejected_path}.")
         return " ".join(why)
 

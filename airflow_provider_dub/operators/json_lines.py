@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_dub.version_compat import ObjectStoragePath
 
 
+#: Bytes that are read at a time.
+_CHUNK = 1 << 20
+
+
 class JsonLinesFile:
-    """A file of JSON lines, written anew.
+    """A file of JSON lines, written anew. Its last line is whole, whatever fails.
 
     :param path: A local path or a URI such as ``s3://conn_id@bucket/key.jsonl``.
     """
@@ -19,21 +26,72 @@ class JsonLinesFile:
         from airflow_provider_dub.version_compat import ObjectStoragePath
 
         self._path = ObjectStoragePath(str(path))
+        self._local = Path(self._path.path) if _is_local(self._path) else None
+        self._file: IO[bytes] = BytesIO()
+        #: The lines that the file has.
+        self.lines = 0
+
+    def open(self) -> None:
+        """Begin the file, and the folder that it is in."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = self._path.open("w", encoding="utf-8")  # type: ignore[no-untyped-call]
+        # A local file has no buffer, which could write half a line after the file was cut.
+        self._file = self._local.open("wb", buffering=0) if self._local else self._path.open("wb")  # type: ignore[no-untyped-call]
 
     def write(self, line: str) -> None:
-        """Write one line."""
-        self._file.write(line + "\n")
+        """Write one line.
+
+        :param line: The line, without its end.
+        """
+        left = memoryview(f"{line}\n".encode())
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except Exception:
+            self._cut()
+            raise
+        self.lines += 1
 
     def close(self) -> None:
         """Close the file; on some storages it is there only then."""
-        self._file.close()
+        if self._file.closed:
+            return
+        try:
+            if self._local and self._local.is_file():
+                os.fsync(self._file.fileno())  # a full disk elsewhere may say so only now
+            self._file.close()
+        except Exception:
+            self._cut()
+            raise
 
     @property
     def uri(self) -> str:
         """Where the file is."""
         return str(self._path)
+
+    def _cut(self) -> None:
+        """Close the file, cut off half a line at its end, and count the lines that it has."""
+        try:
+            self._file.close()
+        except Exception:
+            if not self._local:
+                self.lines = 0  # an object without its end is not there
+                return
+        if self._local and not self._local.is_file():  # a pipe or a device
+            return
+        with suppress(Exception):
+            self.lines, end = self._whole_lines()
+            if self._local:
+                os.truncate(self._local, end)
+
+    def _whole_lines(self) -> tuple[int, int]:
+        """Return how many whole lines the file has, and where the last one ends."""
+        lines = end = at = 0
+        with self._path.open("rb") as file:  # type: ignore[no-untyped-call]
+            while chunk := file.read(_CHUNK):
+                lines += chunk.count(b"\n")
+                end = at + chunk.rfind(b"\n") + 1 if b"\n" in chunk else end
+                at += len(chunk)
+        return lines, end
 
 
 def names_same_file(one: Any, other: Any) -> bool:
@@ -51,5 +109,8 @@ def names_same_file(one: Any, other: Any) -> bool:
 
 
 def _place(path: ObjectStoragePath) -> str:
-    is_local = path.protocol in ("", "file", "local")
-    return os.path.realpath(path.path) if is_local else str(path)
+    return os.path.realpath(path.path) if _is_local(path) else str(path)
+
+
+def _is_local(path: ObjectStoragePath) -> bool:
+    return path.protocol in ("", "file", "local")

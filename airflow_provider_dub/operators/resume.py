@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.updates import CustomerUpdate
-from airflow_provider_dub.version_compat import AirflowFailException, can_reschedule_failures
+from airflow_provider_dub.version_compat import AirflowFailException, can_reschedule_failures, instance_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -251,7 +251,7 @@ class _BatchFiles:
     :param context: The task's context.
     """
 
-    _NAME = re.compile(r"dub-\d+-\d+-\d+\.batch")
+    _NAME = re.compile(r"dub[\[\]@0-9a-f]*-\d+-\d+-\d+\.batch")
 
     def __init__(self, records_path: str, context: Context) -> None:
         from airflow_provider_dub.version_compat import ObjectStoragePath
@@ -259,7 +259,7 @@ class _BatchFiles:
         self._folder = ObjectStoragePath(f"{records_path}.resume")
         task_instance = context["ti"]
         # An earlier try whose supervisor died may still write beside this one, so each has names of its own.
-        self._name = f"dub-{task_instance.max_tries}-{task_instance.try_number}-"
+        self._name = f"dub{instance_suffix(task_instance)}-{task_instance.max_tries}-{task_instance.try_number}-"
         self._known: set[str] = set()
 
     def write(self, number: int, batch: bytes) -> str:

@@ -32,8 +32,6 @@ class RejectedRows:
         self._file = file
         self._rows = rows
         self._key_column = key_column
-        #: How many of the rows that were not applied the file lacks.
-        self.missing = 0
 
     def write(self, result: RowResult) -> None:
         """Write the row if it was not applied."""
@@ -42,14 +40,14 @@ class RejectedRows:
 
     def close(self, unread: range) -> None:
         """Write as many of the rows that were not read as a second allows, and close the file."""
-        self.missing = len(unread)
         until = time.monotonic() + _SECONDS_FOR_UNREAD_ROWS
-        for row in unread:
-            if time.monotonic() > until:
-                break
-            self.write(not_attempted(row))
-            self.missing -= 1
-        self._file.close()
+        try:
+            for row in unread:
+                if time.monotonic() > until:
+                    break
+                self.write(not_attempted(row))
+        finally:
+            self._file.close()
 
 
 class Records:

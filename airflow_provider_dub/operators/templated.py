@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from typing import Any
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False, "none": False, "": False}
@@ -41,6 +43,22 @@ def read_number(name: str, value: object) -> int | None:
     if text is None or not (text.isascii() and text.removeprefix("-").isdigit()):
         raise ValueError(f"{name} must be a whole number, not {_shown(value)}.")
     return int(text)
+
+
+def read_share(name: str, value: object) -> float | None:
+    """Return a share from 0 to 1 or None, or what such a text says.
+
+    :param name: The argument's name.
+    :param value: The argument.
+    :raises ValueError: It is anything else.
+    """
+    if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "")):
+        return None
+    with suppress(ValueError):
+        share = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+        if 0 <= share <= 1:
+            return share
+    raise ValueError(f"{name} must be a share from 0 to 1, such as 0.2, not {_shown(value)}.")
 
 
 def _shown(value: Any) -> str:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 from uuid import uuid4
 
 from airflow_provider_dub.customers.ids import external_id_of
-from airflow_provider_dub.exceptions import DubConfigurationError, DubFixSetupError, DubStateTableLockedError
+from airflow_provider_dub.exceptions import (
+    DubConfigurationError,
+    DubFixSetupError,
+    DubReviewChangesError,
+    DubStateTableLockedError,
+)
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator
+from airflow_provider_dub.operators.templated import is_template, read_flag, read_share
 from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
+from airflow_provider_dub.sync.results import counted
 from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 from airflow_provider_dub.version_compat import (
@@ -23,6 +30,7 @@ from airflow_provider_dub.version_compat import (
     AirflowRescheduleException,
     AirflowSkipException,
     BaseHook,
+    instance_suffix,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
+T = TypeVar("T")
 Baseline: TypeAlias = Literal["source", "dub"]
 OnLocked: TypeAlias = Literal["fail", "wait", "skip"]
 
@@ -55,7 +64,8 @@ _RESCHEDULE_AFTER = timedelta(seconds=30)
 class SqlToDubCustomersOperator(DubSyncOperator):
     """Send the rows of a query to Dub; with a state table, only those that differ from what was last applied.
 
-    The difference is computed by the database of the query. Rows are read with a server-side cursor where the driver
+    The difference is computed by the database of the query. Of a changed row only the fields that changed are sent, if
+    Dub has applied the row before. Rows are read with a server-side cursor where the driver
     has one, and wait in a temporary file of the worker, without a name, until it is their turn.
 
     The policies and what is raised are those of
@@ -64,7 +74,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     the rows for one customer is sent, since rows of a query have no order; what Dub refused or did not know in an
     earlier try of the same task instance counts again, without a request. The XCom ``summary`` also has ``plan``: the
     rows of the query by status (``new, changed, pending, retried, no_key, unchanged, refused, missing, duplicate,
-    superseded``), ``to_send``, the updates, and ``look_ups``, how many external ids may have to be looked up.
+    superseded, refreshed``), ``to_send``, the updates, and ``look_ups``, how many external ids may have to be looked
+    up.
 
     :param sql: (templated) The query, or the name of a ``.sql`` file.
     :param sql_conn_id: (templated) The connection to the database; its hook must be a ``DbApiHook``.
@@ -74,9 +85,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         outcomes of all runs. Each sync needs one of its own. Without it every row is sent.
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent; needed
         by ``on_duplicate="last"``.
-    :param retry_rejected: Send rows again that were refused for good although they did not change.
+    :param retry_rejected: (templated) Send rows again that were refused for good although they did not change.
     :param retry_missing_after: Send rows again whose customer Dub did not know, after this time, whether that counted
         as a failure or not.
+    :param full_refresh: (templated) Send all rows with all their fields, whatever the state table knows of them.
+    :param max_change_rate: (templated) The most rows that a run may send because they are new, changed or to be tried
+        again, as a share of the rows in the state table, from 0 to 1. If there are more, it ends before its first
+        request. A first run, whose state table is empty, is exempt.
     :param baseline: (templated) For one run, and no ``dry_run``: ``"source"`` records the rows as applied and sends
         nothing; ``"dub"`` reads Dub's customers, records the rows that they match, and sends the others.
     :param on_locked: What the task does while another run works with the state table: ``"fail"``, ``"wait"`` for its
@@ -98,6 +113,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         "sql_conn_id",
         "parameters",
         "state_table",
+        "retry_rejected",
+        "full_refresh",
+        "max_change_rate",
         "baseline",
         "sql_hook_params",
         *DubSyncOperator.template_fields,
@@ -113,8 +131,10 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         parameters: Sequence[Any] | Mapping[str, Any] | None = None,
         state_table: str | None = None,
         latest_by: str | None = None,
-        retry_rejected: bool = False,
+        retry_rejected: bool | str = False,
         retry_missing_after: timedelta = timedelta(days=1),
+        full_refresh: bool | str = False,
+        max_change_rate: float | str | None = None,
         baseline: Baseline | None = None,
         on_locked: OnLocked = "fail",
         commit_every: int | None = None,
@@ -180,6 +200,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.latest_by = latest_by
         self.retry_rejected = retry_rejected
         self.retry_missing_after = retry_missing_after
+        self.full_refresh = full_refresh
+        self.max_change_rate = max_change_rate
         self.baseline = baseline
         self.on_locked = on_locked
         self.commit_every = commit_every
@@ -189,6 +211,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self._read_from: OperatorLineage[Any, Any] | None = None
         #: The external ids of all of Dub's customers, where the baseline has just read them.
         self._listed: IdIndex | None = None
+        self._read_own_templated(rendered=False)
         if on_locked not in get_args(OnLocked):
             raise ValueError('on_locked must be "fail", "wait" or "skip".')
         if on_duplicate == "last" and not latest_by:
@@ -220,12 +243,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 columns = Columns.of_query(matched, self.options)
                 table = self._table(warehouse, dialect, hook, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
-                changes = Changes(warehouse, self._change_query(dialect, matched, known), self.parameters)
+                changes = Changes(warehouse, self._change_query(hook, dialect, matched, known), self.parameters)
             recorder = None if self.options.dry_run else table
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
             plan = self._plan(changes.counts())
-            self._guard_plan(plan, context)
+            self._guard_plan(plan, table if known else None, context)
             statuses = self._pending(plan, changes, recorder) if recorder else plan.statuses_to_read
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
             rows = stack.enter_context(changes.read(columns, statuses, failed_in))
@@ -245,9 +268,20 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         keys = rows.confirmed_keys()
         return keys if self.options.external_id_column else filter(None, map(external_id_of, keys))
 
-    def _guard_plan(self, plan: Plan, context: Context) -> None:
+    def _guard_plan(self, plan: Plan, table: StateTable | None, context: Context) -> None:
+        most = self.options.limit
         try:
-            self._guard(plan.rows, lambda: min(plan.to_send, self.options.limit or plan.to_send))
+            self._guard(plan.rows, lambda: min(plan.to_send, most or plan.to_send))
+            if self._max_change_rate is None or not (known := table.count() if table else 0):
+                return
+            changes = min(plan.changes, most or plan.changes)
+            if changes > self._max_change_rate * known:
+                raise DubReviewChangesError(
+                    f"{counted(changes, 'row')} would be sent, {changes / known:.1%} of the {known:,} in the state "
+                    f"table, and max_change_rate={self._max_change_rate} allows fewer: nothing was sent. "
+                    f"{plan.log_line()}. Look at the rows, for instance with dry_run; if they are right, run the task "
+                    "with a higher max_change_rate."
+                )
         except AirflowException:
             with self._publishing(0, context):
                 raise
@@ -330,8 +364,25 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             )
         return plan
 
+    def _read_own_templated(self, *, rendered: bool) -> None:
+        """Read the flags and the share that may come from a template or a trigger form, as soon as they can be read.
+
+        :param rendered: Whether Airflow has rendered them.
+        """
+
+        def read(reader: Callable[[str, object], T], name: str) -> T | None:
+            value = getattr(self, name)
+            return reader(name, value) if rendered or not is_template(value) else None
+
+        self._retry_rejected = bool(read(read_flag, "retry_rejected"))
+        self._full_refresh = bool(read(read_flag, "full_refresh"))
+        self._max_change_rate = read(read_share, "max_change_rate")
+
     def _check_templated(self) -> None:
         super()._check_templated()
+        self._read_own_templated(rendered=True)
+        if self._max_change_rate is not None and not self.state_table:
+            raise ValueError("max_change_rate needs a state_table, which knows how many rows there are.")
         if self.baseline not in (None, "", "source", "dub"):
             raise ValueError('baseline must be "source", "dub" or None.')
         if self.state_table is not None and not self.state_table.strip():
@@ -385,16 +436,26 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             self.log.warning("%s", warning)
         return matched
 
-    def _change_query(self, dialect: Dialect, matched: MatchedColumns, known: KnownState | None) -> ChangeQuery:
+    def _change_query(
+        self, hook: DbApiHook, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
+    ) -> ChangeQuery:
         from airflow_provider_dub.warehouse.change_query import ChangeQuery, Source
 
+        # With parameters a driver that marks them by %s reads a percent sign anywhere in the statement as one.
+        percent = "%%" if self.parameters and hook.placeholder == "%s" else "%"
         clears = self.options.cleared_fields(matched.fields.values())
-        fields = {column: field.name for column, field in matched.fields.items()}
+        fields = {column.replace("%", percent): field.name for column, field in matched.fields.items()}
         blanks_clear = self.options.blanks == "missing"
         latest_by = matched.others.get("latest_by")
-        return ChangeQuery(
-            dialect, Source(self.sql, matched.key, fields, frozenset(clears), latest_by, blanks_clear), known
+        source = Source(
+            self.sql,
+            matched.key.replace("%", percent),
+            fields,
+            frozenset(clears),
+            latest_by and latest_by.replace("%", percent),
+            blanks_clear,
         )
+        return ChangeQuery(dialect, source, known)
 
     def _table(self, warehouse: Warehouse, dialect: Dialect, hook: DbApiHook, context: Context) -> StateTable | None:
         from airflow_provider_dub.warehouse.lease import Owner
@@ -426,7 +487,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             yield None
             return
         missing_before = timestamp(datetime.now(UTC) - self.retry_missing_after)
-        known = KnownState(str(self.state_table), self.retry_rejected, missing_before)
+        known = KnownState(str(self.state_table), self._retry_rejected, missing_before, self._full_refresh)
         if self.options.dry_run:
             yield replace(known, missing_columns=table.missing_columns())
             return
@@ -511,5 +572,4 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
 def _task_of(context: Context) -> str:
     ti = context["ti"]
-    mapped = "" if ti.map_index in (None, -1) else f"[{ti.map_index}]"
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{mapped}"
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{instance_suffix(ti)}"

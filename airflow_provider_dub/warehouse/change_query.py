@@ -32,6 +32,8 @@ class Status(StrEnum):
     PENDING = "pending"
     #: It was refused or missing before, and is to be tried again.
     RETRIED = "retried"
+    #: As it was, and to be sent again in a full refresh.
+    REFRESHED = "refreshed"
     #: It names no customer.
     NO_KEY = "no_key"
     #: As it was when it was last applied.
@@ -47,10 +49,10 @@ class Status(StrEnum):
 
 
 #: Of rows that become a request, if their values are right.
-UPDATES = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED)
+UPDATES = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED, Status.REFRESHED)
 TO_SEND = (*UPDATES, Status.NO_KEY)
 #: Of rows that the state table has, and that become pending before they are sent.
-RECORDED = (Status.CHANGED, Status.RETRIED)
+RECORDED = (Status.CHANGED, Status.RETRIED, Status.REFRESHED)
 #: Of rows that failed before and did not change since.
 FAILED_BEFORE = (Status.REFUSED, Status.MISSING)
 #: Of rows that a baseline may record as applied.
@@ -61,6 +63,8 @@ REFUSED = ("failed", "rejected")
 _KNOWN = ("first_applied_at", "last_applied_at", "dub_id")
 #: The result of the row when it was last tried.
 _RESULT = ("outcome", "code", "message", "run")
+#: The fields that Dub has as the row has them, a blank behind each; none where Dub's values are not known.
+SAME_FIELDS = "same_fields"
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,14 @@ class KnownState:
     :param table: Its name.
     :param retry_rejected: Rows that were refused for good are sent again.
     :param missing_before: Customers that Dub did not know before this timestamp (UTC) are tried again.
+    :param full_refresh: All rows are sent, whatever is known of them.
     :param missing_columns: The columns that the table of an older version lacks; nothing is known about them.
     """
 
     table: str
     retry_rejected: bool
     missing_before: str
+    full_refresh: bool = False
     missing_columns: frozenset[str] = frozenset()
 
 
@@ -122,12 +128,12 @@ class ChangeQuery:
         """Return the query for the rows with one of these statuses.
 
         Its columns: the key and the fields as they are, then status, copies, first_applied_at, last_applied_at,
-        dub_id, the key as text, what is compared, as text, and the last outcome, code, message and run.
+        dub_id, same_fields, the key as text, what is compared, as text, and the last outcome, code, message and run.
 
         :param statuses: The statuses.
         """
         raw = [f"raw_{n}" for n in range(1 + len(self.source.columns))]
-        columns = (*raw, "status", "copies", *_KNOWN, KEY, *compared_columns(), *_RESULT)
+        columns = (*raw, "status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
         query = exp.select(*columns).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
         return self._written(query)
 
@@ -188,7 +194,7 @@ class ChangeQuery:
         ]
         empty = exp.Literal.string("")
         cleared = [
-            exp.Case().when(self._is_empty(by_field[name]), exp.Literal.string(f"{name} ")).else_(empty.copy())
+            exp.Case().when(self._is_empty(by_field[name]), _in_list(name)).else_(empty.copy())
             for name in FIELDS
             if name in by_field and name in self.source.clears
         ]
@@ -197,12 +203,41 @@ class ChangeQuery:
     def _classified(self) -> exp.Select:
         query = exp.select("dub_keyed.*").from_("dub_keyed")
         if self.known is None:
-            never = [self.dialect.as_text(exp.Null()).as_(name) for name in (*_KNOWN, *_RESULT)]
+            never = [self.dialect.as_text(exp.Null()).as_(name) for name in (*_KNOWN, SAME_FIELDS, *_RESULT)]
             return query.select(self._status([], exp.Literal.string(Status.NEW)).as_("status"), *never)
         state = table_named(self.known.table, self.dialect).as_("dub_state")
         query = query.join(state, on=self._same_key(), join_type="left")
         status = self._status(*self._by_state(self.known)).as_("status")
-        return query.select(status, *map(_state_column, (*_KNOWN, *_RESULT)))
+        same = self._same_fields(self.known).as_(SAME_FIELDS)
+        return query.select(status, same, *map(_state_column, (*_KNOWN, *_RESULT)))
+
+    def _same_fields(self, known: KnownState) -> Part:
+        """Return the names of the fields that need not be sent, as Dub has applied them in full."""
+        empty = exp.Literal.string("")
+        if known.full_refresh:
+            return empty
+        sent = [field for field in FIELDS.values() if field.name in self.source.columns.values()]
+        names = [
+            exp.Case()
+            .when(exp.and_(self._equal(field.column), self._cleared_alike(field.name)), _in_list(field.name))
+            .else_(empty.copy())
+            for field in sent
+        ]
+        applied = exp.and_(one_of(_state_column("outcome"), APPLIED), _state_column("message").is_(exp.Null()))
+        return exp.Case().when(applied, exp.Concat(expressions=[*names, empty.copy()])).else_(empty.copy())
+
+    def _cleared_alike(self, field: str) -> Part:
+        """Return the condition that an empty cell clears the field now and did when it was sent, or neither."""
+        then, now = (
+            self._is_cleared(field, one) for one in (_state_column("cleared"), _column("cleared", "dub_keyed"))
+        )
+        return exp.EQ(this=then, expression=now)
+
+    def _is_cleared(self, field: str, cleared: Part) -> Part:
+        names = exp.Concat(expressions=[exp.Literal.string(" "), cleared])
+        place = exp.StrPosition(this=names, substr=exp.Literal.string(f" {field} "))  # LIKE would need a percent sign
+        is_named = exp.GT(this=place, expression=exp.Literal.number(0))
+        return exp.Case().when(is_named, exp.Literal.number(1)).else_(exp.Literal.number(0))
 
     def _status(self, known: list[tuple[Part, Status]], otherwise: Part) -> Part:
         several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))
@@ -219,6 +254,12 @@ class ChangeQuery:
         outcome = _state_column("outcome")
         since = exp.LT(this=_state_column("last_tried_at"), expression=exp.Literal.string(known.missing_before))
         missing = exp.EQ(this=outcome, expression=exp.Literal.string(Status.MISSING))
+        if known.full_refresh:
+            return [
+                (_state_column(KEY).is_(exp.Null()), Status.NEW),
+                (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(Status.PENDING)), Status.PENDING),
+                (exp.EQ(this=differs, expression=exp.Literal.number(0)), Status.CHANGED),
+            ], exp.Literal.string(Status.REFRESHED)
         return [
             (_state_column(KEY).is_(exp.Null()), Status.NEW),
             (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(Status.PENDING)), Status.PENDING),
@@ -300,3 +341,7 @@ def _state_column(name: str) -> Part:
 
 def _column(name: str, table: str | None = None) -> Part:
     return exp.column(name, table=table)
+
+
+def _in_list(field: str) -> Part:
+    return exp.Literal.string(f"{field} ")

@@ -46,6 +46,11 @@ class Plan:
         return sum(self.counts[status] for status in UPDATES)
 
     @property
+    def changes(self) -> int:
+        """The number of updates without those of rows that are sent only since all are."""
+        return self.to_send - self.counts[Status.REFRESHED]
+
+    @property
     def failed_before(self) -> int:
         """The number of rows that are not sent again since they failed before."""
         return self.counts[Status.REFUSED] + self.counts[Status.MISSING]

@@ -56,9 +56,8 @@ class WarehouseRows:
         self._failed_in = failed_in
         self.columns: list[Any] | None = [columns.key, *columns.fields]
         about = 1 + len(columns.fields)
-        self._status, self._copies, self._first_applied, self._last_applied, self._dub_id, self._key = range(
-            about, about + 6
-        )
+        self._status, self._copies, self._first_applied, self._last_applied, self._dub_id = range(about, about + 5)
+        self._same_fields, self._key = about + 5, about + 6
         self._compared = slice(self._key + 1, self._key + 1 + len(compared_columns()))
         value_places = dict(zip(FIELDS, range(self._key + 1, self._compared.stop), strict=False))
         self._text_places = {columns.key: self._key} | {
@@ -131,6 +130,14 @@ class WarehouseRows:
         dub_id: str | None = self._spool[row][self._dub_id]
         return dub_id
 
+    def same_fields(self, row: int) -> list[str]:
+        """Return the Dub fields that need not be sent, since Dub has them as the row has them.
+
+        :param row: The position of the row.
+        """
+        cells = self._spool[row]
+        return str(cells[self._same_fields]).split() if cells[self._status] == Status.CHANGED else []
+
     def decided(self, row: int, missing: Outcome) -> RowResult | None:
         """Return the result of a row that needs no request, or None.
 
@@ -170,12 +177,18 @@ class WarehouseReader(UpdateReader):
     def __init__(self, rows: WarehouseRows, options: SyncOptions) -> None:
         super().__init__(rows, options)
         self._decided = rows.decided
+        self._same_fields = rows.same_fields
         self._missing = Outcome.MISSING if options.on_missing == "skip" else Outcome.FAILED
 
     def __iter__(self) -> Iterator[CustomerUpdate | RowResult]:
-        """Yield what each row asks for, or its result."""
+        """Yield what each row asks for, without the fields that Dub has as they are, or its result."""
         for row, update in enumerate(super().__iter__()):
-            yield self._decided(row, self._missing) or update
+            yield self._decided(row, self._missing) or self._changed(update)
+
+    def _changed(self, update: CustomerUpdate | RowResult) -> CustomerUpdate | RowResult:
+        if isinstance(update, RowResult) or not (same := self._same_fields(update.row)):
+            return update
+        return update._replace(fields={name: value for name, value in update.fields.items() if name not in same})
 
     def customer_ids(self) -> Iterator[str | None]:
         """Yield the customer that each row names, in order; None where it names none or needs no request."""

@@ -92,6 +92,8 @@ class StateSink:
         message = result.reason
         if result.ignored_fields:
             message = f"Dub accepted but did not apply: {', '.join(result.ignored_fields)}"
+        elif result.omitted_fields and not message:
+            message = f"Not sent: {'; '.join(f'{field} {reason}' for field, reason in result.omitted_fields)}"
         self._waiting.append(
             self._line(
                 result.row,

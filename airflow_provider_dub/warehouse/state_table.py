@@ -76,6 +76,15 @@ class StateTable:
         """Return the columns that the table of an older version lacks."""
         return frozenset(state_columns()) - {*self._columns(self._statements.probe())}
 
+    def count(self) -> int:
+        """Return the number of customers that the table knows."""
+
+        def count(cursor: Any) -> int:
+            cursor.execute(self._statements.count())
+            return int(cursor.fetchone()[0])
+
+        return self._warehouse.transaction(count)
+
     def create(self) -> None:
         """Create the table and that of its lease, those that are not there.
 

@@ -64,6 +64,10 @@ class Statements:
         none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
         return written(exp.select("*").from_(self._history).where(none), self.dialect)
 
+    def count(self) -> str:
+        """Return the query that counts the rows of the state table."""
+        return written(exp.select(exp.Count(this=exp.Star())).from_(self._state), self.dialect)
+
     def clock(self) -> str:
         """Return the query for the database's time, in seconds since 1970."""
         return f"SELECT {self.dialect.clock}"

@@ -19,6 +19,7 @@ def sync_warehouse_to_dub():
         external_id_column="user_id",
         state_table="dub_state",  # what was applied; created if it is not there
         on_missing="skip",
+        max_change_rate=0.2,  # if more of them changed at once, the model broke: nothing is sent
         retries=2,
     )
 

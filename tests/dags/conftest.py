@@ -12,10 +12,18 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.version_compat import Context
 from tests.support.paths import ROOT
 
 #: Those of the examples.
 CUSTOMERS_IN_DUB = json.loads((ROOT / "example_dags" / "customers_in_dub.json").read_text(encoding="utf-8"))
+EXAMPLES = sorted(path.stem for path in (ROOT / "example_dags").glob("example_*.py"))
+if "asset_state_store" not in Context.__annotations__:  # Airflow before 3.3
+    EXAMPLES.remove("example_sql_to_dub_watermark")
+try:
+    import airflow.providers.standard.operators.hitl
+except Exception:  # Airflow before 3.1 has nobody to ask
+    EXAMPLES.remove("example_sql_to_dub_approval")
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +32,10 @@ def airflow(tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
     dags = home / "dags"
     dags.mkdir()
-    for dag in [*(ROOT / "example_dags").glob("example_*.py"), *Path(__file__).parent.glob("*_probe.py")]:
+    for dag in [
+        *(ROOT / "example_dags" / f"{name}.py" for name in EXAMPLES),
+        *Path(__file__).parent.glob("*_probe.py"),
+    ]:
         shutil.copy(dag, dags)
     with DubEmulator() as dub:
         dub.reset(setup_customers=[{"id": f"cus_EX{n}", **customer} for n, customer in enumerate(CUSTOMERS_IN_DUB)])

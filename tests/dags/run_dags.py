@@ -27,5 +27,6 @@ if __name__ == "__main__":
     with suppress(ImportError):  # Airflow 2.11
         log_as_a_task_does()
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
-    states = {dag_id: str(dag.test().state) for dag_id, dag in sorted(bag.dags.items())}
+    # A test run has nobody who approves.
+    states = {dag_id: str(dag.test(mark_success_pattern="^approve$").state) for dag_id, dag in sorted(bag.dags.items())}
     Path(sys.argv[1]).write_text(json.dumps({"states": states, "import_errors": bag.import_errors}))

@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_dub.version_compat import Context
+from tests.dags.conftest import EXAMPLES
 from tests.dags.planted import PLANTED
-from tests.support.paths import ROOT
-
-EXAMPLES = sorted(path.stem for path in (ROOT / "example_dags").glob("example_*.py"))
-if "asset_state_store" not in Context.__annotations__:  # Airflow before 3.3
-    EXAMPLES.remove("example_sql_to_dub_watermark")
 
 
 @pytest.mark.parametrize("dag_id", [*EXAMPLES, "privacy_probe"])
@@ -76,3 +71,14 @@ def _tables(path: Path) -> dict[str, str]:
         database.text_factory = lambda raw: raw.decode("utf-8", "replace")
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {name: str(database.execute(f'SELECT * FROM "{name}"').fetchall()) for name in names}
+
+
+def test_iterations_of_a_loop_are_runs_of_their_own_to_the_state_table(airflow) -> None:
+    if "loop_probe" not in airflow["states"]:
+        pytest.skip("this Airflow has no loops of tasks")
+    assert airflow["states"]["loop_probe"] == "success"
+    with sqlite3.connect(airflow["database"].parent / "warehouse.db") as warehouse:
+        history = warehouse.execute("SELECT run, country, outcome FROM loop_state_history ORDER BY last_tried_at")
+        runs, *values = zip(*history, strict=True)
+    assert values == [("US", "GB"), ("updated", "updated")]
+    assert [run.split("/")[-1].partition("@")[0] for run in runs] == ["body.sync[0]", "body.sync[1]"]

@@ -157,6 +157,27 @@ def test_a_percent_sign_a_comment_and_parameters_of_the_query_are_left_alone(hos
     assert sync(sql=one, parameters=["user_a"])["updated"] == 1
 
 
+def test_a_percent_sign_in_names_of_columns_goes_with_parameters(hostile, known, sync) -> None:
+    mark, percent = ("?", "%") if hostile.engine in ("sqlite", "duckdb") else ("%s", "%%")
+    quote = "`" if hostile.engine == "mysql" else '"'
+    names = {name: quote + name.replace("%", percent) + quote for name in ("%id%", "100% name", "%s", "%(x)s")}
+    id_, name, stamp, country = names.values()
+    sql = f"SELECT user_id {id_}, name {name}, 1 {stamp}, 'DE' {country} FROM customers WHERE user_id <> {mark}"
+    options = {
+        "external_id_column": "%id%",
+        "columns": {"100% name": "name", "%(x)s": "country"},
+        "on_duplicate": "last",
+        "latest_by": "%s",
+    }
+    assert sync(sql=sql, parameters=["null"], **options)["updated"] == 8
+    assert stored(known, id="cus_90")["name"] == "Ada"
+    hostile.run("UPDATE customers SET name = 'Ada L.' WHERE user_id = 'user_a'")
+    again = sync(sql=sql, parameters=["null"], **options)
+    assert (again["updated"], again["plan"]["unchanged"]) == (1, 7)
+    no_parameters = sql.replace("%%", "%").replace(f"<> {mark}", "<> 'null'")
+    assert sync(sql=no_parameters, **options)["plan"]["unchanged"] == 8
+
+
 def test_a_run_that_was_interrupted_before_an_answer_sends_the_row_again(hostile, known, sync, monkeypatch) -> None:
     from airflow_provider_dub.warehouse.state_sink import StateSink
 

@@ -129,6 +129,44 @@ WITH `dub_source` AS (
       THEN 'missing'
       ELSE 'pending'
     END AS `status`,
+    CASE
+      WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+      AND `dub_state`.`message` IS NULL
+      THEN CONCAT(
+        CASE
+          WHEN (
+            CAST(`dub_state`.`email` AS BINARY) = CAST(`dub_keyed`.`email` AS BINARY)
+            OR (
+              `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
+            )
+          )
+          AND CASE
+            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'email '
+          ELSE ''
+        END,
+        CASE
+          WHEN (
+            CAST(`dub_state`.`name` AS BINARY) = CAST(`dub_keyed`.`name` AS BINARY)
+            OR (
+              `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
+            )
+          )
+          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          THEN 'name '
+          ELSE ''
+        END,
+        ''
+      )
+      ELSE ''
+    END AS `same_fields`,
     `dub_state`.`first_applied_at`,
     `dub_state`.`last_applied_at`,
     `dub_state`.`dub_id`,
@@ -261,6 +299,44 @@ WITH `dub_source` AS (
       THEN 'missing'
       ELSE 'pending'
     END AS `status`,
+    CASE
+      WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+      AND `dub_state`.`message` IS NULL
+      THEN CONCAT(
+        CASE
+          WHEN (
+            CAST(`dub_state`.`email` AS BINARY) = CAST(`dub_keyed`.`email` AS BINARY)
+            OR (
+              `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
+            )
+          )
+          AND CASE
+            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'email '
+          ELSE ''
+        END,
+        CASE
+          WHEN (
+            CAST(`dub_state`.`name` AS BINARY) = CAST(`dub_keyed`.`name` AS BINARY)
+            OR (
+              `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
+            )
+          )
+          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          THEN 'name '
+          ELSE ''
+        END,
+        ''
+      )
+      ELSE ''
+    END AS `same_fields`,
     `dub_state`.`first_applied_at`,
     `dub_state`.`last_applied_at`,
     `dub_state`.`dub_id`,
@@ -282,6 +358,7 @@ SELECT
   `first_applied_at`,
   `last_applied_at`,
   `dub_id`,
+  `same_fields`,
   `customer_key`,
   `email`,
   `name`,
@@ -297,7 +374,7 @@ SELECT
   `run`
 FROM `dub_classified`
 WHERE
-  `status` IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- rows without a state table
 WITH `dub_source` AS (
@@ -346,6 +423,7 @@ WITH `dub_source` AS (
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `dub_id`,
+    CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `same_fields`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `outcome`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `code`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `message`,
@@ -361,6 +439,7 @@ SELECT
   `first_applied_at`,
   `last_applied_at`,
   `dub_id`,
+  `same_fields`,
   `customer_key`,
   `email`,
   `name`,
@@ -376,7 +455,7 @@ SELECT
   `run`
 FROM `dub_classified`
 WHERE
-  `status` IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- create 0
 CREATE TABLE IF NOT EXISTS `analytics`.`dub_state` (
@@ -589,6 +668,44 @@ UPDATE `analytics`.`dub_state` AS dub_rows
           THEN 'missing'
           ELSE 'pending'
         END AS `status`,
+        CASE
+          WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+          THEN CONCAT(
+            CASE
+              WHEN (
+                CAST(`dub_state`.`email` AS BINARY) = CAST(`dub_keyed`.`email` AS BINARY)
+                OR (
+                  `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
+                )
+              )
+              AND CASE
+                WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+                THEN 1
+                ELSE 0
+              END = CASE
+                WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+                THEN 1
+                ELSE 0
+              END
+              THEN 'email '
+              ELSE ''
+            END,
+            CASE
+              WHEN (
+                CAST(`dub_state`.`name` AS BINARY) = CAST(`dub_keyed`.`name` AS BINARY)
+                OR (
+                  `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
+                )
+              )
+              AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+              THEN 'name '
+              ELSE ''
+            END,
+            ''
+          )
+          ELSE ''
+        END AS `same_fields`,
         `dub_state`.`first_applied_at`,
         `dub_state`.`last_applied_at`,
         `dub_state`.`dub_id`,
@@ -605,7 +722,7 @@ UPDATE `analytics`.`dub_state` AS dub_rows
       `customer_key`
     FROM `dub_classified`
     WHERE
-      `status` IN ('changed', 'retried')
+      `status` IN ('changed', 'retried', 'refreshed')
   ) AS dub_keys
     ON `dub_rows`.`customer_key` = `dub_keys`.`customer_key`
     AND CAST(`dub_rows`.`customer_key` AS BINARY) = CAST(`dub_keys`.`customer_key` AS BINARY) SET dub_rows.outcome = 'pending';

@@ -127,6 +127,32 @@ WITH "dub_source" AS (
       THEN 'missing'
       ELSE 'pending'
     END AS "status",
+    CASE
+      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+      AND "dub_state"."message" IS NULL
+      THEN CASE
+        WHEN (
+          "dub_state"."email" = "dub_keyed"."email"
+          OR (
+            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+          )
+        )
+        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END || CASE
+        WHEN (
+          "dub_state"."name" = "dub_keyed"."name"
+          OR (
+            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+          )
+        )
+        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END || ''
+      ELSE ''
+    END AS "same_fields",
     "dub_state"."first_applied_at",
     "dub_state"."last_applied_at",
     "dub_state"."dub_id",
@@ -256,6 +282,32 @@ WITH "dub_source" AS (
       THEN 'missing'
       ELSE 'pending'
     END AS "status",
+    CASE
+      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+      AND "dub_state"."message" IS NULL
+      THEN CASE
+        WHEN (
+          "dub_state"."email" = "dub_keyed"."email"
+          OR (
+            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+          )
+        )
+        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END || CASE
+        WHEN (
+          "dub_state"."name" = "dub_keyed"."name"
+          OR (
+            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+          )
+        )
+        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END || ''
+      ELSE ''
+    END AS "same_fields",
     "dub_state"."first_applied_at",
     "dub_state"."last_applied_at",
     "dub_state"."dub_id",
@@ -276,6 +328,7 @@ SELECT
   "first_applied_at",
   "last_applied_at",
   "dub_id",
+  "same_fields",
   "customer_key",
   "email",
   "name",
@@ -291,7 +344,7 @@ SELECT
   "run"
 FROM "dub_classified"
 WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- rows without a state table
 WITH "dub_source" AS (
@@ -338,6 +391,7 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(MAX)) AS "first_applied_at",
     CAST(NULL AS VARCHAR(MAX)) AS "last_applied_at",
     CAST(NULL AS VARCHAR(MAX)) AS "dub_id",
+    CAST(NULL AS VARCHAR(MAX)) AS "same_fields",
     CAST(NULL AS VARCHAR(MAX)) AS "outcome",
     CAST(NULL AS VARCHAR(MAX)) AS "code",
     CAST(NULL AS VARCHAR(MAX)) AS "message",
@@ -353,6 +407,7 @@ SELECT
   "first_applied_at",
   "last_applied_at",
   "dub_id",
+  "same_fields",
   "customer_key",
   "email",
   "name",
@@ -368,7 +423,7 @@ SELECT
   "run"
 FROM "dub_classified"
 WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- create 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
@@ -576,6 +631,32 @@ WHERE
             THEN 'missing'
             ELSE 'pending'
           END AS "status",
+          CASE
+            WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+            AND "dub_state"."message" IS NULL
+            THEN CASE
+              WHEN (
+                "dub_state"."email" = "dub_keyed"."email"
+                OR (
+                  "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+                )
+              )
+              AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              THEN 'email '
+              ELSE ''
+            END || CASE
+              WHEN (
+                "dub_state"."name" = "dub_keyed"."name"
+                OR (
+                  "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+                )
+              )
+              AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              THEN 'name '
+              ELSE ''
+            END || ''
+            ELSE ''
+          END AS "same_fields",
           "dub_state"."first_applied_at",
           "dub_state"."last_applied_at",
           "dub_state"."dub_id",
@@ -591,7 +672,7 @@ WHERE
         "customer_key"
       FROM "dub_classified"
       WHERE
-        "status" IN ('changed', 'retried')
+        "status" IN ('changed', 'retried', 'refreshed')
     ) AS "dub_keys"
   );
 

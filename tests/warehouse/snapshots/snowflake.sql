@@ -127,6 +127,52 @@ WITH "DUB_SOURCE" AS (
       THEN 'missing'
       ELSE 'pending'
     END AS "STATUS",
+    CASE
+      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+      AND "DUB_STATE"."MESSAGE" IS NULL
+      THEN CONCAT(
+        CASE
+          WHEN (
+            "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+            OR (
+              "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+            )
+          )
+          AND CASE
+            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'email '
+          ELSE ''
+        END,
+        CASE
+          WHEN (
+            "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+            OR (
+              "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+            )
+          )
+          AND CASE
+            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'name '
+          ELSE ''
+        END,
+        ''
+      )
+      ELSE ''
+    END AS "SAME_FIELDS",
     "DUB_STATE"."FIRST_APPLIED_AT",
     "DUB_STATE"."LAST_APPLIED_AT",
     "DUB_STATE"."DUB_ID",
@@ -256,6 +302,52 @@ WITH "DUB_SOURCE" AS (
       THEN 'missing'
       ELSE 'pending'
     END AS "STATUS",
+    CASE
+      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+      AND "DUB_STATE"."MESSAGE" IS NULL
+      THEN CONCAT(
+        CASE
+          WHEN (
+            "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+            OR (
+              "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+            )
+          )
+          AND CASE
+            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'email '
+          ELSE ''
+        END,
+        CASE
+          WHEN (
+            "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+            OR (
+              "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+            )
+          )
+          AND CASE
+            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'name '
+          ELSE ''
+        END,
+        ''
+      )
+      ELSE ''
+    END AS "SAME_FIELDS",
     "DUB_STATE"."FIRST_APPLIED_AT",
     "DUB_STATE"."LAST_APPLIED_AT",
     "DUB_STATE"."DUB_ID",
@@ -276,6 +368,7 @@ SELECT
   "FIRST_APPLIED_AT",
   "LAST_APPLIED_AT",
   "DUB_ID",
+  "SAME_FIELDS",
   "CUSTOMER_KEY",
   "EMAIL",
   "NAME",
@@ -291,7 +384,7 @@ SELECT
   "RUN"
 FROM "DUB_CLASSIFIED"
 WHERE
-  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- rows without a state table
 WITH "DUB_SOURCE" AS (
@@ -338,6 +431,7 @@ WITH "DUB_SOURCE" AS (
     CAST(NULL AS VARCHAR) AS "FIRST_APPLIED_AT",
     CAST(NULL AS VARCHAR) AS "LAST_APPLIED_AT",
     CAST(NULL AS VARCHAR) AS "DUB_ID",
+    CAST(NULL AS VARCHAR) AS "SAME_FIELDS",
     CAST(NULL AS VARCHAR) AS "OUTCOME",
     CAST(NULL AS VARCHAR) AS "CODE",
     CAST(NULL AS VARCHAR) AS "MESSAGE",
@@ -353,6 +447,7 @@ SELECT
   "FIRST_APPLIED_AT",
   "LAST_APPLIED_AT",
   "DUB_ID",
+  "SAME_FIELDS",
   "CUSTOMER_KEY",
   "EMAIL",
   "NAME",
@@ -368,7 +463,7 @@ SELECT
   "RUN"
 FROM "DUB_CLASSIFIED"
 WHERE
-  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- create 0
 CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE" (
@@ -576,6 +671,52 @@ WHERE
             THEN 'missing'
             ELSE 'pending'
           END AS "STATUS",
+          CASE
+            WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+            AND "DUB_STATE"."MESSAGE" IS NULL
+            THEN CONCAT(
+              CASE
+                WHEN (
+                  "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+                  OR (
+                    "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+                  )
+                )
+                AND CASE
+                  WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+                  THEN 1
+                  ELSE 0
+                END = CASE
+                  WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+                  THEN 1
+                  ELSE 0
+                END
+                THEN 'email '
+                ELSE ''
+              END,
+              CASE
+                WHEN (
+                  "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+                  OR (
+                    "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+                  )
+                )
+                AND CASE
+                  WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+                  THEN 1
+                  ELSE 0
+                END = CASE
+                  WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+                  THEN 1
+                  ELSE 0
+                END
+                THEN 'name '
+                ELSE ''
+              END,
+              ''
+            )
+            ELSE ''
+          END AS "SAME_FIELDS",
           "DUB_STATE"."FIRST_APPLIED_AT",
           "DUB_STATE"."LAST_APPLIED_AT",
           "DUB_STATE"."DUB_ID",
@@ -591,7 +732,7 @@ WHERE
         "CUSTOMER_KEY"
       FROM "DUB_CLASSIFIED"
       WHERE
-        "STATUS" IN ('changed', 'retried')
+        "STATUS" IN ('changed', 'retried', 'refreshed')
     ) AS "DUB_KEYS"
   );
 

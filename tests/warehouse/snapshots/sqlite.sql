@@ -127,6 +127,32 @@ WITH "dub_source" AS (
       THEN 'missing'
       ELSE 'pending'
     END AS "status",
+    CASE
+      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+      AND "dub_state"."message" IS NULL
+      THEN CASE
+        WHEN (
+          CAST("dub_state"."email" AS BLOB) = CAST("dub_keyed"."email" AS BLOB)
+          OR (
+            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+          )
+        )
+        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END || CASE
+        WHEN (
+          CAST("dub_state"."name" AS BLOB) = CAST("dub_keyed"."name" AS BLOB)
+          OR (
+            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+          )
+        )
+        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END || ''
+      ELSE ''
+    END AS "same_fields",
     "dub_state"."first_applied_at",
     "dub_state"."last_applied_at",
     "dub_state"."dub_id",
@@ -257,6 +283,32 @@ WITH "dub_source" AS (
       THEN 'missing'
       ELSE 'pending'
     END AS "status",
+    CASE
+      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+      AND "dub_state"."message" IS NULL
+      THEN CASE
+        WHEN (
+          CAST("dub_state"."email" AS BLOB) = CAST("dub_keyed"."email" AS BLOB)
+          OR (
+            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+          )
+        )
+        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END || CASE
+        WHEN (
+          CAST("dub_state"."name" AS BLOB) = CAST("dub_keyed"."name" AS BLOB)
+          OR (
+            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+          )
+        )
+        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END || ''
+      ELSE ''
+    END AS "same_fields",
     "dub_state"."first_applied_at",
     "dub_state"."last_applied_at",
     "dub_state"."dub_id",
@@ -278,6 +330,7 @@ SELECT
   "first_applied_at",
   "last_applied_at",
   "dub_id",
+  "same_fields",
   "customer_key",
   "email",
   "name",
@@ -293,7 +346,7 @@ SELECT
   "run"
 FROM "dub_classified"
 WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- rows without a state table
 WITH "dub_source" AS (
@@ -340,6 +393,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "first_applied_at",
     CAST(NULL AS TEXT) AS "last_applied_at",
     CAST(NULL AS TEXT) AS "dub_id",
+    CAST(NULL AS TEXT) AS "same_fields",
     CAST(NULL AS TEXT) AS "outcome",
     CAST(NULL AS TEXT) AS "code",
     CAST(NULL AS TEXT) AS "message",
@@ -355,6 +409,7 @@ SELECT
   "first_applied_at",
   "last_applied_at",
   "dub_id",
+  "same_fields",
   "customer_key",
   "email",
   "name",
@@ -370,7 +425,7 @@ SELECT
   "run"
 FROM "dub_classified"
 WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- create 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
@@ -581,6 +636,32 @@ WHERE
             THEN 'missing'
             ELSE 'pending'
           END AS "status",
+          CASE
+            WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+            AND "dub_state"."message" IS NULL
+            THEN CASE
+              WHEN (
+                CAST("dub_state"."email" AS BLOB) = CAST("dub_keyed"."email" AS BLOB)
+                OR (
+                  "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+                )
+              )
+              AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+              THEN 'email '
+              ELSE ''
+            END || CASE
+              WHEN (
+                CAST("dub_state"."name" AS BLOB) = CAST("dub_keyed"."name" AS BLOB)
+                OR (
+                  "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+                )
+              )
+              AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+              THEN 'name '
+              ELSE ''
+            END || ''
+            ELSE ''
+          END AS "same_fields",
           "dub_state"."first_applied_at",
           "dub_state"."last_applied_at",
           "dub_state"."dub_id",
@@ -597,7 +678,7 @@ WHERE
         "customer_key"
       FROM "dub_classified"
       WHERE
-        "status" IN ('changed', 'retried')
+        "status" IN ('changed', 'retried', 'refreshed')
     ) AS "dub_keys"
   );
 

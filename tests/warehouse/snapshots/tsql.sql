@@ -129,6 +129,32 @@ WITH [dub_source] AS (
       THEN 'missing'
       ELSE 'pending'
     END AS [status],
+    CASE
+      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+      AND [dub_state].[message] IS NULL
+      THEN CASE
+        WHEN (
+          CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
+          )
+        )
+        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END + CASE
+        WHEN (
+          CAST([dub_state].[name] AS VARBINARY(MAX)) = CAST([dub_keyed].[name] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
+          )
+        )
+        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END + ''
+      ELSE ''
+    END AS [same_fields],
     [dub_state].[first_applied_at] AS [first_applied_at],
     [dub_state].[last_applied_at] AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
@@ -261,6 +287,32 @@ WITH [dub_source] AS (
       THEN 'missing'
       ELSE 'pending'
     END AS [status],
+    CASE
+      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+      AND [dub_state].[message] IS NULL
+      THEN CASE
+        WHEN (
+          CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
+          )
+        )
+        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END + CASE
+        WHEN (
+          CAST([dub_state].[name] AS VARBINARY(MAX)) = CAST([dub_keyed].[name] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
+          )
+        )
+        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END + ''
+      ELSE ''
+    END AS [same_fields],
     [dub_state].[first_applied_at] AS [first_applied_at],
     [dub_state].[last_applied_at] AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
@@ -282,6 +334,7 @@ SELECT
   [first_applied_at],
   [last_applied_at],
   [dub_id],
+  [same_fields],
   [customer_key],
   [email],
   [name],
@@ -297,7 +350,7 @@ SELECT
   [run]
 FROM [dub_classified]
 WHERE
-  [status] IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- rows without a state table
 WITH [dub_source] AS (
@@ -346,6 +399,7 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [first_applied_at],
     CAST(NULL AS NVARCHAR(MAX)) AS [last_applied_at],
     CAST(NULL AS NVARCHAR(MAX)) AS [dub_id],
+    CAST(NULL AS NVARCHAR(MAX)) AS [same_fields],
     CAST(NULL AS NVARCHAR(MAX)) AS [outcome],
     CAST(NULL AS NVARCHAR(MAX)) AS [code],
     CAST(NULL AS NVARCHAR(MAX)) AS [message],
@@ -361,6 +415,7 @@ SELECT
   [first_applied_at],
   [last_applied_at],
   [dub_id],
+  [same_fields],
   [customer_key],
   [email],
   [name],
@@ -376,7 +431,7 @@ SELECT
   [run]
 FROM [dub_classified]
 WHERE
-  [status] IN ('new', 'changed', 'pending', 'retried', 'no_key');
+  [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
 -- create 0
 IF NOT EXISTS(
@@ -571,6 +626,32 @@ WITH [dub_source] AS (
       THEN 'missing'
       ELSE 'pending'
     END AS [status],
+    CASE
+      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+      AND [dub_state].[message] IS NULL
+      THEN CASE
+        WHEN (
+          CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
+          )
+        )
+        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END + CASE
+        WHEN (
+          CAST([dub_state].[name] AS VARBINARY(MAX)) = CAST([dub_keyed].[name] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
+          )
+        )
+        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END + ''
+      ELSE ''
+    END AS [same_fields],
     [dub_state].[first_applied_at] AS [first_applied_at],
     [dub_state].[last_applied_at] AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
@@ -593,7 +674,7 @@ WHERE
         [customer_key] AS [customer_key]
       FROM [dub_classified]
       WHERE
-        [status] IN ('changed', 'retried')
+        [status] IN ('changed', 'retried', 'refreshed')
     ) AS [dub_keys]
   );
 

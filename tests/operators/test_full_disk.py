@@ -1,0 +1,125 @@
+"""A file that takes no more: its last line is whole, and the summary counts exactly what lacks in it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import resource
+import subprocess
+import sys
+import uuid
+from itertools import product
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.operators.json_lines import JsonLinesFile
+from airflow_provider_dub.sync.results import NOT_APPLIED
+from tests.support.paths import ROOT
+from tests.support.task_instance import TaskInstance
+
+try:
+    from airflow.sdk.io import attach
+except ImportError:  # Airflow 2.11
+    from airflow.io.store import attach
+
+ROWS = 1000
+ARGUMENTS = ("rejected_path", "records_path")
+LIMITS = (1, 4096, 30_001)
+
+
+def run_with_full_disks(folder: str) -> None:
+    """Run the operator in this process, whose files may have so many bytes, and print what became of each run."""
+    for argument in ARGUMENTS:
+        for limit in LIMITS:
+            prefix = "cus_in" if argument == "records_path" else "cus_out"
+            customers = [{"id": f"{prefix}{n}", "name": "n" * (n % 90)} for n in range(ROWS)]
+            path = {argument: f"{folder}/{argument}-{limit}.jsonl"}
+            operator = DubUpdateCustomersOperator(task_id="update", customers=customers, max_failure_rate=1.0, **path)
+            task_instance = TaskInstance()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+            try:
+                operator.execute({"ti": task_instance})
+            except OSError as error:
+                print("\n" + json.dumps([argument, limit, error.errno, task_instance.xcoms["summary"]]))
+
+
+def test_a_full_disk_leaves_whole_lines_and_an_exact_number(connected, tmp_path) -> None:
+    connected.reset(setup_customers=[{"id": f"cus_in{n}", "externalId": f"in{n}", "name": "n"} for n in range(ROWS)])
+    done = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import *; run_with_full_disks({str(tmp_path)!r})"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    assert [(argument, limit) for argument, limit, *_ in runs] == list(product(ARGUMENTS, LIMITS))
+    for argument, limit, code, summary in runs:
+        text = (tmp_path / f"{argument}-{limit}.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert code == errno.EFBIG
+        assert text.endswith("\n") or not text
+        assert len(text) <= limit
+        assert (len(lines) > 0) == (limit > 1000)
+        assert summary["total"] == ROWS
+        belong = sum(summary[one] for one in NOT_APPLIED) if argument == "rejected_path" else summary["updated"]
+        assert belong - len(lines) == summary[f"not_in_{argument}"] > 0
+
+
+class FailsAfter:
+    """A file object that takes so many bytes."""
+
+    def __init__(self, file, most: int) -> None:
+        self._file = file
+        self._left = most
+
+    def __getattr__(self, name: str):
+        return getattr(self._file, name)
+
+    def write(self, data) -> int:
+        taken = self._file.write(bytes(data)[: self._left])
+        self._left -= taken
+        if not taken:
+            raise OSError("the storage takes no more")
+        return taken
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_an_object_of_which_a_part_was_refused_is_counted_as_it_is_in_the_storage(monkeypatch, is_kept) -> None:
+    attach(protocol="memory", conn_id="storage", fs=MemoryFileSystem())
+    file = JsonLinesFile(f"memory://storage@bucket-{uuid.uuid4()}/rejected.jsonl")
+    file.open()
+    file.write("{}")
+    failing = FailsAfter(file._file, 4)
+    if not is_kept:
+        monkeypatch.setattr(failing, "close", Mock(side_effect=OSError("not committed")), raising=False)
+    file._file = failing
+    file.write("{}")
+    with pytest.raises(OSError, match="takes no more"):
+        file.write("[1, 2]")
+    assert file.lines == (2 if is_kept else 0)
+
+
+def test_a_file_that_cannot_be_opened_lacks_all_rows(connected, tmp_path) -> None:
+    (tmp_path / "folder").mkdir()
+    task_instance = TaskInstance()
+    operator = DubUpdateCustomersOperator(
+        task_id="update", customers=[{"id": "cus_1", "name": "n"}], rejected_path=str(tmp_path / "folder")
+    )
+    with pytest.raises(IsADirectoryError):
+        operator.execute({"ti": task_instance})
+    assert task_instance.xcoms["summary"]["not_in_rejected_path"] == 1
+    assert not connected.requests
+
+
+def test_a_device_that_is_full_has_no_line() -> None:
+    file = JsonLinesFile(Path("/dev/full"))
+    file.open()
+    with pytest.raises(OSError, match="No space"):
+        file.write("{}")
+    file.close()
+    assert file.lines == 0

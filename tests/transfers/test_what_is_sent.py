@@ -1,0 +1,121 @@
+"""Which rows a run sends at all, and which of their fields: guards, a full refresh, and only what changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
+from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+
+CREATE = "CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50), email VARCHAR(50), country VARCHAR(50))"
+ADA, BOB, NOBODY = "user_1", "user_2", "user_9"
+
+
+@pytest.fixture
+def warehouse(sqlite):
+    """user_1 and user_2 are in Dub, user_9 is not."""
+    sqlite.run(CREATE)
+    sqlite.insert((ADA, "Ada", "ada@b.co", "GB"), (BOB, "Bob", "bob@b.co", "US"))
+    return sqlite
+
+
+@pytest.fixture
+def on_every_engine(database):
+    database.run(CREATE)
+    database.insert((ADA, "Ada", "ada@b.co", "GB"), (BOB, "Bob", "bob@b.co", "US"))
+    return database
+
+
+def sent(dub) -> int:
+    return sum(request["method"] == "PATCH" for request in dub.requests)
+
+
+def test_a_model_that_broke_stops_before_it_changes_every_customer(on_every_engine, connected, sync, logged) -> None:
+    options = {"null_policy": {"name": "clear", "email": "clear"}, "max_change_rate": 0.5}
+    assert sync(**options)["updated"] == 2  # a first run is exempt
+    before = sent(connected)
+    on_every_engine.run("UPDATE customers SET name = NULL, email = NULL, country = NULL")
+    with pytest.raises(DubReviewChangesError, match=r"2 rows would be sent, 100.0% of the 2 in the state table"):
+        sync(**options)
+    assert sync.summary["plan"]["changed"] == 2
+    assert sent(connected) == before
+    assert set(on_every_engine.state("outcome").values()) == {"updated"}
+    assert sync(**options | {"max_change_rate": 1})["updated"] == 2
+
+
+def test_a_share_as_high_as_allowed_is_sent(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run(f"UPDATE customers SET name = 'x' WHERE user_id = '{ADA}'")
+    assert sync(max_change_rate="0.5")["updated"] == 1
+
+
+def test_rows_whose_keys_are_all_new_are_changes_too(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run("UPDATE customers SET user_id = 'other_' || user_id")
+    with pytest.raises(DubReviewChangesError, match="max_change_rate"):
+        sync(max_change_rate=0.9)
+
+
+def test_a_limit_counts_for_the_share_that_is_sent(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run("UPDATE customers SET name = 'x'")
+    assert sync(max_change_rate=0.5, limit=1)["updated"] == 1
+
+
+def test_a_plan_obeys_the_share_too_and_a_full_refresh_is_no_change(warehouse, connected, sync) -> None:
+    sync()
+    assert sync(max_change_rate=0, full_refresh=True)["updated"] == 2
+    warehouse.run("UPDATE customers SET name = 'x'")
+    with pytest.raises(DubReviewChangesError):
+        sync(max_change_rate=0.5, dry_run=True)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, "20%", True, "nan", [0.1]])
+def test_a_share_that_is_none_is_an_error_of_the_dag(share) -> None:
+    with pytest.raises(ValueError, match="max_change_rate must be a share from 0 to 1"):
+        SqlToDubCustomersOperator(task_id="t", sql="s", sql_conn_id="c", max_change_rate=share)
+
+
+def test_a_share_needs_a_state_table(warehouse, connected, sync) -> None:
+    with pytest.raises(DubFixSetupError, match="max_change_rate needs a state_table"):
+        sync(max_change_rate=0.5, state_table=None)
+
+
+def test_a_full_refresh_sends_all_rows_with_all_fields_and_keeps_the_table(on_every_engine, connected, sync) -> None:
+    on_every_engine.insert((NOBODY, "Nobody", "no@b.co", "FR"), ("user_3", "n", "no e-mail", "FR"))
+    with pytest.raises(DubFixRowsError):
+        sync()
+    applied = on_every_engine.state("first_applied_at")
+    with pytest.raises(DubFixRowsError):
+        sync(full_refresh="true")
+    plan = sync.summary["plan"]
+    assert (plan["refreshed"], plan["to_send"], plan["unchanged"]) == (4, 4, 0)
+    assert sync.summary["fields"] == {"name": 2, "email": 2, "country": 2}
+    assert (sync.summary["updated"], sync.summary["failed"], sync.summary["rejected"]) == (2, 1, 1)
+    assert on_every_engine.state("first_applied_at") == applied
+    assert on_every_engine.state("outcome") == {ADA: "updated", BOB: "updated", NOBODY: "missing", "user_3": "rejected"}
+    assert sync(full_refresh=False)["plan"]["to_send"] == 0
+
+
+def test_rows_refused_before_are_sent_again_where_a_form_says_so(warehouse, connected, sync) -> None:
+    warehouse.run(f"UPDATE customers SET email = 'none' WHERE user_id = '{ADA}'")
+    with pytest.raises(DubFixRowsError):
+        sync()
+    assert sync(retry_rejected="False")["plan"]["refused"] == 1
+    with pytest.raises(DubFixRowsError):
+        sync(retry_rejected="True")
+    assert sync.summary["plan"]["retried"] == 1
+
+
+@pytest.mark.parametrize("name", ["full_refresh", "retry_rejected"])
+def test_a_flag_that_says_neither_is_an_error_of_the_dag(name) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be true or false"):
+        SqlToDubCustomersOperator(task_id="t", sql="s", sql_conn_id="c", **{name: "yes"})
+
+
+def test_the_plan_of_a_changed_row_names_only_the_fields_that_changed(on_every_engine, connected, sync) -> None:
+    sync()
+    on_every_engine.run(f"UPDATE customers SET name = 'Countess' WHERE user_id = '{ADA}'")
+    assert sync(dry_run=True)["fields"] == {"name": 1}
+    on_every_engine.run(f"UPDATE customers SET name = 'bob', country = 'DE' WHERE user_id = '{BOB}'")
+    assert sync(dry_run=True)["fields"] == {"name": 2, "country": 1}
