@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_dub.warehouse.database import UnwritableStateError
 from airflow_provider_dub.warehouse.dialects import execute
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 #: The history is pruned when its oldest line is so much older than it may be.
 _PRUNED_EVERY = timedelta(days=1)
 _BEFORE_THE_NEXT_ATTEMPT = 0.5
+#: Seconds between attempts to record while the database is away: the first, and the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+#: So many times a database that answers may fail to record; it may have come back only just now.
+_FAILURES = 3
+
+log = logging.getLogger(__name__)
 
 
 class StateTable:
@@ -154,7 +162,7 @@ class StateTable:
                 some = whole[start : start + self.dialect.rows_at_once]
                 cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
 
-        self._warehouse.record(insert)
+        self._record(insert)
 
     def merge_previous(self) -> None:
         """Merge the outcomes of a run that crashed, or that could not do so itself.
@@ -185,7 +193,7 @@ class StateTable:
             if end:
                 self.lease.end(cursor)
 
-        self._warehouse.record(merge)
+        self._record(merge)
 
     def prune(self, keep: timedelta) -> None:
         """Delete lines of the history that are too old, about once a day; their outcomes are in the state table.
@@ -201,6 +209,30 @@ class StateTable:
                 cursor.execute(self._statements.prune(before))
 
         self._warehouse.transaction(prune)
+
+    def _record(self, work: Callable[[Any], None]) -> None:
+        """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.
+
+        :param work: Takes the cursor; it must bear to be done again.
+        :raises UnwritableStateError: The database stays away, or it answers and does not do the work.
+        """
+        failures, pause, until = 0, _FIRST_PAUSE, time.monotonic() + 2 * self.lease.length
+        while True:
+            try:
+                self._warehouse.record(work)
+                break
+            except UnwritableStateError as error:
+                failures += self._warehouse.answers(self._statements.clock())
+                if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.ends_at):
+                    raise
+                if not self.lease.is_database_away:
+                    log.warning("%s The run pauses, and tries again.", error)
+            self.lease.is_database_away = True
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        if self.lease.is_database_away:
+            log.info("The outcomes are recorded; the run goes on.")
+        self.lease.is_database_away = False
 
     def _merge(self, cursor: Any, attempt: str) -> None:
         for statement, parameters in zip(self._statements.merge(), self._statements.of_attempt(attempt), strict=True):
