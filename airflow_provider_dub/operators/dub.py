@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
-from airflow_provider_dub.operators.resume import resumed
+from airflow_provider_dub.operators.resume import Checkpoints
 from airflow_provider_dub.sync.options import SyncOptions, whole_number
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.rows import CountedRows, StreamedRows, rows_of
@@ -123,9 +124,10 @@ class DubUpdateCustomersOperator(DubSyncOperator):
             self._check_templated()
             rows = self._read()
             reader = self._reader(rows)
-        with resumed(self, context) as open_checkpoints:
+        with ExitStack() as until_judged:
             with self._publishing(len(rows), context), self._connected(rows, context) as client:
-                checkpoints = open_checkpoints(reader) if client else None
+                resumes = self.resume and client and context.get("task_state_store") is not None
+                checkpoints = until_judged.enter_context(Checkpoints(self, reader, context)) if resumes else None
                 processed = checkpoints.result_of if checkpoints else None
                 self._guard(len(rows), lambda: _count(updates_of(reader, self.options, processed)))
                 customers = self._send(

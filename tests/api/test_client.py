@@ -56,7 +56,7 @@ any_id = st.text(
 
 
 @given(external_id=any_id)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_external_id_reaches_exactly_its_customer(running_dub, external_id: str) -> None:
     running_dub.reset(
         setup_customers=[{"id": "cus_1TARGET", "externalId": external_id, "name": "before", "email": None}]

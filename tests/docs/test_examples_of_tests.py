@@ -12,6 +12,7 @@ import pytest
 from tests.docs.pages import DOCS
 
 
+@pytest.mark.slow
 def test_the_tests_that_the_documentation_shows_pass(tmp_path) -> None:
     pytest.importorskip("responses")
     left_out = [] if _has_dag_processing_dagbag() else ["--ignore=test_dag_files.py"]

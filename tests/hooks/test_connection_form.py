@@ -10,6 +10,8 @@ import pytest
 
 from airflow_provider_dub.get_provider_info import CONN_FIELDS, PLACEHOLDERS, RELABELING
 
+pytestmark = pytest.mark.slow  # half of Airflow is imported
+
 # In processes of their own: Airflow 3.0 and 3.1 put stand-ins for Flask's forms into sys.modules.
 AIRFLOW_3 = """
 import json

@@ -145,6 +145,7 @@ def test_a_file_that_cannot_be_written_ends_the_run_and_every_row_is_counted(con
     assert summary["requests_sent"] == len(connected.requests)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupt", [on_kill, time_out])
 def test_a_million_rows_are_told_within_four_seconds(hanging_dub, connect, tmp_path, interrupt) -> None:
     connect(hanging_dub.url)

@@ -208,7 +208,7 @@ def test_what_fatal_ends_the_task_at_once_and_for_good(dub, connect, key) -> Non
     assert summary["failed"] + summary["not_attempted"] == 500
 
 
-def test_another_web_server_ends_the_task_at_once(dub, connect) -> None:
+def test_another_web_server_ends_the_task_at_once(dub, connect, no_back_off) -> None:
     connect(f"{dub.url}/not/the/api")
     message, summary = run([{"id": f"cus_{n}", "name": "n"} for n in range(100)], fails=DubFixSetupError)
     assert "https://api.dub.co" in message
@@ -230,7 +230,7 @@ def test_transient_failures_leave_the_task_to_airflows_retries(connect) -> None:
 
 
 def test_429s_are_counted(connect) -> None:
-    with DubEmulator(faults=["storm=0:1"]) as dub:
+    with DubEmulator(faults=["storm=0:0.2"]) as dub:
         connect(dub.url)
         _, summary = run([{"id": "cus_1LABA", "name": "a"}, {"id": "cus_1LABB", "name": "b"}])
         statuses = [request["status"] for request in dub.requests]

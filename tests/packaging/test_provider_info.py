@@ -31,21 +31,6 @@ def test_the_metadata_imports_nothing_heavy() -> None:
     assert not {"airflow", "pandas", "numpy", "requests", "pydantic_core"} & {name.partition(".")[0] for name in loaded}
 
 
-def test_a_dag_file_that_imports_the_operator_does_not_load_pandas() -> None:
-    code = "import sys, airflow_provider_dub.operators.dub; print('pandas' in sys.modules, 'numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[-2:] == ["False", "False"]
-
-
-def test_the_api_and_the_sync_work_without_pandas_and_numpy() -> None:
-    code = (
-        "import sys, airflow_provider_dub.api.client, airflow_provider_dub.sync.run, airflow_provider_dub.sync.rows;"
-        "print('numpy' in sys.modules, 'pandas' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[-2:] == ["False", "False"]
-
-
 def test_every_field_of_the_form_is_a_setting_and_has_help() -> None:
     from airflow_provider_dub.hooks.connection import _SETTINGS
 

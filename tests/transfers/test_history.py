@@ -82,6 +82,7 @@ def fast_dub(connect):
         yield dub
 
 
+@pytest.mark.slow
 def test_the_statements_of_a_run_do_not_grow_with_its_rows(database, fast_dub, sync, statements, engine) -> None:
     engine(renew_every=600)  # those grow with minutes
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
