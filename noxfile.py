@@ -36,6 +36,9 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 #: The next Airflow, while it is a pre-release: it may fail, loudly, and nothing else fails with it.
 NEXT_AIRFLOW = "3.4.0b2"
 
+#: The tests of each Airflow but the highest, which runs all.
+ON_EACH_AIRFLOW = "not scale_out and not once"
+
 #: The tests of the inner loop. CONTRIBUTING.md says the same.
 INNER = "not airflow and not engines and not slow"
 
@@ -67,7 +70,13 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none", tags=["inner"])
 def inner(session: nox.Session) -> None:
     """Run the tests that need neither a whole Airflow nor a database but SQLite: a minute, while you work."""
-    session.run(UV, "run", "--frozen", "pytest", "-q", "-n", "2", "-m", INNER, *session.posargs, external=True)
+    _inner(session)
+
+
+@nox.session(venv_backend="none")
+def coverage(session: nox.Session) -> None:
+    """Run the tests of the inner loop, and count the branches that they run of all but the emulator."""
+    _inner(session, "--cov", "--cov-report=term")
 
 
 @nox.session(venv_backend="none")
@@ -201,19 +210,19 @@ def wheel(session: nox.Session) -> None:
 )
 def airflow(session: nox.Session, airflow: str) -> None:
     """Find the provider, run the tests and an example DAG."""
-    _test_wheel(session, airflow, AIRFLOWS[airflow])
+    _test_wheel(session, airflow, AIRFLOWS[airflow], "-m", ON_EACH_AIRFLOW)
 
 
 @nox.session(python=_or_default("3.13"), requires=["wheel"])
 def next_airflow(session: nox.Session) -> None:
     """Run the tests on the next Airflow. A failure is shown and does not fail CI."""
     try:
-        _test_wheel(session, NEXT_AIRFLOW, ["--prerelease=allow"])
+        _test_wheel(session, NEXT_AIRFLOW, ["--prerelease=allow"], "-m", ON_EACH_AIRFLOW)
     except nox.command.CommandFailed:
         session.warn(f"THE PROVIDER FAILS ON AIRFLOW {NEXT_AIRFLOW}, see above. It is a pre-release, so CI goes on.")
 
 
-def _test_wheel(session: nox.Session, airflow: str, needs: list[str]) -> None:
+def _test_wheel(session: nox.Session, airflow: str, needs: list[str], *selection: str) -> None:
     (built,) = WHEELS.glob("*.whl")
     test = nox.project.dependency_groups(nox.project.load_toml(PROJECT / "pyproject.toml"), "test")
     home = Path(session.create_tmp()).resolve()
@@ -230,8 +239,14 @@ def _test_wheel(session: nox.Session, airflow: str, needs: list[str]) -> None:
     for file in ("pyproject.toml", "README.md"):
         shutil.copy(PROJECT / file, home)
     session.chdir(home)
-    session.run("python", "-m", "pytest", "-q", "--ignore=tests/packaging/test_wheel.py", *session.posargs)
+    left_out = "--ignore=tests/packaging/test_wheel.py"
+    session.run("python", "-m", "pytest", "-q", "-n", "2", left_out, *selection, *session.posargs)
     session.run("python", "-m", "example_dags")
+
+
+def _inner(session: nox.Session, *options: str) -> None:
+    command = ["pytest", "-q", "-n", "2", "-m", INNER, *options, *session.posargs]
+    session.run(UV, "run", "--frozen", *command, external=True)
 
 
 def _locked(session: nox.Session, group: str) -> None:

@@ -27,8 +27,11 @@ HERE = Path(__file__).parent
 WHOLE_AIRFLOW = [
     HERE / name for name in ("resume", "dags", "docs/test_dags.py", "packaging/test_quick_start.py", "scale_out")
 ]
-#: Folders of tests of what imports no Airflow.
-WITHOUT_AIRFLOW = [HERE / name for name in ("api", "customers", "emulator")]
+#: Of the tests that are slow or need an engine, those whose outcome may depend on Airflow and its providers.
+DEPENDS_ON_AIRFLOW = [
+    HERE / name
+    for name in ("docs/test_examples_of_tests.py", "hooks/test_connection_form.py", "transfers/test_engines.py")
+]
 #: Databases other than SQLite, which the inner loop has: slow in many small statements, or servers.
 ENGINES = {"duckdb", "postgres", "mysql"}
 SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
@@ -41,14 +44,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         engine = parameters.get("database")
         if any(item.path.is_relative_to(place) for place in WHOLE_AIRFLOW):
             item.add_marker("airflow")
-        if any(item.path.is_relative_to(place) for place in WITHOUT_AIRFLOW):
-            item.add_marker("without_airflow")
-        if engine in ENGINES or SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        elif item.path not in DEPENDS_ON_AIRFLOW and _is_expensive(item, engine):
+            item.add_marker("once")
+        if _needs_engine(item, engine):
             item.add_marker("engines")
         # A file's fixtures are made once; those of dags/ by all of its files.
         group = item.path.parent if item.path.parent.name == "dags" else item.path
         item.add_marker(pytest.mark.xdist_group(f"{group.relative_to(HERE)} {engine or ''}".strip()))
     items.sort(key=_turn)
+
+
+def _needs_engine(item: pytest.Item, engine: str | None) -> bool:
+    return engine in ENGINES or bool(SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())))
+
+
+def _is_expensive(item: pytest.Item, engine: str | None) -> bool:
+    return item.get_closest_marker("slow") is not None or _needs_engine(item, engine)
 
 
 def _turn(item: pytest.Item) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 #: Seconds between two looks at whether the run is to end.
 POLL_INTERVAL = 0.1
@@ -18,6 +19,8 @@ class Stop:
         self._is_set = False
         #: Whether seconds count: Airflow kills a task about five seconds after it told it to stop.
         self.is_urgent = False
+        #: Whether nothing may be sent at the moment, though the run goes on.
+        self.pauses: Callable[[], bool] = lambda: False
 
     def set(self, *, urgent: bool = False) -> None:
         """Let the run send nothing more.
@@ -29,6 +32,12 @@ class Stop:
 
     def is_set(self) -> bool:
         """Return whether the run is to end; once it is, it stays so."""
+        return self._is_set
+
+    def wait_while_paused(self) -> bool:
+        """Wait as long as nothing may be sent, or until the run is to end; return whether it is."""
+        while not self._is_set and self.pauses():
+            time.sleep(POLL_INTERVAL)
         return self._is_set
 
     def wait(self, seconds: float) -> bool:

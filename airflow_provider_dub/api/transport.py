@@ -160,10 +160,11 @@ class Transport:
             return result
 
     def _wait_for_turn(self) -> None:
+        self._stopped.wait_while_paused()  # before a turn is taken that could not be used
         while pause := self._rate_limiter.delay():
             self.traffic.count_wait(pause)
             self._pause(pause)
-        if self._stopped.is_set():
+        if self._stopped.wait_while_paused():
             raise DubStoppedError
 
     def _pause(self, seconds: float, *, sent: bool = False) -> None:

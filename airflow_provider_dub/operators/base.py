@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.updates import CustomerUpdate
     from airflow_provider_dub.version_compat import Context, ObjectStoragePath
 
-__all__ = ["DubSyncOperator"]
+__all__ = ["DubSyncOperator", "shared_arguments"]
 
 #: Groups of failures that the exception of a task names.
 _GROUPS_IN_MESSAGE = 3
@@ -432,6 +432,22 @@ class DubSyncOperator(BaseOperator):
         :param task_instance: The task instance.
         """
         return self.get_openlineage_facets_on_complete(task_instance)
+
+
+#: The arguments that the operators share; of the options, those that are no templates are checked at once.
+_ARGUMENTS = set(inspect.signature(DubSyncOperator.__init__).parameters) - {"self", "options", "kwargs"}
+_OPTIONS = {field.name for field in fields(SyncOptions)} - _ARGUMENTS
+
+
+def shared_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of :class:`DubSyncOperator` among those of an operator.
+
+    :param given: The operator's arguments by name: ``locals()`` at the beginning of its ``__init__``. Airflow and IDEs
+        read signatures, so each operator spells its arguments out there; this is not done a second time.
+    :raises ValueError: An option is impossible; the message names it.
+    """
+    options = SyncOptions(**{name: given[name] for name in _OPTIONS})
+    return {"options": options, **{name: given[name] for name in _ARGUMENTS}}
 
 
 def _parameters_of(documented: type) -> list[str]:

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.operators.base import DubSyncOperator
+from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
 from airflow_provider_dub.operators.resume import Checkpoints
-from airflow_provider_dub.sync.options import SyncOptions, whole_number
+from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.rows import CountedRows, StreamedRows, rows_of
 from airflow_provider_dub.sync.updates import CustomerUpdate, updates_of
@@ -76,34 +76,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         records_path: str | ObjectStoragePath | None = None,
         **kwargs: Any,
     ) -> None:
-        options = SyncOptions(
-            id_column=id_column,
-            external_id_column=external_id_column,
-            columns=columns,
-            null_policy=null_policy,
-            blanks=blanks,
-            strip=strip,
-            on_missing=on_missing,
-            on_duplicate=on_duplicate,
-            on_invalid=on_invalid,
-            max_failures=max_failures,
-            max_failure_rate=max_failure_rate,
-            show_keys=show_keys,
-            include_expanded_fields=include_expanded_fields,
-            check_external_ids=check_external_ids,
-            on_empty=on_empty,
-            max_workers=max_workers,
-        )
-        super().__init__(
-            options=options,
-            dub_conn_id=dub_conn_id,
-            rejected_path=rejected_path,
-            records_path=records_path,
-            dry_run=dry_run,
-            limit=limit,
-            max_changes=max_changes,
-            **kwargs,
-        )
+        super().__init__(**shared_arguments(locals()), **kwargs)
         whole_number("checkpoint_every", checkpoint_every, 1)
         self.customers = customers
         self.resume = resume

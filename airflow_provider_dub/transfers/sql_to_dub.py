@@ -18,10 +18,10 @@ from airflow_provider_dub.exceptions import (
 )
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
-from airflow_provider_dub.operators.base import DubSyncOperator
+from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.templated import is_template, read_flag, read_share
 from airflow_provider_dub.sync.columns import match_columns
-from airflow_provider_dub.sync.options import SyncOptions, whole_number
+from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import counted
 from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
@@ -97,8 +97,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     :param on_locked: What the task does while another run works with the state table: ``"fail"``, ``"wait"`` for its
         end, or ``"skip"``, Airflow's skipped state. A task that waits is rescheduled where Airflow can, and so holds no
         worker.
-    :param commit_every: The number of rows whose outcomes are recorded at a time; after half a minute it may be fewer.
-        After a run that was killed, at most these and what was in flight are sent again.
+    :param commit_every: The number of rows whose outcomes are recorded at a time. It may be fewer after half a minute,
+        or after five on an engine that is paid by the time it is awake. None: 2,500, or on such an engine all of those
+        minutes. After a run that was killed, at most these and what was in flight are sent again.
     :param keep_history: How long the table ``…_history`` keeps the outcomes of every run.
     :param dialect: sqlglot's name of the database's SQL, if the connection's type is not enough.
     :param sql_hook_params: (templated) Arguments for the hook of the database.
@@ -136,7 +137,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         max_change_rate: float | str | None = None,
         baseline: Baseline | None = None,
         on_locked: OnLocked = "fail",
-        commit_every: int = 2500,
+        commit_every: int | None = None,
         keep_history: timedelta = timedelta(days=30),
         dialect: str | None = None,
         sql_hook_params: Mapping[str, Any] | None = None,
@@ -164,34 +165,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         records_path: str | ObjectStoragePath | None = None,
         **kwargs: Any,
     ) -> None:
-        options = SyncOptions(
-            id_column=id_column,
-            external_id_column=external_id_column,
-            columns=columns,
-            null_policy=null_policy,
-            blanks=blanks,
-            strip=strip,
-            on_missing=on_missing,
-            on_duplicate=on_duplicate,
-            on_invalid=on_invalid,
-            max_failures=max_failures,
-            max_failure_rate=max_failure_rate,
-            show_keys=show_keys,
-            include_expanded_fields=include_expanded_fields,
-            check_external_ids=check_external_ids,
-            on_empty=on_empty,
-            max_workers=max_workers,
-        )
-        super().__init__(
-            options=options,
-            dub_conn_id=dub_conn_id,
-            rejected_path=rejected_path,
-            records_path=records_path,
-            dry_run=dry_run,
-            limit=limit,
-            max_changes=max_changes,
-            **kwargs,
-        )
+        super().__init__(**shared_arguments(locals()), **kwargs)
         self.sql = sql
         self.sql_conn_id = sql_conn_id
         self.parameters = parameters
@@ -219,7 +193,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError(f"retry_missing_after must be a timedelta from 0 to {_LONG.days} days.")
         if not isinstance(keep_history, timedelta) or not timedelta(0) <= keep_history <= _LONG:
             raise ValueError(f"keep_history must be a timedelta from 0 to {_LONG.days} days.")
-        whole_number("commit_every", commit_every, 1)
+        if commit_every is not None:
+            whole_number("commit_every", commit_every, 1)
 
     @property
     def wants_records(self) -> bool:
@@ -311,6 +286,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         from airflow_provider_dub.warehouse.state_sink import StateSink
 
         table.lease.begin_requests()
+        self._stop.pauses = table.lease.pauses
         own = table.through(Warehouse(hook))
         return StateSink(own, rows, run=_task_of(context), commit_every=self.commit_every)
 

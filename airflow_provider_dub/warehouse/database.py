@@ -116,6 +116,16 @@ class Warehouse:
         except Exception as error:
             raise UnwritableStateError(error) from None
 
+    def answers(self, sql: str) -> bool:
+        """Return whether the database can be reached, and answers.
+
+        :param sql: A query that it must be able to answer.
+        """
+        with suppress(Exception):
+            self.columns(sql, None)
+            return True
+        return False
+
     def close(self) -> None:
         """Close the connection for writing."""
         if self._writing is not None:

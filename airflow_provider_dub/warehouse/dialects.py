@@ -42,6 +42,10 @@ class Dialect:
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
     :param add_column: The keywords between a table and its new column.
+    :param renew_every: Seconds between two renewals of the lease, which is four times as long. An engine that is paid
+        by the time it is awake is left alone for longer.
+    :param append_every: Outcomes that came slowly are appended after so many seconds at most.
+    :param commit_every: The number of rows whose outcomes are appended at a time, unless the user has another one.
     """
 
     name: str
@@ -60,6 +64,9 @@ class Dialect:
     executemany_is_fast: bool = False
     changes_by_join: bool = False
     add_column: str = "ADD COLUMN"
+    renew_every: float = 15
+    append_every: float = 30
+    commit_every: int = 2500
 
     def as_text(self, value: Any) -> Any:
         """Return the value as text."""
@@ -86,6 +93,11 @@ class Dialect:
         parsed = sqlglot.parse_one(template, read=self.name)
         return parsed.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
 
+
+#: Seconds between two statements while rows are sent, where the time that an engine is awake is paid.
+_RARELY = 300
+#: Outcomes that are kept in memory until then at most.
+_MANY = 50_000
 
 _DIALECTS = (
     Dialect(
@@ -126,7 +138,13 @@ _DIALECTS = (
         key_type="TEXT",
         indexed=True,
     ),
-    Dialect("snowflake", clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())"),
+    Dialect(
+        "snowflake",
+        clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
+        renew_every=_RARELY,
+        append_every=_RARELY,
+        commit_every=_MANY,
+    ),
     Dialect(
         "bigquery",
         text="CAST(x AS STRING)",
@@ -135,14 +153,29 @@ _DIALECTS = (
         text_type="STRING",
         key_type="STRING",
         timestamp_type="DATETIME",
+        renew_every=_RARELY,
+        append_every=_RARELY,
+        commit_every=_MANY,
     ),
     Dialect(
         "redshift",
         text="CAST(x AS VARCHAR(MAX))",
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
         text_type="VARCHAR(MAX)",
+        renew_every=_RARELY,
+        append_every=_RARELY,
+        commit_every=_MANY,
     ),
-    Dialect("databricks", text="CAST(x AS STRING)", clock="UNIX_TIMESTAMP()", text_type="STRING", key_type="STRING"),
+    Dialect(
+        "databricks",
+        text="CAST(x AS STRING)",
+        clock="UNIX_TIMESTAMP()",
+        text_type="STRING",
+        key_type="STRING",
+        renew_every=_RARELY,
+        append_every=_RARELY,
+        commit_every=_MANY,
+    ),
     Dialect(
         "tsql",
         text="CAST(x AS NVARCHAR(MAX))",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import closing
@@ -16,16 +17,18 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.lease import Lease
 
-#: Seconds between two renewals.
-INTERVAL = 15.0
-#: Seconds until the next attempt when one failed: a database may be locked by readers.
-INTERVAL_AFTER_FAILURE = 5.0
-#: Seconds between two looks at a lease that is not safe before anything is sent.
+#: Seconds until the next attempt when one failed: a database may be locked by readers, or restarted.
+INTERVAL_AFTER_FAILURE = 2.0
+#: Seconds between two looks at a lease that has ended before anything is sent.
 _LOOK_AGAIN = 0.1
+
+log = logging.getLogger(__name__)
 
 
 class Heartbeat:
     """Renews a lease until it is left; a context manager.
+
+    A run whose lease cannot be renewed pauses; it is lost when another run took over, or when the database stays away.
 
     :param lease: The lease.
     :param warehouse: The connection for this thread alone.
@@ -53,20 +56,22 @@ class Heartbeat:
         self._renewing.join(INTERVAL_AFTER_FAILURE)
 
     def _renew(self) -> None:
-        pause = INTERVAL
+        pause = self._lease.renew_every
         with closing(self._warehouse):
             while not self._over.wait(pause):
                 try:
                     self._lease.renew(self._warehouse)
-                    pause = INTERVAL
+                    pause = self._lease.renew_every
                 except LeaseLostError:
                     self._on_lost()
                     return
-                except Exception:  # whatever it is, the lease is no longer safe in time, and the run ends
-                    pause = min(INTERVAL, INTERVAL_AFTER_FAILURE)
+                except Exception as error:  # whatever it is, nothing is sent when the lease is no longer safe
+                    log.warning("The lease could not be renewed (%s); trying again.", type(error).__name__)
+                    pause = min(self._lease.renew_every, INTERVAL_AFTER_FAILURE)
 
     def _watch(self) -> None:
-        while not self._over.wait(max(_LOOK_AGAIN, self._lease.safe_until - time.monotonic())):
-            if self._lease.guards_requests and not self._lease.is_safe:
+        while not self._over.wait(max(_LOOK_AGAIN, self._lease.ends_at - time.monotonic())):
+            if self._lease.guards_requests and time.monotonic() > self._lease.ends_at:
+                log.error("The lease was not renewed for %g s: the run ends.", 2 * self._lease.length)
                 self._on_lost()
                 return

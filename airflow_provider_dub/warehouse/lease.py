@@ -1,18 +1,24 @@
 """The lease on a state table: one run at a time may change it, and a run that crashed does not hold it for long.
 
-A lease ends by the database's clock. Its owner renews it while it works, and sends nothing more as soon as it cannot;
-another run may acquire it when it has expired. So no two runs send rows of one state table at the same time, not even
-if a task is retried while the process of its earlier try lives on.
+A lease ends by the database's clock. Its owner renews it while it works, and sends nothing as long as it cannot;
+another run may acquire it when it has expired, or when the process of its owner is certainly gone. So no two runs send
+rows of one state table at the same time, not even if a task is retried while the process of its earlier try lives on.
+
+Nothing of this needs a transaction, a lock or a unique key: a run writes that it wants the lease, and then reads
+whether another one wrote so, too. Of two that do, at least one reads of the other.
 """
 
 from __future__ import annotations
 
+import math
+import random
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.warehouse.database import NotRepeatedError
+from airflow_provider_dub.warehouse.process import is_gone, this_process
 from airflow_provider_dub.warehouse.schema import schema_version
 
 if TYPE_CHECKING:
@@ -21,11 +27,13 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.statements import Statements
 
-#: Seconds after the last renewal at which a lease is free for others. Its owner sends nothing in the second half,
-#: which is for requests that are in flight.
-LEASE = 60
-#: Seconds between two attempts to acquire a lease that is locked.
-POLL_INTERVAL = 2.0
+#: A lease is so many times as long as the time between two renewals. Its owner sends nothing in the second half, which
+#: is for requests that are in flight.
+_RENEWALS = 4
+#: Of the time between two renewals: the time between two attempts to acquire a lease that is locked.
+_POLL_INTERVAL = 1 / 8
+#: Attempts of runs that began at once and found each other, and the longest pause between them, in seconds.
+_ATTEMPTS, _LONGEST_PAUSE = 20, 0.5
 
 
 class LockedError(Exception):
@@ -58,12 +66,30 @@ class Owner:
     token: str
 
 
-class _Held(NamedTuple):
+class _Row(NamedTuple):
     target: str
     task: str | None
     token: str | None
-    seconds_left: int
+    process: str | None
+    expires_at: int
+    version: int | None
     previous: str | None
+    checked: str | None
+
+
+class _Seen(NamedTuple):
+    """What an attempt to acquire the lease saw afterwards.
+
+    :param mine: The rows that this run has.
+    :param others: The rows that other runs hold.
+    :param now: The database's time.
+    :param error: What the database said of the attempt.
+    """
+
+    mine: list[_Row]
+    others: list[_Row]
+    now: int
+    error: Exception | None
 
 
 class Lease:
@@ -79,16 +105,26 @@ class Lease:
         self._statements = statements
         self._owner = owner
         self._renewing = threading.Lock()
-        self._renewed_at = float("-inf")
-        #: The run whose outcomes are not merged yet, since it crashed.
-        self.previous: str | None = None
+        #: When it was renewed, by the monotonic clock.
+        self.renewed_at = float("-inf")
+        #: Seconds between two renewals.
+        self.renew_every = statements.dialect.renew_every
+        #: Seconds after the last renewal at which the lease is free for others.
+        self.length = _RENEWALS * self.renew_every
+        #: The runs whose outcomes are not merged yet, since they crashed.
+        self.previous: frozenset[str] = frozenset()
+        #: What an earlier run has checked of the tables.
+        self.checked: str | None = None
         #: Whether requests are sent under the lease, so that they must end before it does.
         self.guards_requests = False
+        #: Whether outcomes cannot be recorded at the moment.
+        self.is_database_away = False
 
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
         """Become the one run that may change the table.
 
-        An earlier try of the same task may still be at work; that is waited for in any case.
+        An earlier try of the same task may still be at work; that is waited for in any case, unless its process is
+        gone.
 
         :param wait: Whether to wait for another run to end, too.
         :param log: Takes a line, once, about who is waited for.
@@ -96,29 +132,42 @@ class Lease:
         :raises OtherTargetError: The table is about another Dub.
         :raises NewerVersionError: The table was written by a newer version.
         """
-        logged = False
+        logged, gone, met, attempts = False, "", False, _ATTEMPTS
         while True:
             asked_at = time.monotonic()
-            held = self._try_to_acquire()
-            if held.target != self._owner.target:
-                raise OtherTargetError(
-                    f'The state table {self._statements.table} is about "{held.target}", not '
-                    f'"{self._owner.target}". Give each Dub, and each kind of ids, a state table of its own.'
-                )
-            if held.token == self._owner.token and held.task is not None:
-                self._renewed_at = asked_at
-                self.previous = held.previous
+            seen = self._try_to_acquire(gone)
+            if seen.mine and not seen.others:
+                self.renewed_at = asked_at
+                self.previous = frozenset(row.previous for row in seen.mine if row.previous is not None)
+                self.checked = seen.mine[0].checked
                 return
-            who = f"The state table {self._statements.table} is locked by {held.task}"
+            if seen.mine:
+                self._warehouse.transaction(self.end)
+            met = met or bool(seen.mine) or not seen.others
+            if met and attempts:
+                attempts -= 1
+                time.sleep(random.uniform(0, _LONGEST_PAUSE))
+                continue
+            if not seen.others:
+                raise seen.error or RuntimeError(f"The lease on {self._statements.table} cannot be acquired.")
+            held = seen.others[0]
+            if held.token and held.token != gone and is_gone(held.process):
+                gone = held.token
+                log(f"{self._locked_by(held)}, whose process is gone: its lease is taken over.")
+                continue
             if not wait and held.task != self._owner.task:
                 raise LockedError(
-                    f"{who}. Its lease ends with its run, or {max(0, held.seconds_left)} s from now if it crashed. "
-                    'Wait for it with on_locked="wait", or skip the task with on_locked="skip".'
+                    f"{self._locked_by(held)}. Its lease ends with its run, or {max(0, held.expires_at - seen.now)} s "
+                    'from now if it crashed. Wait for it with on_locked="wait", or skip the task with '
+                    'on_locked="skip".'
                 )
             if not logged:
-                log(f"{who}; waiting for it to end, or for {LEASE} s without a heartbeat.")
+                log(f"{self._locked_by(held)}; waiting for it to end, or for {self.length:g} s without a heartbeat.")
                 logged = True
-            time.sleep(POLL_INTERVAL)
+            time.sleep(_POLL_INTERVAL * self.renew_every)
+
+    def _locked_by(self, held: _Row) -> str:
+        return f"The state table {self._statements.table} is locked by {held.task}"
 
     @property
     def safe_until(self) -> float:
@@ -126,12 +175,24 @@ class Lease:
 
         No other run can have the table before they are over.
         """
-        return self._renewed_at + LEASE / 2
+        return self.renewed_at + self.length / 2
+
+    @property
+    def ends_at(self) -> float:
+        """The time, by the monotonic clock, until which a database that is away is waited for.
+
+        It is later than the lease ends: until another run takes over it may be renewed, and nothing is sent meanwhile.
+        """
+        return self.renewed_at + 2 * self.length
 
     @property
     def is_safe(self) -> bool:
-        """Whether requests may be sent."""
+        """Whether no other run can have the table before requests that are sent now are over."""
         return time.monotonic() < self.safe_until
+
+    def pauses(self) -> bool:
+        """Return whether no request may be sent at the moment."""
+        return self.guards_requests and (self.is_database_away or not self.is_safe)
 
     def renew(self, warehouse: Warehouse | None = None) -> None:
         """Renew the lease.
@@ -141,13 +202,13 @@ class Lease:
         """
 
         def renew(cursor: Any) -> None:
-            self._set(cursor, self._owner.task, self._clock(cursor) + LEASE)
+            self._set(cursor, self._owner.task, self._expiry(self._clock(cursor)))
             self.verify(cursor)
 
         with self._renewing:
             began = time.monotonic()
             (warehouse or self._warehouse).transaction(renew)
-            self._renewed_at = began
+            self.renewed_at = began
 
     def begin_requests(self) -> None:
         """Check the lease before requests are sent: of now on they end with it.
@@ -165,11 +226,13 @@ class Lease:
         :param cursor: The cursor of the transaction.
         :raises LeaseLostError: Another run took over.
         """
-        _, task, token, *_ = self._read(cursor)
-        if token != self._owner.token or task is None:
+        rows = self._read(cursor)
+        if not self._mine(rows):
+            tasks = [row.task for row in rows if row.task is not None]
             raise LeaseLostError(
-                f"The state table {self._statements.table} was taken over by {task or 'a run that has ended since'}: "
-                f"this run did not renew its lease for {LEASE} s. What it had not recorded is sent again."
+                f"The state table {self._statements.table} was taken over by "
+                f"{tasks[0] if tasks else 'a run that has ended since'}: this run did not renew its lease for "
+                f"{self.length:g} s. What it had not recorded is sent again."
             )
 
     def check_version(self) -> None:
@@ -177,7 +240,7 @@ class Lease:
 
         :raises NewerVersionError: It was.
         """
-        self._check_version(self._warehouse.transaction(self._read))
+        self._check_versions(self._warehouse.transaction(self._read))
 
     def set_version(self, cursor: Any) -> None:
         """Write down, within a transaction, that the table has the schema of this version.
@@ -192,7 +255,7 @@ class Lease:
         return self._owner.token
 
     def set_merged(self, cursor: Any) -> None:
-        """Write down, within a transaction, that the outcomes of the previous owner are merged.
+        """Write down, within a transaction, that the outcomes of the previous owners are merged.
 
         :param cursor: The cursor of the transaction.
         """
@@ -209,50 +272,64 @@ class Lease:
         """Let others acquire it; they merge what this run has not."""
         self._warehouse.transaction(lambda cursor: self._set(cursor, None, 0))
 
-    def _check_version(self, row: Any) -> None:
-        if row is not None and row[4] is not None and row[4] > schema_version():
-            raise NewerVersionError(
-                f"The state table {self._statements.table} was written by a newer version of airflow-provider-dub "
-                f"(schema {row[4]}, this version has {schema_version()}): upgrade the package on this worker."
-            )
+    def _check_versions(self, rows: list[_Row]) -> None:
+        for row in rows:
+            if row.version is not None and row.version > schema_version():
+                raise NewerVersionError(
+                    f"The state table {self._statements.table} was written by a newer version of airflow-provider-dub "
+                    f"(schema {row.version}, this version has {schema_version()}): upgrade the package on this worker."
+                )
 
-    def _try_to_acquire(self) -> _Held:
-        """Return the lease after an attempt to acquire it; of several who begin at once, the database lets one win."""
-        lost: Exception | None = None
+    def _try_to_acquire(self, gone: str) -> _Seen:
+        """Return who has the lease after an attempt to acquire it.
+
+        :param gone: The owner whose process is gone.
+        """
+        error: Exception | None = None
         try:
-            self._warehouse.transaction(self._acquire)
-        except Exception as conflict:
-            lost = conflict
-        held = self._warehouse.transaction(self._held)
-        if lost and (held is None or held.task is None or held.seconds_left < 0):
-            raise lost  # nobody has it, so it was no conflict
-        if held is None:
-            raise RuntimeError(f"The lease on {self._statements.table} has no row.")
-        return held
+            self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
+        except Exception as conflict:  # with another run that begins, as far as we know
+            error = conflict
+        rows, now = self._warehouse.transaction(lambda cursor: (self._read(cursor), self._clock(cursor)))
+        seen = _Seen(self._mine(rows), self._held_by_others(rows, now), now, error)
+        other_target = next((row.target for row in rows if row.target != self._owner.target), None)
+        if other_target is not None:
+            if seen.mine:
+                self._warehouse.transaction(self.end)
+            raise OtherTargetError(
+                f'The state table {self._statements.table} is about "{other_target}", not '
+                f'"{self._owner.target}". Give each Dub, and each kind of ids, a state table of its own.'
+            )
+        self._check_versions(rows)
+        return seen
 
-    def _acquire(self, cursor: Any) -> None:
-        if self._read(cursor) is None:
-            cursor.execute(self._statements.insert_lease(), [self._owner.target, schema_version()])
-        me, now = self._owner, self._clock(cursor)
-        cursor.execute(
-            self._statements.acquire_lease(), [me.task, me.token, now + LEASE, now, me.target, schema_version()]
-        )
+    def _acquire(self, cursor: Any, gone: str) -> None:
+        rows, now, me = self._read(cursor), self._clock(cursor), self._owner
+        if any(row.token != gone for row in self._held_by_others(rows, now)):
+            return
+        if not rows:
+            cursor.execute(self._statements.insert_lease(), [me.target, schema_version()])
+        values = [me.task, me.token, this_process(), self._expiry(now), now, gone, me.target, schema_version()]
+        cursor.execute(self._statements.acquire_lease(), values)
 
-    def _held(self, cursor: Any) -> _Held | None:
-        lease = self._read(cursor)
-        if lease is None:
-            return None
-        self._check_version(lease)
-        target, task, token, expires_at, _, previous = lease
-        return _Held(target, task, token, expires_at - self._clock(cursor), previous)
+    def _mine(self, rows: list[_Row]) -> list[_Row]:
+        return [row for row in rows if row.task is not None and row.token == self._owner.token]
+
+    def _held_by_others(self, rows: list[_Row], now: int) -> list[_Row]:
+        return [
+            row for row in rows if row.task is not None and row.token != self._owner.token and row.expires_at >= now
+        ]
+
+    def _expiry(self, now: int) -> int:
+        return now + math.ceil(self.length)
 
     def _clock(self, cursor: Any) -> int:
         cursor.execute(self._statements.clock())
         return int(cursor.fetchone()[0])
 
-    def _read(self, cursor: Any) -> Any:
+    def _read(self, cursor: Any) -> list[_Row]:
         cursor.execute(self._statements.read_lease())
-        return cursor.fetchone()
+        return [_Row(*row) for row in cursor.fetchall()]
 
     def _set(self, cursor: Any, task: str | None, expires_at: int) -> None:
         cursor.execute(self._statements.renew_lease(), [task, expires_at, self._owner.token])

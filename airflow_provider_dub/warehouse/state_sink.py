@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.query_rows import WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
-#: Outcomes that came slowly are appended after so many seconds.
-SECONDS_BETWEEN_WRITES = 30.0
 _APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
 #: Outcomes of rows that were left as they are.
 _LEFT = (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE, Outcome.OVER_LIMIT)
@@ -32,14 +30,14 @@ class StateSink:
     :param table: The state table.
     :param rows: The rows that the outcomes are about.
     :param run: The name of this run.
-    :param commit_every: The number of rows of a transaction.
+    :param commit_every: The number of rows of a transaction; None: as fits the engine.
     """
 
-    def __init__(self, table: StateTable, rows: WarehouseRows, *, run: str, commit_every: int) -> None:
+    def __init__(self, table: StateTable, rows: WarehouseRows, *, run: str, commit_every: int | None) -> None:
         self._table = table
         self._rows = rows
         self._run = run
-        self._commit_every = commit_every
+        self._commit_every = commit_every or table.dialect.commit_every
         self._waiting: list[tuple[Any, ...]] = []
         self._written_at = time.monotonic()
 
@@ -61,7 +59,7 @@ class StateSink:
         if _is_final(result) and self._has_a_place(result.row):
             is_missing = isinstance(result.error, DubCustomerNotFoundError)  # whether or not that counts as a failure
             self._keep(result, str(Outcome.MISSING if is_missing else result.outcome))
-        if len(self._waiting) >= self._commit_every or time.monotonic() - self._written_at > SECONDS_BETWEEN_WRITES:
+        if len(self._waiting) >= self._commit_every or self._is_time:
             self._write()
 
     def write_as_applied(self, row: int, dub_id: str | None, outcome: str) -> bool:
@@ -77,6 +75,13 @@ class StateSink:
         if len(self._waiting) >= self._commit_every:
             self._write()
         return True
+
+    @property
+    def _is_time(self) -> bool:
+        """Whether the lease was renewed just now, so that the engine is awake, and the last write is long ago."""
+        lease, dialect = self._table.lease, self._table.dialect
+        long_ago = lease.renewed_at - self._written_at > dialect.append_every - dialect.renew_every
+        return lease.renewed_at > self._written_at and long_ago
 
     def _has_a_place(self, row: int) -> bool:
         """Return whether the row's id fits into the table; if not, the row is refused anew by every run."""

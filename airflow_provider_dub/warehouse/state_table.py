@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_dub.warehouse.database import UnwritableStateError
 from airflow_provider_dub.warehouse.dialects import execute
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns
@@ -16,12 +18,19 @@ from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
     from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.dialects import Dialect
     from airflow_provider_dub.warehouse.lease import Owner
     from airflow_provider_dub.warehouse.statements import Statements
 
 #: The history is pruned when its oldest line is so much older than it may be.
 _PRUNED_EVERY = timedelta(days=1)
 _BEFORE_THE_NEXT_ATTEMPT = 0.5
+#: Seconds between attempts to record while the database is away: the first, and the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+#: So many times a database that answers may fail to record; it may have come back only just now.
+_FAILURES = 3
+
+log = logging.getLogger(__name__)
 
 
 class StateTable:
@@ -41,6 +50,11 @@ class StateTable:
         self._history_columns: list[str] = []
         #: The right to change it.
         self.lease = Lease(warehouse, statements, owner)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The engine."""
+        return self._statements.dialect
 
     def through(self, warehouse: Warehouse) -> StateTable:
         """Return the same table over another connection, for another thread.
@@ -138,31 +152,30 @@ class StateTable:
 
         :param lines: All columns of the state table, the key first.
         """
-        dialect = self._statements.dialect
         whole = [(*line, self.lease.token) for line in lines]
 
         def insert(cursor: Any) -> None:
-            if dialect.executemany_is_fast:
+            if self.dialect.executemany_is_fast:
                 cursor.executemany(self._append(1), whole)
                 return
-            for start in range(0, len(whole), dialect.rows_at_once):
-                some = whole[start : start + dialect.rows_at_once]
+            for start in range(0, len(whole), self.dialect.rows_at_once):
+                some = whole[start : start + self.dialect.rows_at_once]
                 cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
 
-        self._warehouse.record(insert)
+        self._record(insert)
 
     def merge_previous(self) -> None:
         """Merge the outcomes of a run that crashed, or that could not do so itself.
 
         :raises LeaseLostError: Another run took over; nothing was written.
         """
-        previous = self.lease.previous
-        if previous is None:
+        if not self.lease.previous:
             return
 
         def merge(cursor: Any) -> None:
             self.lease.verify(cursor)
-            self._merge(cursor, previous)
+            for previous in self.lease.previous:
+                self._merge(cursor, previous)
             self.lease.set_merged(cursor)
 
         self._warehouse.record(merge)
@@ -180,7 +193,7 @@ class StateTable:
             if end:
                 self.lease.end(cursor)
 
-        self._warehouse.record(merge)
+        self._record(merge)
 
     def prune(self, keep: timedelta) -> None:
         """Delete lines of the history that are too old, about once a day; their outcomes are in the state table.
@@ -196,6 +209,30 @@ class StateTable:
                 cursor.execute(self._statements.prune(before))
 
         self._warehouse.transaction(prune)
+
+    def _record(self, work: Callable[[Any], None]) -> None:
+        """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.
+
+        :param work: Takes the cursor; it must bear to be done again.
+        :raises UnwritableStateError: The database stays away, or it answers and does not do the work.
+        """
+        failures, pause, until = 0, _FIRST_PAUSE, time.monotonic() + 2 * self.lease.length
+        while True:
+            try:
+                self._warehouse.record(work)
+                break
+            except UnwritableStateError as error:
+                failures += self._warehouse.answers(self._statements.clock())
+                if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.ends_at):
+                    raise
+                if not self.lease.is_database_away:
+                    log.warning("%s The run pauses, and tries again.", error)
+            self.lease.is_database_away = True
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        if self.lease.is_database_away:
+            log.info("The outcomes are recorded; the run goes on.")
+        self.lease.is_database_away = False
 
     def _merge(self, cursor: Any, attempt: str) -> None:
         for statement, parameters in zip(self._statements.merge(), self._statements.of_attempt(attempt), strict=True):

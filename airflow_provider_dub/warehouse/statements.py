@@ -22,7 +22,7 @@ from airflow_provider_dub.warehouse.schema import (
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
-_LEASE_COLUMNS = ("target", "task", "owner", "expires_at", "schema_version", "previous")
+_LEASE_COLUMNS = ("target", "task", "owner", "process", "expires_at", "schema_version", "previous", "checked")
 #: The key of the one row that the table of the lease has.
 _SLOT = "slot"
 
@@ -73,7 +73,11 @@ class Statements:
         return f"SELECT {self.dialect.clock}"
 
     def read_lease(self) -> str:
-        """Return the query for the lease: target, task, owner, expires_at, schema_version, previous."""
+        """Return the query for the rows of the lease.
+
+        There is one; where nothing keeps keys unique, first runs that began at once may have left several.
+        Its columns: target, task, owner, process, expires_at, schema_version, previous, checked.
+        """
         return written(exp.select(*_LEASE_COLUMNS).from_(self._lease), self.dialect)
 
     def insert_lease(self) -> str:
@@ -83,18 +87,18 @@ class Statements:
         return written(exp.insert(row, self._lease, columns=columns), self.dialect)
 
     def acquire_lease(self) -> str:
-        """Return the statement that acquires a lease that is free.
+        """Return the statement that acquires a lease that is free, or that of an owner whose process is gone.
 
         The last owner is kept as the previous one until its outcomes are merged.
-        Its parameters: task, owner, expires_at, now, target, schema_version.
+        Its parameters: task, owner, process, expires_at, now, owner that is gone, target, schema_version.
         """
         expired = exp.LT(this=exp.column("expires_at"), expression=self._parameter())
-        free = exp.or_(exp.column("task").is_(exp.Null()), expired)
+        free = exp.or_(exp.column("task").is_(exp.Null()), expired, self._is("owner"))
         known = exp.LTE(this=exp.column("schema_version"), expression=self._parameter())
         last = exp.Coalesce(this=exp.column("previous"), expressions=[exp.column("owner")])
         changes = [
             exp.EQ(this=exp.column("previous"), expression=last),  # first: MariaDB sets one after the other
-            *map(self._is, ("task", "owner", "expires_at")),
+            *map(self._is, ("task", "owner", "process", "expires_at")),
         ]
         where = exp.Where(this=exp.and_(free, self._is("target"), known))
         return written(exp.Update(this=self._lease, expressions=changes, where=where), self.dialect)
@@ -104,7 +108,7 @@ class Statements:
         return self._update(self._lease, ("task", "expires_at"), self._is("owner"))
 
     def set_merged(self) -> str:
-        """Return the statement that notes that the previous owner's outcomes are merged; parameter: owner."""
+        """Return the statement that notes that the previous owners' outcomes are merged; parameter: owner."""
         return self._clear_in_lease("previous")
 
     def end_lease(self) -> str:

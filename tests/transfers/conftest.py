@@ -9,12 +9,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+from airflow_provider_dub.warehouse import dialects
 from tests.support.task_instance import TaskInstance
 
 
@@ -122,6 +124,18 @@ class _Databases:
         socket = request.getfixturevalue("mariadb_socket")
         extra = {"unix_socket": socket, "charset": "utf8mb4"}
         return Database("mysql", conn_type="mysql", host="localhost", login="root", schema="warehouse", extra=extra)
+
+
+@pytest.fixture
+def engine(request, monkeypatch):
+    """Give the engine of the database other ways, such as ``renew_every``."""
+
+    def engine(**ways: Any) -> None:
+        used = [name for name in ("database", "sqlite") if name in request.fixturenames]
+        name = request.getfixturevalue(used[0]).engine
+        monkeypatch.setitem(dialects.DIALECTS, name, replace(dialects.DIALECTS[name], **ways))
+
+    return engine
 
 
 @pytest.fixture

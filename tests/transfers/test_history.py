@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError
 from airflow_provider_dub.operators.base import DubSyncOperator
-from airflow_provider_dub.warehouse import heartbeat, lease, state_sink
+from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.database import UnwritableStateError
 from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.state_table import StateTable
@@ -83,10 +83,8 @@ def fast_dub(connect):
 
 
 @pytest.mark.slow
-def test_the_statements_of_a_run_do_not_grow_with_its_rows(database, fast_dub, sync, statements, monkeypatch) -> None:
-    monkeypatch.setattr(heartbeat, "INTERVAL", 600.0)  # those grow with minutes
-    monkeypatch.setattr(lease, "LEASE", 3600)
-    monkeypatch.setattr(state_sink, "SECONDS_BETWEEN_WRITES", 600.0)
+def test_the_statements_of_a_run_do_not_grow_with_its_rows(database, fast_dub, sync, statements, engine) -> None:
+    engine(renew_every=600)  # those grow with minutes
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
     for start in range(0, ROWS, 1000):
         values = ", ".join(f"('{n}', 'a')" for n in range(start, start + 1000))

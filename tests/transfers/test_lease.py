@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from airflow.exceptions import AirflowRescheduleException
@@ -13,10 +17,11 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError, DubStateTableLockedError
 from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.version_compat import AirflowSkipException, BaseHook
-from airflow_provider_dub.warehouse import heartbeat, lease
+from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import dialect_named
+from airflow_provider_dub.warehouse.process import this_process
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
 from tests.support.task_instance import TaskInstance
@@ -125,14 +130,19 @@ def test_a_run_that_was_not_heard_of_sends_nothing_that_it_read_before(warehouse
     assert sum(request["method"] == "PATCH" for request in connected.requests) == 2
 
 
-def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(sqlite, connect, sync, monkeypatch) -> None:
+def never(self, warehouse=None) -> None:
+    raise RuntimeError("no renewal")
+
+
+def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(sqlite, connect, sync, engine, monkeypatch) -> None:
     sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
     sqlite.insert(*((str(n), "new") for n in range(40)))
     with DubEmulator(latency_ms=100) as dub:
         dub.reset(setup_customers=[{"id": f"cus_9{n}", "externalId": str(n)} for n in range(40)])
         connect(dub.url)
+        engine(renew_every=0.5)
         with monkeypatch.context() as patch:
-            patch.setattr(lease, "LEASE", 2)
+            patch.setattr(lease.Lease, "renew", never)
             with pytest.raises(DubRetryLaterError, match="not attempted"):
                 sync(max_workers=1)
         sent = sum(request["method"] == "PATCH" for request in dub.requests)
@@ -144,10 +154,10 @@ def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(sqlite, connect, s
         assert sync()["plan"]["unchanged"] == sent
 
 
-def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, monkeypatch) -> None:
+def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, engine, monkeypatch) -> None:
     sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
     sqlite.insert(("user_1", "Ada"))
-    monkeypatch.setattr(heartbeat, "INTERVAL", 0.1)
+    engine(renew_every=0.1)
     renewals, verify = [], lease.Lease.verify
     monkeypatch.setattr(lease.Lease, "verify", lambda self, cursor: renewals.append(verify(self, cursor)))
     with DubEmulator(latency_ms=800) as dub:
@@ -157,9 +167,8 @@ def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, 
 
 
 @pytest.mark.parametrize("database", ["postgres", "mysql"], indirect=True)
-def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, monkeypatch) -> None:
-    monkeypatch.setattr(lease, "LEASE", 2)
-    monkeypatch.setattr(heartbeat, "INTERVAL", 0.3)
+def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, engine) -> None:
+    engine(renew_every=0.3)
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
     database.insert(("user_1", "Ada"))
     sleep = "pg_sleep(3)::text <> ''" if database.engine == "postgres" else "SLEEP(3)"
@@ -183,7 +192,7 @@ def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, m
     finally:
         over.set()
         intruder.join()
-    assert refused[-1] - refused[0] > 2 * lease.LEASE
+    assert refused[-1] - refused[0] > 2 * 4 * 0.3
 
 
 def state_table(database, name: str, target: str = "dub") -> StateTable:
@@ -238,3 +247,86 @@ def test_first_runs_that_begin_at_once_do_not_trip_over_each_other(database, con
             run.join()
         assert not failed
         database.run("DROP TABLE dub_state", "DROP TABLE dub_state_lease", "DROP TABLE dub_state_history")
+
+
+@pytest.fixture
+def crashed(warehouse, connected, sync):
+    """Start a run in a process of its own, and return that once it has the lease; it does not end by itself."""
+    sync(sql="SELECT * FROM customers WHERE 1 = 0")
+
+    def hold(self, *args, **options):
+        time.sleep(600)
+
+    runs = []
+
+    def start() -> multiprocessing.Process:
+        context = multiprocessing.get_context("fork")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(DubSyncOperator, "_send", hold)
+            runs.append(context.Process(target=sync, daemon=True))
+            runs[-1].start()
+        while warehouse.run("SELECT task FROM dub_state_lease") == [(None,)]:
+            time.sleep(0.05)
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.kill()
+        run.join()
+
+
+@pytest.mark.parametrize("is_reaped", [True, False])
+def test_a_run_whose_process_was_killed_is_not_waited_for(
+    warehouse, connected, sync, crashed, logged, is_reaped
+) -> None:
+    run = crashed()
+    os.kill(run.pid, signal.SIGKILL)
+    if is_reaped:
+        run.join()
+    else:  # a zombie
+        while Path(f"/proc/{run.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+    began = time.monotonic()
+    assert sync()["updated"] == 2
+    assert time.monotonic() - began < 30  # the lease is a minute
+    assert "whose process is gone" in logged()
+
+
+def test_a_run_whose_process_is_alive_is_not_overtaken(warehouse, connected, sync, crashed, monkeypatch) -> None:
+    run = crashed()
+    os.kill(run.pid, signal.SIGSTOP)  # it looks dead, but may go on at any time
+    monkeypatch.setattr(TaskInstance, "run_id", "another")
+    with pytest.raises(DubStateTableLockedError, match="locked by dag/run/sync"):
+        sync()
+    assert not any(request["method"] == "PATCH" for request in connected.requests)
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        pytest.param("another-boot vm pid:[1] 1 1", id="another machine, or another boot"),
+        pytest.param(None, id="a worker without /proc"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_a_run_of_which_nothing_can_be_known_is_not_overtaken(
+    warehouse, connected, sync, crashed, monkeypatch, process
+) -> None:
+    run = crashed()
+    run.kill()
+    run.join()
+    warehouse.run("UPDATE dub_state_lease SET process = ?", parameters=(process,))
+    monkeypatch.setattr(TaskInstance, "run_id", "another")
+    with pytest.raises(DubStateTableLockedError, match="locked by dag/run/sync"):
+        sync()
+
+
+def test_a_process_id_that_was_given_to_another_process_is_no_life(warehouse, connected, sync) -> None:
+    sync()
+    place, pid, started_at = this_process().rsplit(" ", 2)
+    earlier = f"{place} {pid} {int(started_at) - 1}"
+    warehouse.run(
+        "UPDATE dub_state_lease SET task = 'a', owner = 'h', expires_at = 99999999999, process = ?",
+        parameters=(earlier,),
+    )
+    assert sync()["plan"]["unchanged"] == 2

@@ -467,9 +467,11 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
   `target` STRING,
   `task` STRING,
   `owner` STRING,
+  `process` STRING,
   `expires_at` INT64,
   `schema_version` INT64,
-  `previous` STRING
+  `previous` STRING,
+  `checked` STRING
 );
 
 -- clock
@@ -481,9 +483,11 @@ SELECT
   `target`,
   `task`,
   `owner`,
+  `process`,
   `expires_at`,
   `schema_version`,
-  `previous`
+  `previous`,
+  `checked`
 FROM `analytics`.`dub_state_lease`;
 
 -- insert lease
@@ -497,10 +501,10 @@ VALUES
   (1, @p, 0, @p);
 
 -- acquire lease
-UPDATE `analytics`.`dub_state_lease` SET `previous` = COALESCE(`previous`, `owner`), `task` = @p, `owner` = @p, `expires_at` = @p
+UPDATE `analytics`.`dub_state_lease` SET `previous` = COALESCE(`previous`, `owner`), `task` = @p, `owner` = @p, `process` = @p, `expires_at` = @p
 WHERE
   (
-    `task` IS NULL OR `expires_at` < @p
+    `task` IS NULL OR `expires_at` < @p OR `owner` = @p
   )
   AND `target` = @p
   AND `schema_version` <= @p;

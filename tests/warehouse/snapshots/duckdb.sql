@@ -462,9 +462,11 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "target" TEXT,
   "task" TEXT,
   "owner" TEXT,
+  "process" TEXT,
   "expires_at" BIGINT,
   "schema_version" INT,
-  "previous" TEXT
+  "previous" TEXT,
+  "checked" TEXT
 );
 
 -- clock
@@ -476,9 +478,11 @@ SELECT
   "target",
   "task",
   "owner",
+  "process",
   "expires_at",
   "schema_version",
-  "previous"
+  "previous",
+  "checked"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease
@@ -492,10 +496,10 @@ VALUES
   (1, $p, 0, $p);
 
 -- acquire lease
-UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = $p, "owner" = $p, "expires_at" = $p
+UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = $p, "owner" = $p, "process" = $p, "expires_at" = $p
 WHERE
   (
-    "task" IS NULL OR "expires_at" < $p
+    "task" IS NULL OR "expires_at" < $p OR "owner" = $p
   )
   AND "target" = $p
   AND "schema_version" <= $p;

@@ -464,9 +464,11 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "target" TEXT,
   "task" TEXT,
   "owner" TEXT,
+  "process" TEXT,
   "expires_at" BIGINT,
   "schema_version" INT,
-  "previous" TEXT
+  "previous" TEXT,
+  "checked" TEXT
 );
 
 -- clock
@@ -478,9 +480,11 @@ SELECT
   "target",
   "task",
   "owner",
+  "process",
   "expires_at",
   "schema_version",
-  "previous"
+  "previous",
+  "checked"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease
@@ -494,10 +498,10 @@ VALUES
   (1, %(p)s, 0, %(p)s);
 
 -- acquire lease
-UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = %(p)s, "owner" = %(p)s, "expires_at" = %(p)s
+UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = %(p)s, "owner" = %(p)s, "process" = %(p)s, "expires_at" = %(p)s
 WHERE
   (
-    "task" IS NULL OR "expires_at" < %(p)s
+    "task" IS NULL OR "expires_at" < %(p)s OR "owner" = %(p)s
   )
   AND "target" = %(p)s
   AND "schema_version" <= %(p)s;

@@ -459,9 +459,11 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "target" VARCHAR(MAX),
   "task" VARCHAR(MAX),
   "owner" VARCHAR(MAX),
+  "process" VARCHAR(MAX),
   "expires_at" BIGINT,
   "schema_version" INTEGER,
-  "previous" VARCHAR(MAX)
+  "previous" VARCHAR(MAX),
+  "checked" VARCHAR(MAX)
 );
 
 -- clock
@@ -473,9 +475,11 @@ SELECT
   "target",
   "task",
   "owner",
+  "process",
   "expires_at",
   "schema_version",
-  "previous"
+  "previous",
+  "checked"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease
@@ -489,10 +493,10 @@ VALUES
   (1, %(p)s, 0, %(p)s);
 
 -- acquire lease
-UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = %(p)s, "owner" = %(p)s, "expires_at" = %(p)s
+UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = %(p)s, "owner" = %(p)s, "process" = %(p)s, "expires_at" = %(p)s
 WHERE
   (
-    "task" IS NULL OR "expires_at" < %(p)s
+    "task" IS NULL OR "expires_at" < %(p)s OR "owner" = %(p)s
   )
   AND "target" = %(p)s
   AND "schema_version" <= %(p)s;

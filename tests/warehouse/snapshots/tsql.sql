@@ -462,7 +462,7 @@ IF NOT EXISTS(
   WHERE
     TABLE_NAME = 'dub_state_lease' AND TABLE_SCHEMA = 'analytics'
 ) AS EXEC BEGIN (
-  'CREATE TABLE [analytics].[dub_state_lease] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [owner] NVARCHAR(MAX), [expires_at] BIGINT, [schema_version] INTEGER, [previous] NVARCHAR(MAX))'
+  'CREATE TABLE [analytics].[dub_state_lease] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [owner] NVARCHAR(MAX), [process] NVARCHAR(MAX), [expires_at] BIGINT, [schema_version] INTEGER, [previous] NVARCHAR(MAX), [checked] NVARCHAR(MAX))'
 );
 
 -- clock
@@ -474,9 +474,11 @@ SELECT
   [target],
   [task],
   [owner],
+  [process],
   [expires_at],
   [schema_version],
-  [previous]
+  [previous],
+  [checked]
 FROM [analytics].[dub_state_lease];
 
 -- insert lease
@@ -490,10 +492,10 @@ VALUES
   (1, :p, 0, :p);
 
 -- acquire lease
-UPDATE [analytics].[dub_state_lease] SET [previous] = COALESCE([previous], [owner]), [task] = :p, [owner] = :p, [expires_at] = :p
+UPDATE [analytics].[dub_state_lease] SET [previous] = COALESCE([previous], [owner]), [task] = :p, [owner] = :p, [process] = :p, [expires_at] = :p
 WHERE
   (
-    [task] IS NULL OR [expires_at] < :p
+    [task] IS NULL OR [expires_at] < :p OR [owner] = :p
   )
   AND [target] = :p
   AND [schema_version] <= :p;
