@@ -20,8 +20,8 @@ from airflow_provider_dub.warehouse.plan import Plan
             2000,
             None,
             (
-                "90,009 rows in the query (90,000 new, 9 missing); 90,000 to send (and at most 2,000 look-ups of ids), 1 h 15 min"
-                " at 1,200 a minute or 30 min at 3,000 a minute"
+                "90,009 rows in the query (90,000 new, 9 missing); 90,000 to send (and at most 2,000 look-ups of ids), "
+                "1 h 15 min at 1,200 a minute or 30 min at 3,000 a minute"
             ),
         ),
     ],
