@@ -36,12 +36,14 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Airflow 2.11 loses its Test button, for all types, when "extra" is hidden.
-HIDDEN_FIELDS = ["login", "schema", "port"]
+# Airflow 2.11 loses its Test button, for all types, when "extra" is hidden. Airflow 3.3's button refuses a saved
+# connection without a port, and a form can propose one only as a placeholder.
+HIDDEN_FIELDS = ["login", "schema"]
 RELABELING = {"password": "API key", "host": "Base URL"}
 PLACEHOLDERS = {
     "password": "dub_...",
     "host": "https://api.dub.co",
+    "port": "443 (the Test button of Airflow 3.3 needs a port)",
     "timeout": "30",
     "max_retries": "5",
     "requests_per_minute": "1200",

@@ -85,6 +85,9 @@ class DubConnection:
         return hashlib.blake2b(json.dumps(parts).encode()).digest()
 
 
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
 def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
@@ -118,6 +121,8 @@ def _base_url(connection: Connection) -> str:
         raise DubConfigurationError(
             f"The host of the connection {connection.conn_id} is no base URL such as {DEFAULT_BASE_URL}."
         )
+    if port == _DEFAULT_PORTS[parts.scheme]:
+        port = None  # one Dub has one address, to a state table for instance
     hostname = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{hostname}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 

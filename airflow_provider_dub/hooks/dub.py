@@ -241,4 +241,6 @@ class DubHook(BaseHook):
         except DubError as error:
             return False, str(error)
         limit = client.rate_limiter.limit
-        return True, "Dub accepts the key for updating customers" + (f" ({limit} requests a minute)." if limit else ".")
+        return True, "Dub accepts the key for updating customers" + (
+            f" ({limit:,} requests a minute)." if limit else "."
+        )

@@ -354,15 +354,16 @@ class DubSyncOperator(BaseOperator):
 
     def _log_summary(self) -> None:
         summary = self._summary
-        self.log.info("Dub customers: %s; %s requests.", summary.log_line(), self.hook.traffic.requests_sent)
+        requests = counted(self.hook.traffic.requests_sent, "request")
+        self.log.info("Dub customers: %s; %s.", summary.log_line(), requests)
         for name, count in summary.ignored_fields.items():
             self.log.warning(
-                "Dub accepted the field %s but did not apply it, for %s rows: this server does not know it.",
+                "Dub accepted the field %s but did not apply it, for %s: this server does not know it.",
                 name,
-                count,
+                counted(count, "row"),
             )
         for (field, reason), count in summary.omitted_fields.items():
-            self.log.warning("The field %s was left out of %s rows: it %s.", field, count, reason)
+            self.log.warning("The field %s was left out of %s: it %s.", field, counted(count, "row"), reason)
         for group in summary.failure_groups.values():
             self.log.warning("%s", group.line())
         if summary.failed and "rejected_path" in self._files:

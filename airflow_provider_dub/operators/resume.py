@@ -18,7 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub import __version__
-from airflow_provider_dub.sync.results import Outcome, RowResult
+from airflow_provider_dub.sync.results import Outcome, RowResult, counted
 from airflow_provider_dub.sync.updates import CustomerUpdate
 from airflow_provider_dub.version_compat import AirflowFailException, can_reschedule_failures, instance_suffix
 
@@ -76,7 +76,7 @@ class Checkpoints:
         self._load()
         if self._earlier:
             self._operator.log.info(
-                "Earlier tries processed %s rows; only the others are sent.", f"{len(self._earlier):,}"
+                "Earlier tries processed %s; only the others are sent.", counted(len(self._earlier), "row")
             )
         return self
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from airflow_provider_dub.sync.results import counted
+
 if TYPE_CHECKING:
     from airflow_provider_dub.api.transport import Traffic
 
@@ -51,10 +53,14 @@ class Progress:
         elapsed = now - self._started
         sent = done - resumed
         waiting = min(1.0, traffic.seconds_waited / (elapsed * self._max_workers))
-        share = f" of {self._total:,} ({done / self._total:.0%})" if self._total else ""
+        rows = (
+            f"{done:,} of {counted(self._total, 'row')} ({done / self._total:.0%})"
+            if self._total
+            else counted(done, "row")
+        )
         left = self._left(done, sent, elapsed, waiting, traffic) if self._total else ""
         pace = f"{sent / elapsed:.1f} rows/s{left}, {waiting:.0%} of the time waiting for the rate limit"
-        return f"{done:,}{share} rows, {pace}{self._trouble(traffic, now)}"
+        return f"{rows}, {pace}{self._trouble(traffic, now)}"
 
     def _left(self, done: int, sent: int, elapsed: float, waiting: float, traffic: Traffic) -> str:
         """Return the time left: at the pace of the workers, or within the rate limit if that takes longer."""
@@ -82,4 +88,5 @@ def duration(seconds: float) -> str:
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    parts = ((hours, "h"), (minutes, "min")) if hours else ((minutes, "min"), (rest, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

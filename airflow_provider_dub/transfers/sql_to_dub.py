@@ -316,7 +316,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             most = self.options.max_failures if limited else 0
             self.options = replace(self.options, dry_run=True, max_failures=most)
         self._details["baseline"] = recorded
-        self.log.info("%s rows are recorded as applied.", f"{recorded:,}")
+        self.log.info("Recorded as applied: %s.", counted(recorded, "row"))
 
     def _plan(self, counts: Mapping[Status, Count]) -> Plan:
         from airflow_provider_dub.warehouse.change_query import UPDATES
@@ -330,9 +330,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.log.info("%s.", plan.log_line())
         if plan.failed_before:
             self.log.warning(
-                "%s rows are as they were when Dub refused them or did not know the customer, and are not sent again; "
-                "the table %s says why.",
-                f"{plan.failed_before:,}",
+                "Not sent again, since Dub refused them or did not know the customer, and they did not change: %s. The "
+                "table %s says why.",
+                counted(plan.failed_before, "row"),
                 self.state_table,
             )
         return plan

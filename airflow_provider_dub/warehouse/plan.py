@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_dub.sync.progress import duration
+from airflow_provider_dub.sync.results import counted
 from airflow_provider_dub.warehouse.change_query import RECORDED, TO_SEND, UPDATES, Status
 
 #: Requests a minute of Dub's plans that have customers.
@@ -58,8 +60,11 @@ class Plan:
     @property
     def minutes_at_limit(self) -> dict[str, float]:
         """Minutes that the updates take, by limit: the one that is known, or those of Dub's plans."""
-        limits = [self.requests_per_minute] if self.requests_per_minute else _LIMITS
-        return {str(limit): round(self.to_send / limit, 1) for limit in limits}
+        return {str(limit): round(self.to_send / limit, 1) for limit in self._limits}
+
+    @property
+    def _limits(self) -> Sequence[int]:
+        return [self.requests_per_minute] if self.requests_per_minute else _LIMITS
 
     def summary(self) -> dict[str, Any]:
         """Return the plan as JSON."""
@@ -70,7 +75,8 @@ class Plan:
         """Return the plan as one line."""
         by_status = ((status.replace("_", " "), count) for status, count in self.counts.items() if count)
         listed = ", ".join(f"{count:,} {status}" for status, count in by_status)
-        minutes = " or ".join(f"{minutes} min at {limit} a minute" for limit, minutes in self.minutes_at_limit.items())
-        ids = f" (and at most {self.look_ups:,} look-ups of ids)" if self.look_ups else ""
+        times = " or ".join(f"{duration(60 * self.to_send / limit)} at {limit:,} a minute" for limit in self._limits)
+        ids = f" (and at most {counted(self.look_ups, 'look-up')} of ids)" if self.look_ups else ""
         parts = f" ({listed})" if listed else ""
-        return f"{self.rows:,} rows in the query{parts}; {self.to_send:,} to send{ids}, {minutes}"
+        how_long = f", {times}" if 60 * self.to_send >= max(self._limits) else ""  # a second or more
+        return f"{counted(self.rows, 'row')} in the query{parts}; {self.to_send:,} to send{ids}{how_long}"

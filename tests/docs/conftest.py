@@ -28,6 +28,7 @@ def warehouse(postgres_socket, monkeypatch):
             "CREATE SCHEMA public",
             "CREATE TABLE customers (user_id text, email text, name text, country text, updated_at timestamp)",
             "ALTER TABLE customers ALTER updated_at SET DEFAULT now()",
+            "ALTER TABLE customers ADD COLUMN brand text DEFAULT 'acme'",
         ]
     )
     hook.insert_rows("customers", CUSTOMERS, ["user_id", "email", "name", "country"])

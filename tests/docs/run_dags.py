@@ -18,7 +18,7 @@ try:
 except ImportError:  # Airflow before 3.1
     from airflow.models.dagbag import DagBag
 
-COUNTRIES = ["AD", "AE", "AF", "AG", "AI", "AL"]
+COUNTRIES = ["AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO"]
 
 
 def user_1() -> dict[str, Any]:
@@ -32,7 +32,7 @@ def main(*dag_ids: str) -> None:
     warehouse = PostgresHook("warehouse")
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     seen = []
-    for dag_id, country in zip(dag_ids, COUNTRIES, strict=False):
+    for dag_id, country in zip(dag_ids, COUNTRIES[: len(dag_ids)], strict=True):
         warehouse.run("UPDATE customers SET country = %s WHERE user_id = 'user_1'", parameters=[country])
         state = str(bag.dags[dag_id].test().state)
         seen.append({"dag": dag_id, "state": state, "warehouse": country, "dub": user_1()["country"]})

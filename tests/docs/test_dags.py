@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,14 @@ def run_dags(warehouse, dub, tmp_path):
 
 def test_the_dags_and_the_queries_of_the_pages_run(run_dags, warehouse) -> None:
     warehouse.run("UPDATE customers SET email = NULL WHERE user_id = 'user_3'")
-    dag_ids = sorted(path.stem for path in (DOCS / "dags").glob("*.py"))
+    warehouse.run("UPDATE customers SET brand = 'beta' WHERE user_id = 'user_2'")
+    # Enough others that a change is no more than a fifth of them.
+    warehouse.run(
+        "INSERT INTO customers (user_id, name, brand) "
+        "SELECT 'other_' || n, 'Other', 'gamma' FROM generate_series(1, 8) n"
+    )
+    # Its query is about a day that has ended, in which nothing happened.
+    dag_ids = sorted(path.stem for path in (DOCS / "dags").glob("*.py") if path.stem != "sync_in_order")
     seen = run_dags(*dag_ids, "sync_dub", "update_dub")
     assert seen["import_errors"] == {}
     assert [(run["dag"], run["state"]) for run in seen["runs"]] == [
@@ -41,15 +49,45 @@ def test_the_dags_and_the_queries_of_the_pages_run(run_dags, warehouse) -> None:
     *from_the_warehouse, of_the_readme = seen["runs"]
     assert [run["dub"] for run in from_the_warehouse] == [run["warehouse"] for run in from_the_warehouse]
     assert of_the_readme["dub"] == "GB"
+    brands = {brand: f"SELECT customer_key FROM dub_state_{brand} ORDER BY customer_key" for brand in ("acme", "beta")}
+    assert {brand: [key for (key,) in warehouse.get_records(keys)] for brand, keys in brands.items()} == {
+        "acme": ["user_1", "user_3", "user_nobody"],
+        "beta": ["user_2"],
+    }
 
     warehouse.run("UPDATE customers SET email = 'no address' WHERE user_id = 'user_2'")
     (failed,) = run_dags("sync_dub")["runs"]
     assert failed["state"] == "failed"
-    why, when, *again = blocks(DOCS / "state-table.md", "sql")
+    why, when, again, who, runs, repeated = blocks(DOCS / "state-table.md", "sql")
     assert ("rejected", 1) in {(code, count) for code, _, count in warehouse.get_records(why)}
     ((outcome, applied_at, run),) = warehouse.get_records(when)
     assert (outcome, run.split("/")[0]) == ("updated", "sync_dub")
     assert applied_at
-    for statement in again:
-        warehouse.run(statement.replace("'conflict'", "'rejected'"))
+    history = warehouse.get_records(who)
+    assert {run.split("/")[0] for _, run, _, _ in history} == {"sync_warehouse_to_dub", "sync_dub"}
+    assert [outcome for *_, outcome, _ in history] == ["updated"] * len(history)
+    by_run = {(run.split("/")[0], outcome): rows for run, _, _, outcome, rows in warehouse.get_records(runs)}
+    assert by_run["sync_warehouse_to_dub", "updated"] == 2
+    assert by_run["sync_dub", "rejected"] == 1
+    assert warehouse.get_records(repeated) == []
+    warehouse.run(again.replace("'conflict'", "'rejected'"))
     assert "rejected" not in {code for code, _, _ in warehouse.get_records(why)}
+
+
+def test_a_dag_whose_query_has_dates_runs_in_order(monkeypatch) -> None:
+    code = for_this_airflow((DOCS / "dags" / "sync_in_order.py").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    exec(compile(code, "sync_in_order", "exec"), names)  # noqa: S102 - our own page
+    dag = names["sync_in_order"]()
+    assert (dag.max_active_runs, dag.catchup) == (1, True)
+    assert [task.depends_on_past for task in dag.tasks] == [True]
+
+
+def test_the_exposure_is_one_that_dbt_takes() -> None:
+    yaml = pytest.importorskip("yaml")
+    (block,) = blocks(DOCS / "dbt.md", "yaml")
+    (exposure,) = yaml.safe_load(block)["exposures"]
+    assert exposure["name"].isidentifier()
+    assert exposure["type"] in ("dashboard", "notebook", "analysis", "ml", "application")
+    assert exposure["owner"]["email"]
+    assert exposure["depends_on"] == ["ref('customers')"]

@@ -31,7 +31,11 @@ def read(extra=None, arguments=None, **fields) -> DubConnection:
         ({"host": "127.0.0.1", "port": 8787, "schema": "http"}, "http://127.0.0.1:8787"),
         ({"host": "http://127.0.0.1", "port": 8787}, "http://127.0.0.1:8787"),
         ({"host": "https://dub.example.com/api"}, "https://dub.example.com/api"),
-        ({"host": "http://[::1]:80"}, "http://[::1]:80"),
+        ({"host": "http://[::1]:80"}, "http://[::1]"),
+        ({"port": 443}, "https://api.dub.co"),
+        ({"host": "api.dub.co", "port": 443}, "https://api.dub.co"),
+        ({"host": "http://127.0.0.1:8787", "port": 443}, "http://127.0.0.1:8787"),
+        ({"host": "http://127.0.0.1", "port": 443}, "http://127.0.0.1:443"),
     ],
 )
 def test_the_host_is_a_base_url(fields, url: str) -> None:

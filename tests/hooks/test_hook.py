@@ -15,7 +15,10 @@ from airflow_provider_dub.sync.results import Outcome
 
 
 def test_it_works(connected) -> None:
-    assert DubHook().test_connection() == (True, "Dub accepts the key for updating customers (1200 requests a minute).")
+    assert DubHook().test_connection() == (
+        True,
+        "Dub accepts the key for updating customers (1,200 requests a minute).",
+    )
     assert len(connected.requests) == 1
 
 

@@ -61,7 +61,7 @@ def test_a_refused_row_is_not_sent_again_until_it_changes(warehouse, connected, 
         sync()
     again = sync()
     assert (again["plan"]["refused"], again["total"]) == (1, 0)
-    assert "1 rows are as they were when Dub refused them" in logged()
+    assert "and they did not change: 1 row. The table dub_state says why." in logged()
     with pytest.raises(DubFixRowsError):
         sync(retry_rejected=True)
     warehouse.run("UPDATE customers SET email = 'ada@b.co' WHERE user_id = 'user_1'")
