@@ -27,7 +27,8 @@
             ├── DubFixRowsError             rows were refused for reasons that a retry meets again: fix the rows
             └── DubFixSetupError            no row can work: fix the connection, the key or an argument
 
-A *fatal* error ends the run, a *transient* one may be cured by a retry, a *permanent* one is of this row for good.
+A *fatal* error ends the run, a *transient* one may be cured by a retry, a *permanent* one comes back
+whenever the row is sent.
 
 No message quotes what the server said or what was sent: both can hold customer data. Dub's own words are kept in
 :attr:`DubApiError.server_message` for a debugger, and nothing in this package logs them.

@@ -1,4 +1,4 @@
-"""What a run tells OpenLineage: what it read, to whose customers it wrote, and how many; never a value."""
+"""What a run reports to OpenLineage: what it read, to whose customers it wrote, and how many; never a value."""
 
 from __future__ import annotations
 

@@ -17,10 +17,15 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 from airflow_provider_dub.emulator import DubEmulator  # noqa: E402
 from tests.support import postgres  # noqa: E402
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 HERE = Path(__file__).parent
 #: Folders and files of tests that need a whole Airflow, the longest first.

@@ -55,7 +55,7 @@ _DATE_AGE = 2.0
 
 
 class RateLimiter:
-    """Tells many threads when each may send its next request. It never sleeps itself.
+    """Decides when each of many threads may send its next request. It never sleeps itself.
 
     :param requests_per_minute: An upper bound of our own, counted as Dub counts. Dub's limit holds if it is lower.
     :param window: Seconds of Dub's window.

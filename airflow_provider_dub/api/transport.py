@@ -123,7 +123,7 @@ class Transport:
         self._exchanges.close()
 
     def send(self, request: Request, read: Callable[[Response], T]) -> T:
-        """Send a request until it has a response for good, and return what is read from that.
+        """Send a request until its response is final, and return what is read from that.
 
         :param request: What to send.
         :param read: Returns the result of a response, or raises a :class:`DubError`.

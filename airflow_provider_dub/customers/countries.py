@@ -114,7 +114,7 @@ def _entries() -> list[tuple[str, str, list[str]]]:
 
 
 def _words(value: str) -> frozenset[str]:
-    """Return what tells one name from another: no accents, capitals, dots, order or filling words."""
+    """Return what names of one country have in common: no accents, capitals, dots, order or filling words."""
     letters = normalize("NFKD", value).casefold()
     plain = "".join(letter for letter in letters if letter.isalnum() or letter in " -,/&()_")
     words = re.split(r"[^\w]+|_", plain)

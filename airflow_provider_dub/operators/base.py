@@ -185,7 +185,7 @@ class DubSyncOperator(BaseOperator):
 
     @contextmanager
     def _publishing(self, total: int, context: Context) -> Iterator[None]:
-        """Publish the summary of the run inside, however that ends; a fatal error ends the task for good.
+        """Publish the summary of the run inside, however that ends; a fatal error ends the task without a retry.
 
         :param total: The number of rows.
         :param context: The task's context.

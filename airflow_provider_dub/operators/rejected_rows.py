@@ -26,7 +26,7 @@ def rejected_line(result: RowResult, whole: Mapping[str, Any], key_column: str) 
     The row's own columns stand beside ``dub_row``, ``dub_outcome``, ``dub_code``, ``dub_field`` and ``dub_reason``,
     which a later sync ignores.
 
-    :param result: What became of the row.
+    :param result: The result of the row.
     :param whole: The row with all its columns.
     :param key_column: The column that holds the customer's id; it is written in the spelling that was sent.
     """

@@ -1,4 +1,4 @@
-"""What became of every row, counted once, and shown without any field value."""
+"""The outcome of every row, counted once, and shown without any field value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KEYS_IN_GROUP = 3
 
 
 class Outcome(StrEnum):
-    """What became of a row. Every row has exactly one."""
+    """The outcome of a row. Every row has exactly one."""
 
     UPDATED = "updated"
     #: Nothing to send.
@@ -55,11 +55,11 @@ NOT_APPLIED = FAILURES | {Outcome.MISSING}
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """What became of one row.
+    """The result of one row.
 
     :param row: The position of the row in the input, from 0.
     :param key: The customer's id as the row gives it, or None where that is what is wrong.
-    :param outcome: What became of the row.
+    :param outcome: The row's outcome.
     :param record: The customer as Dub shows it, for an updated row.
     :param fields: The names of the fields that were, or would be, sent.
     :param ignored_fields: The names of the fields that Dub accepted but did not apply.
@@ -131,7 +131,7 @@ class Sink(Protocol):
     def write(self, result: RowResult) -> None:
         """Take one result.
 
-        :param result: What became of the next row.
+        :param result: The result of the next row.
         """
 
     def close(self, unread: range) -> None:

@@ -233,7 +233,7 @@ class _Run:
         self._stop.set(urgent=True)
 
     def _result(self, entry: RowResult | _Sent) -> RowResult | None:
-        """Return what became of the row, or None as long as that may still be learnt."""
+        """Return the result of the row, or None as long as it may still come."""
         if isinstance(entry, RowResult):
             return entry
         if entry.result.done():

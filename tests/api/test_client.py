@@ -56,7 +56,7 @@ any_id = st.text(
 
 
 @given(external_id=any_id)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_external_id_reaches_exactly_its_customer(running_dub, external_id: str) -> None:
     running_dub.reset(
         setup_customers=[{"id": "cus_1TARGET", "externalId": external_id, "name": "before", "email": None}]
@@ -84,13 +84,13 @@ def test_what_is_no_id_is_never_sent(dub, customer_id: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["USER_1", "usér_1", "user_1 "])
-def test_a_look_alike_is_an_error_and_changes_nobody(dub, spelling: str) -> None:
+def test_a_collision_is_an_error_and_changes_nobody(dub, spelling: str) -> None:
     with pytest.raises(DubWrongCustomerError, match="nothing was changed"):
         client_of(dub).update_customer(f"ext_{spelling}", {"name": "wrong"})
     assert stored(dub, id="cus_1LABA")["name"] == "Alice"
 
 
-def test_a_look_alike_in_the_list_is_an_error(dub) -> None:
+def test_a_collision_in_the_list_is_an_error(dub) -> None:
     dub.reset(setup_customers=[{"id": "cus_1RISK", "externalId": "A.RSC", "name": "n", "email": None}])
     with pytest.raises(DubWrongCustomerError):
         client_of(dub).update_customer("ext_a.rsc", {"name": "wrong"})
@@ -98,13 +98,13 @@ def test_a_look_alike_in_the_list_is_an_error(dub) -> None:
         client_of(dub).update_customer("ext_b.rsc", {"name": "wrong"})
 
 
-def test_without_the_check_a_look_alike_is_found_out_from_the_response(dub) -> None:
+def test_without_the_check_a_collision_is_found_out_from_the_response(dub) -> None:
     with pytest.raises(DubWrongCustomerError, match="WAS changed"):
         client_of(dub).update_customer("ext_USER_1", {"name": "wrong"}, verified_ids=None)
     assert [request["method"] for request in dub.requests] == ["PATCH"]
 
 
-def test_an_id_of_digits_has_look_alikes_as_well(dub) -> None:
+def test_an_id_of_digits_has_collisions_too(dub) -> None:
     dub.reset(setup_customers=[{"id": "cus_1N", "externalId": "42 ", "name": "n", "email": None}])
     with pytest.raises(DubWrongCustomerError, match="nothing was changed"):
         client_of(dub).update_customer("ext_42", {"name": "m"})

@@ -134,7 +134,7 @@ def test_every_kind_of_response_is_read(response: bytes, body: bytes) -> None:
     chunked=st.booleans(),
     values=st.lists(st.from_regex(r"[!-~]{1,9}( [!-~]{1,9})?", fullmatch=True), max_size=4),
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 def test_any_response_is_read_as_it_was_sent(body: bytes, chunked: bool, values: list[str]) -> None:
     framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
     headers = b"".join(b"X-%d: %b\r\n" % (n, value.encode()) for n, value in enumerate(values))

@@ -97,6 +97,6 @@ def test_a_hostile_server_is_survived(connect, monkeypatch, no_back_off, logged,
         server.shutdown()
     summary = task_instance.xcoms["summary"]
     assert (summary["total"], summary["updated"]) == (len(ROWS), 0)
-    told = logged() + str(failure.value) + json.dumps(summary)
-    assert SECRET not in told
-    assert "zaphod@" not in told
+    shown = logged() + str(failure.value) + json.dumps(summary)
+    assert SECRET not in shown
+    assert "zaphod@" not in shown

@@ -1,4 +1,4 @@
-"""A run knows which external ids exist to the letter, at the price of a few requests."""
+"""A run knows which external ids are exact matches, at the price of a few requests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def outcomes(sent: list[dict], **options) -> list[Outcome]:
     ]
 
 
-def test_a_look_alike_anywhere_in_a_run_changes_nobody(connected) -> None:
+def test_a_collision_anywhere_in_a_run_changes_nobody(connected) -> None:
     connected.reset(setup_customers=customers(300))
     sent = rows(300)
     sent[250]["key"] = "USER-250"

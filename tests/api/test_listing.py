@@ -71,7 +71,7 @@ def test_customers_without_external_id_are_read_round(dub, caplog, without: tupl
     share=st.sampled_from([0.02, 0.1, 0.5, 1.0]),
     randomly=st.randoms(use_true_random=False),
 )
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_list_with_gaps_ends_and_has_nobody_twice(running_dub, count: int, share: float, randomly) -> None:
     without = [n for n in range(count) if randomly.random() < share]
     created = list(range(count))

@@ -222,12 +222,10 @@ def test_a_date_is_its_midnight_in_utc() -> None:
 
 
 @given(st.datetimes())
-def test_a_timestamp_is_sent_with_exactly_three_digits_of_a_second(moment: dt.datetime) -> None:
-    sent = converters.timestamp(moment)
+def test_a_timestamp_is_sent_with_exactly_three_digits_of_a_second(when: dt.datetime) -> None:
+    sent = converters.timestamp(when)
     assert re.fullmatch(r".{19}\.\d{3}Z", sent)
-    assert dt.datetime.fromisoformat(sent) == moment.replace(
-        tzinfo=dt.UTC, microsecond=moment.microsecond // 1000 * 1000
-    )
+    assert dt.datetime.fromisoformat(sent) == when.replace(tzinfo=dt.UTC, microsecond=when.microsecond // 1000 * 1000)
 
 
 @pytest.mark.parametrize("cell", ["", "yesterday", "2026-13-01", True, np.bool_(True), dt.time(12), "01.03.2026"])
@@ -241,21 +239,21 @@ IN_RANGE = st.datetimes(min_value=dt.datetime(2000, 1, 1), max_value=dt.datetime
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@given(moment=IN_RANGE)
-def test_an_epoch_time_is_read_by_its_magnitude_whatever_holds_it(unit: int, moment: dt.datetime) -> None:
-    moment = moment.replace(tzinfo=dt.UTC, microsecond=0 if unit == 1 else moment.microsecond // 1000 * 1000)
-    number = (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1) * unit // 10**6
-    sent = converters.timestamp(moment)
+@given(when=IN_RANGE)
+def test_an_epoch_time_is_read_by_its_magnitude_whatever_holds_it(unit: int, when: dt.datetime) -> None:
+    when = when.replace(tzinfo=dt.UTC, microsecond=0 if unit == 1 else when.microsecond // 1000 * 1000)
+    number = (when - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1) * unit // 10**6
+    sent = converters.timestamp(when)
     for cell in (number, float(number), Decimal(number), np.int64(number), np.float64(number), str(number)):
         assert converters.timestamp(cell) == sent
 
 
-@given(moment=IN_RANGE)
-def test_the_fraction_of_epoch_seconds_is_kept_to_the_millisecond(moment: dt.datetime) -> None:
-    moment = moment.replace(tzinfo=dt.UTC, microsecond=moment.microsecond // 1000 * 1000)
-    seconds = Decimal((moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)) / 1000
+@given(when=IN_RANGE)
+def test_the_fraction_of_epoch_seconds_is_kept_to_the_millisecond(when: dt.datetime) -> None:
+    when = when.replace(tzinfo=dt.UTC, microsecond=when.microsecond // 1000 * 1000)
+    seconds = Decimal((when - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)) / 1000
     for cell in (seconds, float(seconds), str(seconds), f"{seconds:.7f}"):
-        assert converters.timestamp(cell) == converters.timestamp(moment)
+        assert converters.timestamp(cell) == converters.timestamp(when)
 
 
 @pytest.mark.parametrize(

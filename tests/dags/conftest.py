@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.version_compat import Context
+from tests.support.airflow_commands import AirflowCommands, dub_connection
 from tests.support.paths import ROOT
 
 #: Those of the examples.
@@ -40,35 +38,22 @@ def airflow(tmp_path_factory):
     with DubEmulator() as dub:
         dub.reset(setup_customers=[{"id": f"cus_EX{n}", **customer} for n, customer in enumerate(CUSTOMERS_IN_DUB)])
         environment = {
-            **{name: value for name, value in os.environ.items() if "UNIT_TEST" not in name},
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__OPENLINEAGE__TRANSPORT": _transport(home / "lineage.jsonl"),
-            "AIRFLOW_CONN_DUB_DEFAULT": _connection(dub.url, dub.api_key),
-            "AIRFLOW_CONN_DUB_SLUG": _connection(dub.url, dub.api_key, workspace_slug="lab-main"),
-            "AIRFLOW_CONN_DUB_ACME": _connection(None, dub.api_key, workspace_slug="acme"),
-            "AIRFLOW_CONN_DUB_GONE": _connection("http://127.0.0.1:9", dub.api_key, max_retries=0),
-            "AIRFLOW_CONN_DUB_WRONG_KEY": _connection(dub.url, "dub_nope"),
+            "AIRFLOW_CONN_DUB_DEFAULT": dub_connection(dub.url, dub.api_key),
+            "AIRFLOW_CONN_DUB_SLUG": dub_connection(dub.url, dub.api_key, workspace_slug="lab-main"),
+            "AIRFLOW_CONN_DUB_ACME": dub_connection(None, dub.api_key, workspace_slug="acme"),
+            "AIRFLOW_CONN_DUB_GONE": dub_connection("http://127.0.0.1:9", dub.api_key, max_retries=0),
+            "AIRFLOW_CONN_DUB_WRONG_KEY": dub_connection(dub.url, "dub_nope"),
             "AIRFLOW_CONN_EXAMPLE_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(home / "warehouse.db")}),
-            "PYTHONPATH": str(ROOT),
         }
+        commands = AirflowCommands(home, environment)
         output = ""
         for command in (
             ["airflow", "db", "migrate"],
             ["airflow", "dags", "reserialize"],  # before Airflow 3.1 a test run does not register assets
             ["tests.dags.run_dags", str(home / "states.json")],
         ):
-            done = subprocess.run(
-                [sys.executable, "-m", *command],
-                env=environment,
-                cwd=home,
-                capture_output=True,
-                text=True,
-                timeout=300,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+            done = commands.run(*command)
             output += done.stdout + done.stderr
         customers = {customer["id"]: customer for customer in dub.customers}
     logs = "".join(path.read_text(errors="replace") for path in (home / "logs").rglob("*") if path.is_file())
@@ -79,10 +64,6 @@ def airflow(tmp_path_factory):
         "database": home / "airflow.db",
         "customers": customers,
     }
-
-
-def _connection(host: str | None, key: str, **extra: object) -> str:
-    return json.dumps({"conn_type": "dub", "host": host, "password": key, "extra": extra})
 
 
 def _transport(file: Path) -> str:

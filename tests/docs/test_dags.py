@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from tests.docs.pages import DOCS, ROOT, blocks, for_this_airflow
+from tests.support.airflow_commands import AirflowCommands, dub_connection
 
 
 @pytest.fixture
 def run_dags(warehouse, dub, tmp_path):
-    """Run DAGs of the documentation, and return what became of each."""
+    """Run DAGs of the documentation, and return the state of each."""
     dags = tmp_path / "dags"
     shutil.copytree(DOCS / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
     for number, block in enumerate(blocks(ROOT / "README.md", "python")):
@@ -24,31 +22,13 @@ def run_dags(warehouse, dub, tmp_path):
     for file in dags.glob("*.py"):
         file.write_text(for_this_airflow(file.read_text(encoding="utf-8")), encoding="utf-8")
     environment = {
-        **{name: value for name, value in os.environ.items() if "UNIT_TEST" not in name},
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
-        "AIRFLOW_CONN_DUB_DEFAULT": json.dumps({"conn_type": "dub", "host": dub.url, "password": dub.api_key}),
-        "PYTHONPATH": str(ROOT),
+        "AIRFLOW_CONN_DUB_DEFAULT": dub_connection(dub.url, dub.api_key),
     }
-
-    def run(*command: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-        return done.stdout
-
-    run("airflow", "db", "migrate")
-    run("airflow", "pools", "set", "dub", "4", "tasks that use one Dub key")
-    return lambda *dag_ids: json.loads(run("tests.docs.run_dags", *dag_ids).splitlines()[-1])
+    commands = AirflowCommands(tmp_path, environment)
+    commands.run("airflow", "db", "migrate")
+    commands.run("airflow", "pools", "set", "dub", "4", "tasks that use one Dub key")
+    return lambda *dag_ids: json.loads(commands.run("tests.docs.run_dags", *dag_ids).stdout.splitlines()[-1])
 
 
 def test_the_dags_and_the_queries_of_the_pages_run(run_dags, warehouse) -> None:

@@ -23,7 +23,7 @@ def test_it_works(connected) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "shown"),
     [
         ("dub_nope", "refused the API key"),
         ("dub_EXPIREDKEY", "refused the API key"),
@@ -33,22 +33,22 @@ def test_it_works(connected) -> None:
         ("", "has no API key"),
     ],
 )
-def test_it_tells_apart_what_is_wrong_with_the_key(dub, connect, key: str, told: str) -> None:
+def test_it_says_what_is_wrong_with_the_key(dub, connect, key: str, shown: str) -> None:
     connect(dub.url, key)
     works, message = DubHook().test_connection()
     assert not works
-    assert told in message
+    assert shown in message
     assert not key or key not in message
 
 
-def test_it_tells_that_the_host_is_unreachable(connect) -> None:
+def test_it_says_that_the_host_is_unreachable(connect) -> None:
     connect("http://127.0.0.1:9", max_retries=0)
     works, message = DubHook().test_connection()
     assert not works
     assert "No response from http://127.0.0.1:9" in message
 
 
-def test_it_tells_that_the_host_is_not_dub(dub, connect) -> None:
+def test_it_says_that_the_host_is_not_dub(dub, connect) -> None:
     connect(f"{dub.url}/elsewhere")
     works, message = DubHook().test_connection()
     assert not works

@@ -101,9 +101,9 @@ def test_failures_are_grouped_by_reason_with_examples_and_the_file(connected, tm
     assert "40 rows (cus_0, cus_1, cus_2 and 37 more): email: is no e-mail address" in message
     assert "1 row (cus_nobody): Dub knows no such customer" in message
     assert str(path) in message
-    told = logged()
-    assert told.count("is no e-mail address") <= 2  # Airflow 2.11 prints a line that pytest has caught, too
-    assert f"The rows that were not applied are in {path}" in told
+    shown = logged()
+    assert shown.count("is no e-mail address") <= 2  # Airflow 2.11 prints a line that pytest has caught, too
+    assert f"The rows that were not applied are in {path}" in shown
 
 
 def test_failures_within_the_limits_are_said_to_be_so(connected, logged) -> None:

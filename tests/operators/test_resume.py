@@ -262,9 +262,9 @@ def test_a_store_that_fails_costs_only_what_it_is_for_and_is_told_once(task, log
     assert sorted(task.sent) == IDS
     assert [record["id"] for record in task.returned] == IDS
     caught = caplog.text.count("task state store")  # up to Airflow 3.0 what is caught is printed as well
-    told = logged()
-    assert (caught or told.count("task state store")) == (2 if len(broken) == 3 else 1)
-    assert "PLANTED" not in told
+    shown = logged()
+    assert (caught or shown.count("task state store")) == (2 if len(broken) == 3 else 1)
+    assert "PLANTED" not in shown
 
 
 def test_a_try_that_cannot_read_what_is_kept_deletes_it(task) -> None:

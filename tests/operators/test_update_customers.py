@@ -72,7 +72,7 @@ def test_one_bad_row_does_not_stop_the_others(connected) -> None:
     ]
     message, summary = run(rows, fails=DubFixRowsError)
     assert (summary["rejected"], summary["failed"], summary["updated"]) == (1, 2, 1)
-    assert [(told["row"], told["key"], told["code"]) for told in summary["failures"]] == [
+    assert [(shown["row"], shown["key"], shown["code"]) for shown in summary["failures"]] == [
         (0, "cus_1LABA", "rejected"),
         (1, "cus_missing", "not_found"),
         (2, "cus_1LABB", "conflict"),
@@ -344,10 +344,10 @@ def test_neither_values_nor_the_key_are_logged(connected, logged) -> None:
         {"id": "cus_1LABD", **planted, "email": "PLANTED bad"},
     ]
     message, summary = run(rows, fails=AirflowException)
-    told = logged() + message + json.dumps(summary)
-    assert "PLANTED" not in told
-    assert "planted@" not in told
-    assert "dub_TESTKEY" not in told
+    shown = logged() + message + json.dumps(summary)
+    assert "PLANTED" not in shown
+    assert "planted@" not in shown
+    assert "dub_TESTKEY" not in shown
 
 
 def test_outcomes_are_counted_as_airflow_metrics(connected, monkeypatch) -> None:

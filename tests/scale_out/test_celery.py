@@ -56,7 +56,7 @@ class Run:
         sql = "SELECT value FROM xcom WHERE run_id = %s AND key = 'summary' ORDER BY map_index"
         return [row["value"] for row in self.cluster.airflow.query(sql, self.name)]
 
-    def answers(self, status: int) -> list[float]:
+    def responses(self, status: int) -> list[float]:
         """When Dub gave them."""
         return [request["at"] for request in self.dub.requests if request["status"] == status]
 
@@ -68,7 +68,7 @@ class Run:
             begins = any(task["state"] == "queued" for task in tasks)
             return Counter(task["hostname"] for task in tasks if task["state"] == "running" and not begins)
 
-        self.cluster.wait("the limit is reached", lambda: len(self.answers(200)) > LIMIT + 200, seconds=120)
+        self.cluster.wait("the limit is reached", lambda: len(self.responses(200)) > LIMIT + 200, seconds=120)
         self.cluster.wait("a worker is busy", running, seconds=30)
         ((self.killed, _),) = running().most_common(1)
         self.cluster.kill(self.killed)
@@ -78,7 +78,7 @@ class Run:
         self.cluster.wait("the run is over", lambda: self.cluster.airflow.query(sql, self.name), seconds=60 + ROWS / 10)
 
     def measured(self) -> str:
-        applied, refused = self.answers(200), self.answers(429)
+        applied, refused = self.responses(200), self.responses(429)
         took, best = applied[-1] - applied[0], best_possible(len(applied), applied[0])
         return (
             f"{self.name}: {ROWS} rows, {len(applied) - ROWS} of them twice, in {took:.1f} s; "
@@ -138,13 +138,13 @@ def test_every_row_is_counted_once(run: Run) -> None:
 
 def test_few_rows_are_sent_twice(run: Run) -> None:
     retries = sum(task["try_number"] - 1 for task in run.tasks)
-    assert len(run.answers(200)) - ROWS <= retries * (BATCH_SIZE + MAX_WORKERS)
+    assert len(run.responses(200)) - ROWS <= retries * (BATCH_SIZE + MAX_WORKERS)
 
 
 def test_the_tasks_share_the_limit(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print("", run.measured(), sep="\n")
-    assert len(run.answers(429)) <= 0.1 * ROWS
+    assert len(run.responses(429)) <= 0.1 * ROWS
 
 
 def test_only_what_a_dead_worker_ran_is_tried_again(run: Run) -> None:

@@ -12,7 +12,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class RawServer(socketserver.ThreadingTCPServer):
-    """Answers the n-th request with the n-th bytes; the last of them answer all further requests."""
+    """Responds to the n-th request with the n-th bytes, and with the last of them to all further requests."""
 
     allow_reuse_address = daemon_threads = True
 

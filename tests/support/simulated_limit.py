@@ -38,10 +38,10 @@ class Case:
     :param clients: Clients that share the key without talking.
     :param stagger: The other clients start within so many seconds.
     :param at_a_time: Only so many of the clients at a time, as with mapped tasks: when one ends, another one starts.
-    :param given: Whether the limiters are told the limit.
+    :param given: Whether the limiters know the limit.
     :param clock_error: The clients' clocks show the server's time, so many seconds off. None: any time.
     :param date: ``exact``, ``cached`` for up to a second, or ``missing``.
-    :param not_found: Part of the admitted requests that answer 404, with the limiter's headers.
+    :param not_found: Part of the admitted requests with the response 404, with the limiter's headers.
     :param others: Requests a second of somebody who sends steadily and gives up what is refused.
     :param change: When the limit changes, and to what. Efficiency is then counted in the two windows that begin one
         window later.
@@ -93,7 +93,7 @@ class Server:
         self.minutes[now // WINDOW] += 1
         return True
 
-    def answer(self, now: float, rng: random.Random) -> tuple[int, dict[str, str]]:
+    def respond(self, now: float, rng: random.Random) -> tuple[int, dict[str, str]]:
         status = 429 if not self.admits(now) else 404 if rng.random() < self.case.not_found else 200
         headers = {}
         if self.case.date != "missing":
@@ -125,7 +125,7 @@ class Simulation:
         self.rows = [case.rows // case.clients] * case.clients
         self.workers = [case.workers] * case.clients
         self.waiting = list(range(case.clients))
-        self.log: list[tuple[float, int, int]] = []  # when after the start the server answered, whom, which status
+        self.log: list[tuple[float, int, int]] = []  # when after the start the server responded, whom, which status
         self.at_a_time = case.at_a_time or case.clients
         self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
         self._serial = itertools.count()
@@ -177,11 +177,11 @@ class Simulation:
             self._at(self.now + self.rng.uniform(*LATENCY) / 2, self._arrive, client)
 
     def _arrive(self, client: int) -> None:
-        status, headers = self.server.answer(self.now, self.rng)
+        status, headers = self.server.respond(self.now, self.rng)
         self.log.append((self.now - self.start, client, status))
-        self._at(self.now + self.rng.uniform(*LATENCY) / 2, self._answered, client, status, headers)
+        self._at(self.now + self.rng.uniform(*LATENCY) / 2, self._responded, client, status, headers)
 
-    def _answered(self, client: int, status: int, headers: dict[str, str]) -> None:
+    def _responded(self, client: int, status: int, headers: dict[str, str]) -> None:
         self.limiters[client].record_response(status, headers)
         if status == 429:
             self._ask(client)

@@ -91,7 +91,7 @@ def test_a_file_may_be_compressed(suffix: str, tmp_path: Path) -> None:
     assert [rows.whole(row) for row in range(3)] == ROWS
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.fixed_dictionaries({"id": texts, "na,me": texts, "x": texts}), min_size=1))
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_any_texts_are_read_as_they_were_written(suffix: str, rows: list[dict], tmp_path: Path) -> None:

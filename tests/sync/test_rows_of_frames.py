@@ -14,7 +14,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_dub.customers.converters import identifier, is_missing
@@ -79,7 +79,6 @@ columns = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(column=columns, field=st.sampled_from(list(FIELDS.values())))
 def test_every_library_gives_the_same_values_as_pandas(column, field) -> None:
     kind, values = column

@@ -82,12 +82,12 @@ def test_a_narrow_float_id_is_rejected_where_it_is_inexact(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["datetime64[ns]", "datetime64[ns, UTC]", "timestamp[us][pyarrow]", "object"])
 def test_dates_are_read_from_every_dtype(dtype: str) -> None:
-    moments = (
+    timestamps = (
         pd.Series([pd.Timestamp("2026-03-01"), None]).astype(dtype)
         if dtype != "datetime64[ns, UTC]"
         else (pd.Series([pd.Timestamp("2026-03-01", tz="UTC"), None]))
     )
-    frame = pd.DataFrame({"id": ["cus_1", "cus_2"], "subscription_canceled_at": moments})
+    frame = pd.DataFrame({"id": ["cus_1", "cus_2"], "subscription_canceled_at": timestamps})
     first, second = read(frame)
     assert first.fields == {"subscriptionCanceledAt": "2026-03-01T00:00:00.000Z"}
     assert second.fields == {}

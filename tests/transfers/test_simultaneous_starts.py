@@ -35,6 +35,7 @@ def without_transactions(monkeypatch):
     return without
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts_with", ["no tables", "tables"])
 @pytest.mark.parametrize(
     ("database", "has_transactions"),

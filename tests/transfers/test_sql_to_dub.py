@@ -140,8 +140,8 @@ def test_a_retry_does_not_forget_what_failed_in_the_try_before(warehouse, connec
         sync(rejected_path=str(rejected))
     assert requests(connected) == sent
     anew = dict.fromkeys(("dub_row", "dub_field", "dub_reason"))
-    told = [{**json.loads(line), **anew} for line in rejected.read_text().splitlines()]
-    assert told == [{**json.loads(line), **anew} for line in first.splitlines()]
+    shown = [{**json.loads(line), **anew} for line in rejected.read_text().splitlines()]
+    assert shown == [{**json.loads(line), **anew} for line in first.splitlines()]
     assert sync(on_missing="skip", max_failures=1)["missing"] == 1
 
 
