@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_dub.exceptions import DubUnauthorizedError
+from airflow_provider_dub.api.client import DubClient
+from airflow_provider_dub.exceptions import DubServerError, DubUnauthorizedError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome
@@ -43,6 +44,27 @@ def test_a_collision_anywhere_in_a_run_changes_nobody(connected) -> None:
     assert found[250] is Outcome.FAILED
     assert set(found[:250] + found[251:]) == {Outcome.UPDATED}
     assert stored(connected, id="cus_90250")["name"] == "before"
+
+
+@pytest.mark.parametrize("listed", [0, 150])
+def test_what_dub_did_not_list_is_looked_up(connected, monkeypatch, caplog, listed: int) -> None:
+    connected.reset(setup_customers=customers(300))
+
+    class BrokenListing:
+        requests = 0
+
+        def __iter__(self):
+            yield from [{"externalId": f"user-{n}"} for n in range(listed)]
+            raise DubServerError("The server failed.", status=500)
+
+    monkeypatch.setattr(DubClient, "customer_listing", lambda self: BrokenListing())
+    sent = rows(300)
+    sent[250]["key"] = "USER-250"
+    found = outcomes(sent)
+    assert found[250] is Outcome.FAILED
+    assert set(found[:250] + found[251:]) == {Outcome.UPDATED}
+    assert stored(connected, id="cus_90250")["name"] == "before"
+    assert "could not all be listed" in caplog.text
 
 
 def test_a_list_of_a_hundred_spares_a_hundred_look_ups(connected) -> None:
