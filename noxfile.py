@@ -91,7 +91,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def mariadb(session: nox.Session) -> None:
     """Run the transfer on MariaDB, which has to be installed: no Python package brings it."""
-    command = ["pytest", "-q", "tests/transfers", "-k", "mysql", *session.posargs]
+    command = ["pytest", "-q", "-n", "2", "tests/transfers", "-k", "mysql", *session.posargs]
     session.run(UV, "run", "--frozen", "--group", "mysql", *command, external=True)
 
 
@@ -173,22 +173,21 @@ def release_check(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def constraints(session: nox.Session) -> None:
-    """Resolve the package under the constraints of every Airflow line, with and without its extras.
+    """Resolve the package under the constraints of every Airflow line: with all extras, so also with fewer.
 
     ``nox -s constraints -- FOLDER`` takes whole lists, one ``<version>.txt`` each, from a folder.
     """
     folder = Path(session.posargs[0]) if session.posargs else CONSTRAINTS
     for file in sorted(folder.glob("*.txt"), key=lambda path: [int(part) for part in path.stem.split(".")]):
-        for extras in ([], ["--extra", "sql"], ["--all-extras"]):
-            with tempfile.NamedTemporaryFile("w", suffix=".in") as requirements:
-                print(f"apache-airflow=={file.stem}", file=requirements, flush=True)
-                session.run(
-                    *(UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.12"),
-                    *("--constraint", str(file), *extras, "pyproject.toml", requirements.name),
-                    external=True,
-                    silent=True,
-                )
-            session.log(f"Airflow {file.stem} {' '.join(extras)}: resolved")
+        with tempfile.NamedTemporaryFile("w", suffix=".in") as requirements:
+            print(f"apache-airflow=={file.stem}", file=requirements, flush=True)
+            session.run(
+                *(UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.12"),
+                *("--constraint", str(file), "--all-extras", "pyproject.toml", requirements.name),
+                external=True,
+                silent=True,
+            )
+        session.log(f"Airflow {file.stem}: resolved")
 
 
 @nox.session(python=_or_default("3.12"), requires=["wheel"])

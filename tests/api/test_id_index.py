@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_dub.exceptions import DubUnauthorizedError
+from airflow_provider_dub.api.client import DubClient
+from airflow_provider_dub.exceptions import DubServerError, DubUnauthorizedError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome
@@ -35,7 +36,23 @@ def outcomes(sent: list[dict], **options) -> list[Outcome]:
     ]
 
 
-def test_a_collision_anywhere_in_a_run_changes_nobody(connected) -> None:
+class BrokenListing:
+    """Lists so many customers, and then Dub fails."""
+
+    requests = 0
+
+    def __init__(self, customers: int) -> None:
+        self.customers = customers
+
+    def __iter__(self):
+        yield from [{"externalId": f"user-{n}"} for n in range(self.customers)]
+        raise DubServerError("The server failed.", status=500)
+
+
+@pytest.mark.parametrize("broken_after", [None, 0, 150])
+def test_a_collision_anywhere_in_a_run_changes_nobody(connected, monkeypatch, caplog, broken_after: int | None) -> None:
+    if broken_after is not None:
+        monkeypatch.setattr(DubClient, "customer_listing", lambda self: BrokenListing(broken_after))
     connected.reset(setup_customers=customers(300))
     sent = rows(300)
     sent[250]["key"] = "USER-250"
@@ -43,6 +60,7 @@ def test_a_collision_anywhere_in_a_run_changes_nobody(connected) -> None:
     assert found[250] is Outcome.FAILED
     assert set(found[:250] + found[251:]) == {Outcome.UPDATED}
     assert stored(connected, id="cus_90250")["name"] == "before"
+    assert ("could not all be listed" in caplog.text) is (broken_after is not None)
 
 
 def test_a_list_of_a_hundred_spares_a_hundred_look_ups(connected) -> None:

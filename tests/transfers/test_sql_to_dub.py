@@ -41,7 +41,7 @@ def test_without_a_state_table_every_row_is_sent(warehouse, connected, sync) -> 
         assert (summary["plan"]["new"], summary["updated"]) == (2, 2)
 
 
-def test_the_state_table_tells_the_fate_of_every_row(warehouse, connected, sync) -> None:
+def test_the_state_table_has_the_outcome_of_every_row(warehouse, connected, sync) -> None:
     warehouse.insert(("user_9", "Nobody", None, None, None), ("user_3", "n", "no e-mail", None, None))
     with pytest.raises(DubFixRowsError):
         sync()
@@ -227,6 +227,25 @@ def test_a_baseline_from_the_source_sends_nothing(warehouse, connected, sync) ->
     assert set(warehouse.state("outcome").values()) == {"baseline"}
     warehouse.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
     assert sync()["updated"] == 1
+
+
+def test_a_baseline_is_recorded_as_the_rows_are_read(warehouse, connected, sync) -> None:
+    assert sync(baseline="source", commit_every=1)["baseline"] == 2
+    assert set(warehouse.state("outcome").values()) == {"baseline"}
+
+
+def test_the_state_table_says_what_dub_dropped_and_what_was_left_out(warehouse, connect, sync) -> None:
+    warehouse.run("UPDATE customers SET email = 'PLANTED' WHERE user_id = 'user_2'")
+    with DubEmulator(ignore_fields=["country"]) as older:
+        connect(older.url)
+        sync(on_invalid="omit_field")
+        sync(on_invalid="omit_field", columns={"name": "name", "email": "email"})
+    messages = warehouse.state("message")
+    assert messages["user_1"] is None
+    assert messages["user_2"].startswith("Not sent: email ")
+    assert "PLANTED" not in messages["user_2"]
+    dropped = warehouse.run("SELECT DISTINCT message FROM dub_state_history WHERE customer_key = 'user_1'")
+    assert ("Dub accepted but did not apply: country",) in dropped
 
 
 def test_a_baseline_from_the_source_refuses_what_has_no_place_and_forgets_refusals(warehouse, connected, sync) -> None:
