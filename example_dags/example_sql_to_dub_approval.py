@@ -71,7 +71,7 @@ def example_sql_to_dub_approval():
     )
 
     # More than what was approved is never sent: if the warehouse has changed meanwhile, this fails before its first
-    # request.
+    # request. Rows that are rejected fail it after the others were sent, unless `max_failure_rate` allows them.
     sync_customers = SqlToDubCustomersOperator(
         task_id="sync_customers",
         max_changes="{{ ti.xcom_pull(task_ids='plan', key='summary')['plan']['to_send'] }}",
