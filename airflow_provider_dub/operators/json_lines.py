@@ -46,8 +46,8 @@ class JsonLinesFile:
         try:
             while left:
                 left = left[self._file.write(left) :]
-        except Exception:
-            self._cut()
+        except Exception as error:
+            self._cut(error)
             raise
         self.lines += 1
 
@@ -59,8 +59,8 @@ class JsonLinesFile:
             if self._local and self._local.is_file():
                 os.fsync(self._file.fileno())  # a full disk elsewhere may say so only now
             self._file.close()
-        except Exception:
-            self._cut()
+        except Exception as error:
+            self._cut(error)
             raise
 
     @property
@@ -68,8 +68,13 @@ class JsonLinesFile:
         """Where the file is."""
         return str(self._path)
 
-    def _cut(self) -> None:
-        """Close the file, cut off half a line at its end, and count the lines that it has."""
+    def _cut(self, error: Exception) -> None:
+        """Close the file, cut off half a line at its end, and count the lines that it has.
+
+        :param error: What failed; the system does not know which file that was, so it is named.
+        """
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = error.filename or self.uri
         try:
             self._file.close()
         except Exception:

@@ -44,7 +44,7 @@ def run_with_full_disks(folder: str) -> None:
             try:
                 operator.execute({"ti": task_instance})
             except OSError as error:
-                print("\n" + json.dumps([argument, limit, error.errno, task_instance.xcoms["summary"]]))
+                print("\n" + json.dumps([argument, limit, error.errno, error.filename, task_instance.xcoms["summary"]]))
 
 
 def test_a_full_disk_leaves_whole_lines_and_an_exact_number(connected, tmp_path) -> None:
@@ -58,7 +58,8 @@ def test_a_full_disk_leaves_whole_lines_and_an_exact_number(connected, tmp_path)
     )
     runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('["')]  # others are Airflow's log
     assert [(argument, limit) for argument, limit, *_ in runs] == list(product(ARGUMENTS, LIMITS))
-    for argument, limit, code, summary in runs:
+    for argument, limit, code, filename, summary in runs:
+        assert filename == str(tmp_path / f"{argument}-{limit}.jsonl")
         text = (tmp_path / f"{argument}-{limit}.jsonl").read_text()
         lines = [json.loads(line) for line in text.splitlines()]
         assert code == errno.EFBIG
