@@ -60,7 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _needs_engine(item: pytest.Item, engine: str | None) -> bool:
-    return engine in ENGINES or bool(SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())))
+    needs_server = SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    return engine in ENGINES or bool(needs_server or item.get_closest_marker("engines"))
 
 
 def _is_expensive(item: pytest.Item, engine: str | None) -> bool:

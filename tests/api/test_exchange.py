@@ -13,6 +13,8 @@ import threading
 import time
 import tracemalloc
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -196,8 +198,8 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("kind", ENDLESS)
-def test_a_response_without_end_is_given_up_in_time(kind: str) -> None:
+@contextmanager
+def endless(kind: str) -> Iterator[RawServer]:
     first, again, pause = ENDLESS[kind]
 
     def then() -> bytes:
@@ -205,6 +207,12 @@ def test_a_response_without_end_is_given_up_in_time(kind: str) -> None:
         return again
 
     with serving(first, then=then) as server:
+        yield server
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_response_without_end_is_given_up_in_time(kind: str) -> None:
+    with endless(kind) as server:
         exchanges = exchanges_with(server, timeout=0.5)
         began = time.monotonic()
         with pytest.raises(DubConnectionError, match="Time") as failure:
@@ -215,13 +223,7 @@ def test_a_response_without_end_is_given_up_in_time(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["a body that trickles", "trailers without end"])
 def test_the_thread_of_a_response_without_end_ends(kind: str) -> None:
-    first, again, pause = ENDLESS[kind]
-
-    def then() -> bytes:
-        time.sleep(pause)
-        return again
-
-    with serving(first, then=then) as server:
+    with endless(kind) as server:
         with pytest.raises(DubConnectionError):
             exchanges_with(server, timeout=0.3).exchange(PATCH)
         assert_soon(lambda: not session_threads())

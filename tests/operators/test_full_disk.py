@@ -47,6 +47,7 @@ def run_with_full_disks(folder: str) -> None:
                 print("\n" + json.dumps([argument, limit, error.errno, error.filename, task_instance.xcoms["summary"]]))
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_whole_lines_and_an_exact_number(connected, tmp_path) -> None:
     connected.reset(setup_customers=[{"id": f"cus_in{n}", "externalId": f"in{n}", "name": "n"} for n in range(ROWS)])
     done = subprocess.run(

@@ -14,6 +14,8 @@ from airflow_provider_dub.warehouse.database import UnwritableStateError
 from tests.support import postgres
 from tests.transfers.conftest import Database
 
+pytestmark = pytest.mark.engines
+
 ROWS = 600
 #: Requests after which it happens.
 AFTER = 200
