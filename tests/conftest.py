@@ -43,7 +43,7 @@ SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs more than Python, and say to xdist what one worker runs and what is begun first."""
+    """Mark what needs more than Python, and begin with what takes longest."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         engine = parameters.get("database")
@@ -53,9 +53,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("once")
         if _needs_engine(item, engine):
             item.add_marker("engines")
-        # A file's fixtures are made once; those of dags/ by all of its files.
-        group = item.path.parent if item.path.parent.name == "dags" else item.path
-        item.add_marker(pytest.mark.xdist_group(f"{group.relative_to(HERE)} {engine or ''}".strip()))
     items.sort(key=_turn)
 
 
