@@ -460,7 +460,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             yield None
             return
         missing_before = timestamp(datetime.now(UTC) - self.retry_missing_after)
-        known = KnownState(str(self.state_table), self._retry_rejected, missing_before, self._full_refresh)
+        known = KnownState(
+            str(self.state_table), self._retry_rejected, missing_before, table.lease.token, self._full_refresh
+        )
         if self.options.dry_run:
             yield replace(known, missing_columns=table.missing_columns())
             return

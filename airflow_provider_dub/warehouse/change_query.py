@@ -13,7 +13,16 @@ import sqlglot
 from sqlglot import exp
 
 from airflow_provider_dub.customers.fields import FIELDS
-from airflow_provider_dub.warehouse.schema import KEY, Part, compared_columns, one_of, table_named, written
+from airflow_provider_dub.warehouse.schema import (
+    APPLIED,
+    KEY,
+    Part,
+    compared_columns,
+    is_applied,
+    one_of,
+    table_named,
+    written,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -57,8 +66,6 @@ RECORDED = (Status.CHANGED, Status.RETRIED, Status.REFRESHED)
 FAILED_BEFORE = (Status.REFUSED, Status.MISSING)
 #: Of rows that a baseline may record as applied.
 NOT_RECORDED = (*UPDATES, Status.REFUSED, Status.MISSING)
-#: Outcomes of the state table that stand for rows that Dub has as they are.
-APPLIED = ("updated", "unchanged", "baseline")
 REFUSED = ("failed", "rejected")
 _KNOWN = ("first_applied_at", "last_applied_at", "dub_id")
 #: The result of the row when it was last tried.
@@ -95,6 +102,8 @@ class KnownState:
     :param table: Its name.
     :param retry_rejected: Rows that were refused for good are sent again.
     :param missing_before: Customers that Dub did not know before this timestamp (UTC) are tried again.
+    :param attempt: The token of this run: what it has set to pending was applied before, with the values that the
+        table has.
     :param full_refresh: All rows are sent, whatever is known of them.
     :param missing_columns: The columns that the table of an older version lacks; nothing is known about them.
     """
@@ -102,6 +111,7 @@ class KnownState:
     table: str
     retry_rejected: bool
     missing_before: str
+    attempt: str = ""
     full_refresh: bool = False
     missing_columns: frozenset[str] = frozenset()
 
@@ -223,8 +233,10 @@ class ChangeQuery:
             .else_(empty.copy())
             for field in sent
         ]
-        applied = exp.and_(one_of(_state_column("outcome"), APPLIED), _state_column("message").is_(exp.Null()))
-        return exp.Case().when(applied, exp.Concat(expressions=[*names, empty.copy()])).else_(empty.copy())
+        pending = exp.EQ(this=_state_column("outcome"), expression=exp.Literal.string(Status.PENDING))
+        ours = exp.EQ(this=_state_column("code"), expression=exp.Literal.string(known.attempt))
+        has_values = exp.or_(is_applied(_state_column), exp.and_(pending, ours))
+        return exp.Case().when(has_values, exp.Concat(expressions=[*names, empty.copy()])).else_(empty.copy())
 
     def _cleared_alike(self, field: str) -> Part:
         """Return the condition that an empty cell clears the field now and did when it was sent, or neither."""

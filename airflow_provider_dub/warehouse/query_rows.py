@@ -135,8 +135,7 @@ class WarehouseRows:
 
         :param row: The position of the row.
         """
-        cells = self._spool[row]
-        return str(cells[self._same_fields]).split() if cells[self._status] == Status.CHANGED else []
+        return str(self._spool[row][self._same_fields] or "").split()
 
     def decided(self, row: int, missing: Outcome) -> RowResult | None:
         """Return the result of a row that needs no request, or None.

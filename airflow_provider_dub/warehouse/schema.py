@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlglot import exp
@@ -23,6 +23,8 @@ ATTEMPT = "attempt"
 #: The columns about the row's result.
 RESULT_COLUMNS = ("outcome", "code", "message", "dub_id", "first_applied_at", "last_applied_at", "last_tried_at", "run")
 TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
+#: Outcomes that stand for rows that Dub has as they are.
+APPLIED = ("updated", "unchanged", "baseline")
 #: The columns by which a state table is recognised, whatever its version.
 MARKS = (KEY, "cleared", "outcome", "last_tried_at", "run")
 #: Changes with the columns that every version has beside those of the fields.
@@ -76,6 +78,14 @@ def table_named(name: str, dialect: Dialect, suffix: str = "") -> exp.Table:
         )
     table.set("this", exp.to_identifier(table.name + suffix, quoted=table.this.quoted))
     return table
+
+
+def is_applied(column: Callable[[str], Part]) -> Part:
+    """Return the condition that Dub has the values of a row of the state table, all of them.
+
+    :param column: Returns a column of the state table by its name.
+    """
+    return exp.and_(one_of(column("outcome"), APPLIED), column("message").is_(exp.Null()))
 
 
 def one_of(column: Part, values: Sequence[str]) -> Part:

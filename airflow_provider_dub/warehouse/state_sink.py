@@ -57,8 +57,7 @@ class StateSink:
         :param result: The result of the row.
         """
         if _is_final(result) and self._has_a_place(result.row):
-            is_missing = isinstance(result.error, DubCustomerNotFoundError)  # whether or not that counts as a failure
-            self._keep(result, str(Outcome.MISSING if is_missing else result.outcome))
+            self._keep(result, self._outcome(result))
         if len(self._waiting) >= self._commit_every or self._is_time:
             self._write()
 
@@ -87,6 +86,17 @@ class StateSink:
         """Return whether the row's id fits into the table; if not, the row is refused anew by every run."""
         key = self._rows.key(row)
         return key is not None and len(key) <= MAX_LENGTH
+
+    def _outcome(self, result: RowResult) -> str:
+        """Return the outcome for the state table."""
+        if isinstance(result.error, DubCustomerNotFoundError):  # whether or not that counts as a failure
+            return str(Outcome.MISSING)
+        if result.record and self._rows.same_fields(result.row):
+            known = self._rows.dub_id(result.row)
+            if known is not None and result.record["id"] != known:
+                # Another customer has the id now, and it has only some of the fields: the next run sends them all.
+                return "pending"
+        return str(result.outcome)
 
     def _keep(self, result: RowResult, outcome: str) -> None:
         message = result.reason

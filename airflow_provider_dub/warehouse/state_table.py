@@ -139,7 +139,7 @@ class StateTable:
         :param parameters: The parameters of the user's query.
         :raises LeaseLostError: Another run took over; nothing was written.
         """
-        statement = self._statements.set_pending(changes.recorded_keys())
+        statement = self._statements.set_pending(changes.recorded_keys(), self.lease.token)
 
         def update(cursor: Any) -> None:
             self.lease.verify(cursor)

@@ -14,6 +14,7 @@ from airflow_provider_dub.warehouse.schema import (
     TIMESTAMPS,
     Part,
     history_columns,
+    is_applied,
     state_columns,
     table_named,
     written,
@@ -147,18 +148,24 @@ class Statements:
         names_keys_twice = self._compares_twice and not self.dialect.changes_by_join
         return [[attempt] * (2 if names_keys_twice else 1), [attempt]]
 
-    def set_pending(self, keys: Part) -> str:
+    def set_pending(self, keys: Part, attempt: str) -> str:
         """Return the statement that sets the outcome of rows that are about to be sent.
 
+        The code of those whose values Dub has is the attempt: this run alone may leave out what did not change.
+
         :param keys: The query for their keys.
+        :param attempt: The token of the run.
         """
+        has_values = exp.Case().when(is_applied(exp.column), exp.Literal.string(attempt)).else_(exp.Null())
+        changes = {"code": has_values, "outcome": exp.Literal.string("pending")}  # MariaDB sets one after the other
         if self.dialect.changes_by_join:
-            return f"UPDATE {self._joined(keys)} SET dub_rows.outcome = 'pending'"  # noqa: S608 - names, no values
-        pending = exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string("pending"))
+            written_as = (f"dub_rows.{name} = {written(value, self.dialect)}" for name, value in changes.items())
+            return f"UPDATE {self._joined(keys)} SET {', '.join(written_as)}"  # noqa: S608 - names, no values
+        pending = [exp.EQ(this=exp.column(name), expression=value) for name, value in changes.items()]
         exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.subquery("dub_keys"))
         # The difference stands here once: its parameters do, too.
         where = exp.Where(this=exp.In(this=self.dialect.exactly(exp.column(KEY)), query=exact.subquery()))
-        return written(exp.Update(this=self._state, expressions=[pending], where=where), self.dialect)
+        return written(exp.Update(this=self._state, expressions=pending, where=where), self.dialect)
 
     def oldest(self) -> str:
         """Return the query for the time of the oldest line of the history, as text."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+from tests.support.stored import stored
 
 CREATE = "CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50), email VARCHAR(50), country VARCHAR(50))"
 ADA, BOB, NOBODY = "user_1", "user_2", "user_9"
@@ -28,6 +32,12 @@ def on_every_engine(database):
 
 def sent(dub) -> int:
     return sum(request["method"] == "PATCH" for request in dub.requests)
+
+
+def edit(dub, user: str, **fields: str) -> None:
+    """Edit a customer as somebody in Dub's app would."""
+    customer = f"{dub.url}/customers/ext_{user}"
+    requests.patch(customer, json=fields, headers={"Authorization": "Bearer dub_TESTKEY"}, timeout=5).raise_for_status()
 
 
 def test_a_model_that_broke_stops_before_it_changes_every_customer(on_every_engine, connected, sync, logged) -> None:
@@ -119,3 +129,85 @@ def test_the_plan_of_a_changed_row_names_only_the_fields_that_changed(on_every_e
     assert sync(dry_run=True)["fields"] == {"name": 1}
     on_every_engine.run(f"UPDATE customers SET name = 'bob', country = 'DE' WHERE user_id = '{BOB}'")
     assert sync(dry_run=True)["fields"] == {"name": 2, "country": 1}
+
+
+def test_only_the_fields_that_changed_are_sent_and_what_was_edited_in_dub_stays(
+    on_every_engine, connected, sync
+) -> None:
+    sync()
+    edit(connected, ADA, email="edited@dub.co", country="FR")
+    on_every_engine.run(f"UPDATE customers SET name = 'Countess' WHERE user_id = '{ADA}'")
+    assert sync()["fields"] == {"name": 1}
+    customer = stored(connected, externalId=ADA)
+    assert [customer[name] for name in ("name", "email", "country")] == ["Countess", "edited@dub.co", "FR"]
+    assert sync(full_refresh=True)["fields"] == {"name": 2, "email": 2, "country": 2}
+    assert stored(connected, externalId=ADA)["email"] == "ada@b.co"
+
+
+def test_a_cell_that_is_cleared_clears_its_field_alone(on_every_engine, connected, sync) -> None:
+    policy = {"name": "clear", "email": "clear"}
+    on_every_engine.run(f"UPDATE customers SET email = NULL WHERE user_id = '{ADA}'")
+    sync(null_policy=policy)
+    edit(connected, ADA, email="edited@dub.co")
+    on_every_engine.run(f"UPDATE customers SET name = NULL WHERE user_id = '{ADA}'")
+    assert sync(null_policy=policy)["fields"] == {"name": 1}
+    assert stored(connected, externalId=ADA)["email"] == "edited@dub.co"
+    on_every_engine.run(f"UPDATE customers SET email = 'new@b.co' WHERE user_id = '{ADA}'")
+    assert sync(null_policy=policy)["fields"] == {"email": 1}
+
+
+def test_a_row_that_dub_did_not_take_is_sent_with_all_fields_when_it_changes(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run(f"UPDATE customers SET email = 'none' WHERE user_id = '{ADA}'")
+    with pytest.raises(DubFixRowsError):
+        sync()
+    warehouse.run(f"UPDATE customers SET email = 'ok@b.co' WHERE user_id = '{ADA}'")
+    assert sync()["fields"] == {"name": 1, "email": 1, "country": 1}
+
+
+def test_a_row_with_an_omitted_field_is_sent_with_all_fields_when_it_changes(warehouse, connected, sync) -> None:
+    warehouse.run(f"UPDATE customers SET email = 'none' WHERE user_id = '{ADA}'")
+    sync(on_invalid="omit_field")
+    warehouse.run(f"UPDATE customers SET country = 'DE' WHERE user_id = '{ADA}'")
+    assert sync(on_invalid="omit_field")["fields"] == {"name": 1, "country": 1}
+
+
+VALUES = {
+    "name": st.sampled_from(["Ada", "ada", "Ada ", "", "  ", None]),
+    "email": st.sampled_from(["a@b.co", "A@b.co", " a@b.co", "", None]),
+    "country": st.sampled_from(["GB", "gb", "DE", None]),
+}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(*VALUES.values()), min_size=2, max_size=5),
+    policy=st.sampled_from(["omit", {"name": "clear"}, {"name": "clear", "email": "clear"}]),
+    blanks=st.sampled_from(["missing", "keep"]),
+)
+def test_after_any_changes_dub_is_as_if_every_row_were_sent_whole(warehouse, connected, sync, rows, policy, blanks):
+    warehouse.run("DROP TABLE IF EXISTS dub_state", "DROP TABLE IF EXISTS dub_state_lease")
+    warehouse.run("DROP TABLE IF EXISTS dub_state_history")
+    options = {"null_policy": policy, "blanks": blanks, "max_failures": 1}
+    for user in (ADA, BOB):
+        edit(connected, user, name="n", email="n@b.co", country="FR")
+    for row in rows:
+        for user in (ADA, BOB):  # one by its changes, one whole
+            warehouse.run(f"DELETE FROM customers WHERE user_id = '{user}'")
+            warehouse.insert((user, *row))
+        sync(f"SELECT * FROM customers WHERE user_id = '{ADA}'", **options)
+        sync(f"SELECT * FROM customers WHERE user_id = '{BOB}'", **options, state_table=None)
+    by_changes, whole = (stored(connected, externalId=user) for user in (ADA, BOB))
+    assert {name: by_changes[name] for name in VALUES} == {name: whole[name] for name in VALUES}
+
+
+def test_another_customer_under_the_id_gets_all_fields_by_the_next_run(warehouse, connected, sync) -> None:
+    sync()
+    edit(connected, ADA, externalId="gone")
+    edit(connected, BOB, externalId=ADA)
+    warehouse.run(f"UPDATE customers SET name = 'Countess' WHERE user_id = '{ADA}'")
+    assert sync()["fields"] == {"name": 1}
+    assert warehouse.state("outcome")[ADA] == "pending"
+    assert sync()["fields"] == {"name": 1, "email": 1, "country": 1}
+    assert stored(connected, id="cus_1LABB")["email"] == "ada@b.co"
+    assert sync()["plan"]["to_send"] == 0

@@ -22,7 +22,9 @@ SOURCE = Source(
     clears=frozenset({"name"}),
     latest_by="updated_at",
 )
-KNOWN = KnownState("analytics.dub_state", retry_rejected=False, missing_before="2026-01-01 00:00:00.000000")
+KNOWN = KnownState(
+    "analytics.dub_state", retry_rejected=False, missing_before="2026-01-01 00:00:00.000000", attempt="token"
+)
 
 
 def statements_of(dialect_name: str) -> dict[str, str]:
@@ -44,7 +46,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "renew lease": about_state.renew_lease(),
         "set version": about_state.set_version(),
         "add column": about_state.add_column("country"),
-        "set pending": about_state.set_pending(changes.recorded_keys()),
+        "set pending": about_state.set_pending(changes.recorded_keys(), "token"),
         "append": about_state.append(2),
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
         "set merged": about_state.set_merged(),

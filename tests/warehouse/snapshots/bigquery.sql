@@ -128,8 +128,13 @@ WITH `dub_source` AS (
       ELSE 'pending'
     END AS `status`,
     CASE
-      WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-      AND `dub_state`.`message` IS NULL
+      WHEN (
+        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+        AND `dub_state`.`message` IS NULL
+      )
+      OR (
+        `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
+      )
       THEN CONCAT(
         CASE
           WHEN (
@@ -287,8 +292,13 @@ WITH `dub_source` AS (
       ELSE 'pending'
     END AS `status`,
     CASE
-      WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-      AND `dub_state`.`message` IS NULL
+      WHEN (
+        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+        AND `dub_state`.`message` IS NULL
+      )
+      OR (
+        `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
+      )
       THEN CONCAT(
         CASE
           WHEN (
@@ -524,7 +534,11 @@ ALTER TABLE `analytics`.`dub_state`
 ADD COLUMN `country` STRING;
 
 -- set pending
-UPDATE `analytics`.`dub_state` SET `outcome` = 'pending'
+UPDATE `analytics`.`dub_state` SET `code` = CASE
+  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  THEN 'token'
+  ELSE NULL
+END, `outcome` = 'pending'
 WHERE
   `customer_key` IN (
     SELECT
@@ -640,8 +654,13 @@ WHERE
             ELSE 'pending'
           END AS `status`,
           CASE
-            WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-            AND `dub_state`.`message` IS NULL
+            WHEN (
+              `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+              AND `dub_state`.`message` IS NULL
+            )
+            OR (
+              `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
+            )
             THEN CONCAT(
               CASE
                 WHEN (

@@ -128,8 +128,13 @@ WITH "dub_source" AS (
       ELSE 'pending'
     END AS "status",
     CASE
-      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-      AND "dub_state"."message" IS NULL
+      WHEN (
+        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+        AND "dub_state"."message" IS NULL
+      )
+      OR (
+        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+      )
       THEN CASE
         WHEN (
           "dub_state"."email" = "dub_keyed"."email"
@@ -283,8 +288,13 @@ WITH "dub_source" AS (
       ELSE 'pending'
     END AS "status",
     CASE
-      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-      AND "dub_state"."message" IS NULL
+      WHEN (
+        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+        AND "dub_state"."message" IS NULL
+      )
+      OR (
+        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+      )
       THEN CASE
         WHEN (
           "dub_state"."email" = "dub_keyed"."email"
@@ -519,7 +529,11 @@ ALTER TABLE "analytics"."dub_state"
 ADD COLUMN "country" TEXT;
 
 -- set pending
-UPDATE "analytics"."dub_state" SET "outcome" = 'pending'
+UPDATE "analytics"."dub_state" SET "code" = CASE
+  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  THEN 'token'
+  ELSE NULL
+END, "outcome" = 'pending'
 WHERE
   "customer_key" IN (
     SELECT
@@ -635,8 +649,13 @@ WHERE
             ELSE 'pending'
           END AS "status",
           CASE
-            WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-            AND "dub_state"."message" IS NULL
+            WHEN (
+              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+              AND "dub_state"."message" IS NULL
+            )
+            OR (
+              "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+            )
             THEN CASE
               WHEN (
                 "dub_state"."email" = "dub_keyed"."email"

@@ -130,8 +130,13 @@ WITH `dub_source` AS (
       ELSE 'pending'
     END AS `status`,
     CASE
-      WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-      AND `dub_state`.`message` IS NULL
+      WHEN (
+        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+        AND `dub_state`.`message` IS NULL
+      )
+      OR (
+        `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
+      )
       THEN CONCAT(
         CASE
           WHEN (
@@ -300,8 +305,13 @@ WITH `dub_source` AS (
       ELSE 'pending'
     END AS `status`,
     CASE
-      WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-      AND `dub_state`.`message` IS NULL
+      WHEN (
+        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+        AND `dub_state`.`message` IS NULL
+      )
+      OR (
+        `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
+      )
       THEN CONCAT(
         CASE
           WHEN (
@@ -669,8 +679,13 @@ UPDATE `analytics`.`dub_state` AS dub_rows
           ELSE 'pending'
         END AS `status`,
         CASE
-          WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-          AND `dub_state`.`message` IS NULL
+          WHEN (
+            `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+            AND `dub_state`.`message` IS NULL
+          )
+          OR (
+            `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
+          )
           THEN CONCAT(
             CASE
               WHEN (
@@ -725,7 +740,11 @@ UPDATE `analytics`.`dub_state` AS dub_rows
       `status` IN ('changed', 'retried', 'refreshed')
   ) AS dub_keys
     ON `dub_rows`.`customer_key` = `dub_keys`.`customer_key`
-    AND CAST(`dub_rows`.`customer_key` AS BINARY) = CAST(`dub_keys`.`customer_key` AS BINARY) SET dub_rows.outcome = 'pending';
+    AND CAST(`dub_rows`.`customer_key` AS BINARY) = CAST(`dub_keys`.`customer_key` AS BINARY) SET dub_rows.code = CASE
+  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  THEN 'token'
+  ELSE NULL
+END, dub_rows.outcome = 'pending';
 
 -- append
 INSERT INTO `analytics`.`dub_state_history` (

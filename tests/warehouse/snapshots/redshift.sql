@@ -128,8 +128,13 @@ WITH "dub_source" AS (
       ELSE 'pending'
     END AS "status",
     CASE
-      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-      AND "dub_state"."message" IS NULL
+      WHEN (
+        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+        AND "dub_state"."message" IS NULL
+      )
+      OR (
+        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+      )
       THEN CASE
         WHEN (
           "dub_state"."email" = "dub_keyed"."email"
@@ -283,8 +288,13 @@ WITH "dub_source" AS (
       ELSE 'pending'
     END AS "status",
     CASE
-      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-      AND "dub_state"."message" IS NULL
+      WHEN (
+        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+        AND "dub_state"."message" IS NULL
+      )
+      OR (
+        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+      )
       THEN CASE
         WHEN (
           "dub_state"."email" = "dub_keyed"."email"
@@ -516,7 +526,11 @@ ALTER TABLE "analytics"."dub_state"
 ADD COLUMN "country" VARCHAR(MAX);
 
 -- set pending
-UPDATE "analytics"."dub_state" SET "outcome" = 'pending'
+UPDATE "analytics"."dub_state" SET "code" = CASE
+  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  THEN 'token'
+  ELSE NULL
+END, "outcome" = 'pending'
 WHERE
   "customer_key" IN (
     SELECT
@@ -632,8 +646,13 @@ WHERE
             ELSE 'pending'
           END AS "status",
           CASE
-            WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-            AND "dub_state"."message" IS NULL
+            WHEN (
+              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+              AND "dub_state"."message" IS NULL
+            )
+            OR (
+              "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+            )
             THEN CASE
               WHEN (
                 "dub_state"."email" = "dub_keyed"."email"

@@ -128,8 +128,13 @@ WITH "DUB_SOURCE" AS (
       ELSE 'pending'
     END AS "STATUS",
     CASE
-      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-      AND "DUB_STATE"."MESSAGE" IS NULL
+      WHEN (
+        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+        AND "DUB_STATE"."MESSAGE" IS NULL
+      )
+      OR (
+        "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
+      )
       THEN CONCAT(
         CASE
           WHEN (
@@ -303,8 +308,13 @@ WITH "DUB_SOURCE" AS (
       ELSE 'pending'
     END AS "STATUS",
     CASE
-      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-      AND "DUB_STATE"."MESSAGE" IS NULL
+      WHEN (
+        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+        AND "DUB_STATE"."MESSAGE" IS NULL
+      )
+      OR (
+        "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
+      )
       THEN CONCAT(
         CASE
           WHEN (
@@ -556,7 +566,11 @@ ALTER TABLE "ANALYTICS"."DUB_STATE"
 ADD "COUNTRY" VARCHAR;
 
 -- set pending
-UPDATE "ANALYTICS"."DUB_STATE" SET "OUTCOME" = 'pending'
+UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = CASE
+  WHEN "OUTCOME" IN ('updated', 'unchanged', 'baseline') AND "MESSAGE" IS NULL
+  THEN 'token'
+  ELSE NULL
+END, "OUTCOME" = 'pending'
 WHERE
   "CUSTOMER_KEY" IN (
     SELECT
@@ -672,8 +686,13 @@ WHERE
             ELSE 'pending'
           END AS "STATUS",
           CASE
-            WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-            AND "DUB_STATE"."MESSAGE" IS NULL
+            WHEN (
+              "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+              AND "DUB_STATE"."MESSAGE" IS NULL
+            )
+            OR (
+              "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
+            )
             THEN CONCAT(
               CASE
                 WHEN (

@@ -128,8 +128,13 @@ WITH "dub_source" AS (
       ELSE 'pending'
     END AS "status",
     CASE
-      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-      AND "dub_state"."message" IS NULL
+      WHEN (
+        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+        AND "dub_state"."message" IS NULL
+      )
+      OR (
+        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+      )
       THEN CASE
         WHEN (
           CAST("dub_state"."email" AS BLOB) = CAST("dub_keyed"."email" AS BLOB)
@@ -284,8 +289,13 @@ WITH "dub_source" AS (
       ELSE 'pending'
     END AS "status",
     CASE
-      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-      AND "dub_state"."message" IS NULL
+      WHEN (
+        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+        AND "dub_state"."message" IS NULL
+      )
+      OR (
+        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+      )
       THEN CASE
         WHEN (
           CAST("dub_state"."email" AS BLOB) = CAST("dub_keyed"."email" AS BLOB)
@@ -521,7 +531,11 @@ ALTER TABLE "analytics"."dub_state"
 ADD COLUMN "country" TEXT;
 
 -- set pending
-UPDATE "analytics"."dub_state" SET "outcome" = 'pending'
+UPDATE "analytics"."dub_state" SET "code" = CASE
+  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  THEN 'token'
+  ELSE NULL
+END, "outcome" = 'pending'
 WHERE
   CAST("customer_key" AS BLOB) IN (
     SELECT
@@ -637,8 +651,13 @@ WHERE
             ELSE 'pending'
           END AS "status",
           CASE
-            WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-            AND "dub_state"."message" IS NULL
+            WHEN (
+              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+              AND "dub_state"."message" IS NULL
+            )
+            OR (
+              "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+            )
             THEN CASE
               WHEN (
                 CAST("dub_state"."email" AS BLOB) = CAST("dub_keyed"."email" AS BLOB)

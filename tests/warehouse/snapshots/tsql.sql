@@ -130,8 +130,13 @@ WITH [dub_source] AS (
       ELSE 'pending'
     END AS [status],
     CASE
-      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-      AND [dub_state].[message] IS NULL
+      WHEN (
+        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+        AND [dub_state].[message] IS NULL
+      )
+      OR (
+        [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
+      )
       THEN CASE
         WHEN (
           CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
@@ -288,8 +293,13 @@ WITH [dub_source] AS (
       ELSE 'pending'
     END AS [status],
     CASE
-      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-      AND [dub_state].[message] IS NULL
+      WHEN (
+        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+        AND [dub_state].[message] IS NULL
+      )
+      OR (
+        [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
+      )
       THEN CASE
         WHEN (
           CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
@@ -627,8 +637,13 @@ WITH [dub_source] AS (
       ELSE 'pending'
     END AS [status],
     CASE
-      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-      AND [dub_state].[message] IS NULL
+      WHEN (
+        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+        AND [dub_state].[message] IS NULL
+      )
+      OR (
+        [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
+      )
       THEN CASE
         WHEN (
           CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
@@ -664,7 +679,11 @@ WITH [dub_source] AS (
     ON [dub_state].[customer_key] = [dub_keyed].[customer_key]
     AND CAST([dub_state].[customer_key] AS VARBINARY(MAX)) = CAST([dub_keyed].[customer_key] AS VARBINARY(MAX))
 )
-UPDATE [analytics].[dub_state] SET [outcome] = 'pending'
+UPDATE [analytics].[dub_state] SET [code] = CASE
+  WHEN [outcome] IN ('updated', 'unchanged', 'baseline') AND [message] IS NULL
+  THEN 'token'
+  ELSE NULL
+END, [outcome] = 'pending'
 WHERE
   CAST([customer_key] AS VARBINARY(MAX)) IN (
     SELECT
