@@ -428,7 +428,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             latest_by and latest_by.replace("%", percent),
             blanks_clear,
         )
-        return ChangeQuery(dialect, source, known)
+        return ChangeQuery(dialect, source, known, self.options.limit)
 
     def _table(self, warehouse: Warehouse, dialect: Dialect, hook: DbApiHook, context: Context) -> StateTable | None:
         from airflow_provider_dub.warehouse.lease import Owner

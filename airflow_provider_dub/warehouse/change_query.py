@@ -123,11 +123,13 @@ class ChangeQuery:
     :param dialect: The engine.
     :param source: The user's query.
     :param known: The state table; without one every row is new.
+    :param limit: The number of rows that are sent, the first ones by key.
     """
 
     dialect: Dialect
     source: Source
     known: KnownState | None = None
+    limit: int | None = None
 
     def counts(self) -> str:
         """Return the query that counts the rows by status, and those of them whose Dub id is known."""
@@ -145,12 +147,19 @@ class ChangeQuery:
         raw = [f"raw_{n}" for n in range(1 + len(self.source.columns))]
         columns = (*raw, "status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
         query = exp.select(*columns).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
-        return self._written(query)
+        return self._written(query if self.limit is None else query.order_by(self._by_key()))
 
     def recorded_keys(self) -> Part:
         """Return the query for the keys of the rows that the state table has and that are about to be sent."""
         changing = one_of(_column("status"), RECORDED)
-        return self._with_parts(exp.select(KEY).from_("dub_classified").where(changing))
+        if self.limit is None:
+            return self._with_parts(exp.select(KEY).from_("dub_classified").where(changing))
+        first = exp.select(KEY, "status").from_("dub_classified").where(one_of(_column("status"), UPDATES))
+        first = first.order_by(self._by_key()).limit(self.limit)
+        return self._with_parts(exp.select(KEY).from_(first.subquery("dub_first")).where(changing))
+
+    def _by_key(self) -> Part:
+        return exp.Ordered(this=self.dialect.exactly(_column(KEY)), nulls_first=False)
 
     def _written(self, query: exp.Select) -> str:
         return written(self._with_parts(query), self.dialect)

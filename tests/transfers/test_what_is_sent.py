@@ -72,6 +72,21 @@ def test_a_limit_counts_for_the_share_that_is_sent(warehouse, connected, sync) -
     assert sync(max_change_rate=0.5, limit=1)["updated"] == 1
 
 
+def test_rows_beyond_a_limit_stay_as_they_are_for_the_next_run(on_every_engine, connected, sync) -> None:
+    on_every_engine.insert(("new_1", "n", None, None), ("a_new", "n", None, None))
+    sync(on_missing="skip")
+    on_every_engine.run("UPDATE customers SET name = 'x'")
+    on_every_engine.insert(("b_new", "n", None, None))
+    sync(on_missing="skip", limit=3)  # by key: a_new, b_new, new_1
+    assert [sync.summary[outcome] for outcome in ("missing", "updated")] == [3, 0]
+    assert {user: on_every_engine.state("outcome")[user] for user in (ADA, BOB)} == {ADA: "updated", BOB: "updated"}
+    assert sync(on_missing="skip", limit=1)["updated"] == 1
+    assert on_every_engine.state("name")[ADA] == "x"
+    assert on_every_engine.state("outcome", "name")[BOB] == ("updated", "Bob")
+    summary = sync(on_missing="skip", limit=5)
+    assert (summary["plan"]["changed"], summary["fields"]) == (1, {"name": 1})
+
+
 def test_a_plan_obeys_the_share_too_and_a_full_refresh_is_no_change(warehouse, connected, sync) -> None:
     sync()
     assert sync(max_change_rate=0, full_refresh=True)["updated"] == 2

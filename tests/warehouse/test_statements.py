@@ -47,6 +47,9 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "set version": about_state.set_version(),
         "add column": about_state.add_column("country"),
         "set pending": about_state.set_pending(changes.recorded_keys(), "token"),
+        "set pending, the first": about_state.set_pending(
+            ChangeQuery(dialect, SOURCE, KNOWN, limit=10).recorded_keys(), "token"
+        ),
         "append": about_state.append(2),
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
         "set merged": about_state.set_merged(),

@@ -746,6 +746,199 @@ UPDATE `analytics`.`dub_state` AS dub_rows
   ELSE NULL
 END, dub_rows.outcome = 'pending';
 
+-- set pending, the first
+UPDATE `analytics`.`dub_state` AS dub_rows
+  JOIN (
+    WITH `dub_source` AS (
+      SELECT
+        *
+      FROM (
+        SELECT
+          user_id,
+          mail,
+          name,
+          updated_at
+        FROM crm.people
+      ) AS `dub_query`
+    ), `dub_keyed` AS (
+      SELECT
+        `dub_source`.`user_id` AS `raw_0`,
+        `dub_source`.`mail` AS `raw_1`,
+        `dub_source`.`name` AS `raw_2`,
+        CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
+        CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
+        CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
+        CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
+        CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `external_id`,
+        CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
+        CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
+        CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
+        CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+        COUNT(*) OVER (
+          PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+        ) AS `copies`,
+        ROW_NUMBER() OVER (
+          PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+          ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
+        ) AS `place`
+      FROM `dub_source`
+    ), `dub_classified` AS (
+      SELECT
+        `dub_keyed`.*,
+        CASE
+          WHEN `dub_keyed`.`customer_key` IS NULL
+          THEN 'no_key'
+          WHEN `dub_keyed`.`place` > 1
+          THEN 'superseded'
+          WHEN `dub_state`.`customer_key` IS NULL
+          THEN 'new'
+          WHEN `dub_state`.`outcome` = 'pending'
+          THEN 'pending'
+          WHEN CASE
+            WHEN (
+              CAST(`dub_state`.`email` AS BINARY) = CAST(`dub_keyed`.`email` AS BINARY)
+              OR (
+                `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
+              )
+            )
+            AND (
+              CAST(`dub_state`.`name` AS BINARY) = CAST(`dub_keyed`.`name` AS BINARY)
+              OR (
+                `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
+              )
+            )
+            AND (
+              CAST(`dub_state`.`avatar` AS BINARY) = CAST(`dub_keyed`.`avatar` AS BINARY)
+              OR (
+                `dub_state`.`avatar` IS NULL AND `dub_keyed`.`avatar` IS NULL
+              )
+            )
+            AND (
+              CAST(`dub_state`.`external_id` AS BINARY) = CAST(`dub_keyed`.`external_id` AS BINARY)
+              OR (
+                `dub_state`.`external_id` IS NULL AND `dub_keyed`.`external_id` IS NULL
+              )
+            )
+            AND (
+              CAST(`dub_state`.`stripe_customer_id` AS BINARY) = CAST(`dub_keyed`.`stripe_customer_id` AS BINARY)
+              OR (
+                `dub_state`.`stripe_customer_id` IS NULL
+                AND `dub_keyed`.`stripe_customer_id` IS NULL
+              )
+            )
+            AND (
+              CAST(`dub_state`.`country` AS BINARY) = CAST(`dub_keyed`.`country` AS BINARY)
+              OR (
+                `dub_state`.`country` IS NULL AND `dub_keyed`.`country` IS NULL
+              )
+            )
+            AND (
+              CAST(`dub_state`.`subscription_canceled_at` AS BINARY) = CAST(`dub_keyed`.`subscription_canceled_at` AS BINARY)
+              OR (
+                `dub_state`.`subscription_canceled_at` IS NULL
+                AND `dub_keyed`.`subscription_canceled_at` IS NULL
+              )
+            )
+            AND (
+              CAST(`dub_state`.`cleared` AS BINARY) = CAST(`dub_keyed`.`cleared` AS BINARY)
+              OR (
+                `dub_state`.`cleared` IS NULL AND `dub_keyed`.`cleared` IS NULL
+              )
+            )
+            THEN 1
+            ELSE 0
+          END = 0
+          THEN 'changed'
+          WHEN `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          THEN 'unchanged'
+          WHEN `dub_state`.`outcome` IN ('failed', 'rejected')
+          THEN 'refused'
+          WHEN `dub_state`.`outcome` = 'missing'
+          AND `dub_state`.`last_tried_at` < '2026-01-01 00:00:00.000000'
+          THEN 'retried'
+          WHEN `dub_state`.`outcome` = 'missing'
+          THEN 'missing'
+          ELSE 'pending'
+        END AS `status`,
+        CASE
+          WHEN (
+            `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+            AND `dub_state`.`message` IS NULL
+          )
+          OR (
+            `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
+          )
+          THEN CONCAT(
+            CASE
+              WHEN (
+                CAST(`dub_state`.`email` AS BINARY) = CAST(`dub_keyed`.`email` AS BINARY)
+                OR (
+                  `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
+                )
+              )
+              AND CASE
+                WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+                THEN 1
+                ELSE 0
+              END = CASE
+                WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+                THEN 1
+                ELSE 0
+              END
+              THEN 'email '
+              ELSE ''
+            END,
+            CASE
+              WHEN (
+                CAST(`dub_state`.`name` AS BINARY) = CAST(`dub_keyed`.`name` AS BINARY)
+                OR (
+                  `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
+                )
+              )
+              AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+              THEN 'name '
+              ELSE ''
+            END,
+            ''
+          )
+          ELSE ''
+        END AS `same_fields`,
+        `dub_state`.`first_applied_at`,
+        `dub_state`.`last_applied_at`,
+        `dub_state`.`dub_id`,
+        `dub_state`.`outcome`,
+        `dub_state`.`code`,
+        `dub_state`.`message`,
+        `dub_state`.`run`
+      FROM `dub_keyed`
+      LEFT JOIN `analytics`.`dub_state` AS `dub_state`
+        ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
+        AND CAST(`dub_state`.`customer_key` AS BINARY) = CAST(`dub_keyed`.`customer_key` AS BINARY)
+    )
+    SELECT
+      `customer_key`
+    FROM (
+      SELECT
+        `customer_key`,
+        `status`
+      FROM `dub_classified`
+      WHERE
+        `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed')
+      ORDER BY
+        CASE WHEN CAST(`customer_key` AS BINARY) IS NULL THEN 1 ELSE 0 END,
+        CAST(`customer_key` AS BINARY)
+      LIMIT 10
+    ) AS `dub_first`
+    WHERE
+      `status` IN ('changed', 'retried', 'refreshed')
+  ) AS dub_keys
+    ON `dub_rows`.`customer_key` = `dub_keys`.`customer_key`
+    AND CAST(`dub_rows`.`customer_key` AS BINARY) = CAST(`dub_keys`.`customer_key` AS BINARY) SET dub_rows.code = CASE
+  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  THEN 'token'
+  ELSE NULL
+END, dub_rows.outcome = 'pending';
+
 -- append
 INSERT INTO `analytics`.`dub_state_history` (
   `customer_key`,

@@ -697,6 +697,190 @@ WHERE
     ) AS [dub_keys]
   );
 
+-- set pending, the first
+WITH [dub_source] AS (
+  SELECT
+    *
+  FROM (
+    SELECT
+      user_id AS user_id,
+      mail AS mail,
+      name AS name,
+      updated_at AS updated_at
+    FROM crm.people
+  ) AS [dub_query]
+), [dub_keyed] AS (
+  SELECT
+    [dub_source].[user_id] AS [raw_0],
+    [dub_source].[mail] AS [raw_1],
+    [dub_source].[name] AS [raw_2],
+    CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS [customer_key],
+    CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS [email],
+    CAST([dub_source].[name] AS NVARCHAR(MAX)) AS [name],
+    CAST(NULL AS NVARCHAR(MAX)) AS [avatar],
+    CAST(NULL AS NVARCHAR(MAX)) AS [external_id],
+    CAST(NULL AS NVARCHAR(MAX)) AS [stripe_customer_id],
+    CAST(NULL AS NVARCHAR(MAX)) AS [country],
+    CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
+    CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
+    COUNT(*) OVER (
+      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+    ) AS [copies],
+    ROW_NUMBER() OVER (
+      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
+    ) AS [place]
+  FROM [dub_source]
+), [dub_classified] AS (
+  SELECT
+    [dub_keyed].*,
+    CASE
+      WHEN [dub_keyed].[customer_key] IS NULL
+      THEN 'no_key'
+      WHEN [dub_keyed].[place] > 1
+      THEN 'superseded'
+      WHEN [dub_state].[customer_key] IS NULL
+      THEN 'new'
+      WHEN [dub_state].[outcome] = 'pending'
+      THEN 'pending'
+      WHEN CASE
+        WHEN (
+          CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[name] AS VARBINARY(MAX)) = CAST([dub_keyed].[name] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[avatar] AS VARBINARY(MAX)) = CAST([dub_keyed].[avatar] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[avatar] IS NULL AND [dub_keyed].[avatar] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[external_id] AS VARBINARY(MAX)) = CAST([dub_keyed].[external_id] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[external_id] IS NULL AND [dub_keyed].[external_id] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[stripe_customer_id] AS VARBINARY(MAX)) = CAST([dub_keyed].[stripe_customer_id] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[stripe_customer_id] IS NULL
+            AND [dub_keyed].[stripe_customer_id] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[country] AS VARBINARY(MAX)) = CAST([dub_keyed].[country] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[country] IS NULL AND [dub_keyed].[country] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[subscription_canceled_at] AS VARBINARY(MAX)) = CAST([dub_keyed].[subscription_canceled_at] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[subscription_canceled_at] IS NULL
+            AND [dub_keyed].[subscription_canceled_at] IS NULL
+          )
+        )
+        AND (
+          CAST([dub_state].[cleared] AS VARBINARY(MAX)) = CAST([dub_keyed].[cleared] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[cleared] IS NULL AND [dub_keyed].[cleared] IS NULL
+          )
+        )
+        THEN 1
+        ELSE 0
+      END = 0
+      THEN 'changed'
+      WHEN [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+      THEN 'unchanged'
+      WHEN [dub_state].[outcome] IN ('failed', 'rejected')
+      THEN 'refused'
+      WHEN [dub_state].[outcome] = 'missing'
+      AND [dub_state].[last_tried_at] < '2026-01-01 00:00:00.000000'
+      THEN 'retried'
+      WHEN [dub_state].[outcome] = 'missing'
+      THEN 'missing'
+      ELSE 'pending'
+    END AS [status],
+    CASE
+      WHEN (
+        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+        AND [dub_state].[message] IS NULL
+      )
+      OR (
+        [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
+      )
+      THEN CASE
+        WHEN (
+          CAST([dub_state].[email] AS VARBINARY(MAX)) = CAST([dub_keyed].[email] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
+          )
+        )
+        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END + CASE
+        WHEN (
+          CAST([dub_state].[name] AS VARBINARY(MAX)) = CAST([dub_keyed].[name] AS VARBINARY(MAX))
+          OR (
+            [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
+          )
+        )
+        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END + ''
+      ELSE ''
+    END AS [same_fields],
+    [dub_state].[first_applied_at] AS [first_applied_at],
+    [dub_state].[last_applied_at] AS [last_applied_at],
+    [dub_state].[dub_id] AS [dub_id],
+    [dub_state].[outcome] AS [outcome],
+    [dub_state].[code] AS [code],
+    [dub_state].[message] AS [message],
+    [dub_state].[run] AS [run]
+  FROM [dub_keyed]
+  LEFT JOIN [analytics].[dub_state] AS [dub_state]
+    ON [dub_state].[customer_key] = [dub_keyed].[customer_key]
+    AND CAST([dub_state].[customer_key] AS VARBINARY(MAX)) = CAST([dub_keyed].[customer_key] AS VARBINARY(MAX))
+)
+UPDATE [analytics].[dub_state] SET [code] = CASE
+  WHEN [outcome] IN ('updated', 'unchanged', 'baseline') AND [message] IS NULL
+  THEN 'token'
+  ELSE NULL
+END, [outcome] = 'pending'
+WHERE
+  CAST([customer_key] AS VARBINARY(MAX)) IN (
+    SELECT
+      CAST([customer_key] AS VARBINARY(MAX))
+    FROM (
+      SELECT
+        [customer_key] AS [customer_key]
+      FROM (
+        SELECT
+        TOP 10
+          [customer_key] AS [customer_key],
+          [status] AS [status]
+        FROM [dub_classified]
+        WHERE
+          [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed')
+        ORDER BY
+          CASE WHEN CAST([customer_key] AS VARBINARY(MAX)) IS NULL THEN 1 ELSE 0 END,
+          CAST([customer_key] AS VARBINARY(MAX))
+      ) AS [dub_first]
+      WHERE
+        [status] IN ('changed', 'retried', 'refreshed')
+    ) AS [dub_keys]
+  );
+
 -- append
 INSERT INTO [analytics].[dub_state_history] (
   [customer_key],
