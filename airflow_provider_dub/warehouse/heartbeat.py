@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Seconds until the next attempt when one failed: a database may be locked by readers, or restarted.
 INTERVAL_AFTER_FAILURE = 2.0
-#: Seconds between two looks at a lease that has ended before anything is sent.
+#: Seconds between two looks at whether sending is paused.
 _LOOK_AGAIN = 0.1
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 class Heartbeat:
     """Renews a lease until it is left; a context manager.
 
-    A run whose lease cannot be renewed pauses; it is lost when another run took over, or when the database stays away.
+    A run whose lease cannot be renewed in time pauses; it is lost when another run took over, or when the pause has
+    lasted for twice the length of a lease.
 
     :param lease: The lease.
     :param warehouse: The connection for this thread alone.
@@ -70,8 +71,21 @@ class Heartbeat:
                     pause = min(self._lease.renew_every, INTERVAL_AFTER_FAILURE)
 
     def _watch(self) -> None:
-        while not self._over.wait(max(_LOOK_AGAIN, self._lease.ends_at - time.monotonic())):
-            if self._lease.guards_requests and time.monotonic() > self._lease.ends_at:
-                log.error("The lease was not renewed for %g s: the run ends.", 2 * self._lease.length)
+        longest = 2 * self._lease.length
+        paused_at: float | None = None
+        while not self._over.wait(_LOOK_AGAIN):
+            if not self._lease.pauses():
+                if paused_at is not None:
+                    log.info("Sending goes on, after %.1f s.", time.monotonic() - paused_at)
+                paused_at = None
+            elif paused_at is None:
+                paused_at = time.monotonic()
+                log.warning("Sending pauses: the database does not answer, or not in time to renew the lease.")
+            elif time.monotonic() - paused_at > longest:
+                log.error(
+                    "Sending was paused for %g s: the run ends. The database is away, or too slow to renew the lease "
+                    "in time. A retry sends the rows that are left.",
+                    longest,
+                )
                 self._on_lost()
                 return

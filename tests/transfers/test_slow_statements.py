@@ -1,0 +1,84 @@
+"""A database that renews the lease too late pauses a run, and does not make it pause for ever."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.exceptions import DubRetryLaterError
+from airflow_provider_dub.version_compat import BaseHook
+
+ROWS = 60
+
+
+class Slow:
+    """A connection or a cursor whose statements take some time.
+
+    :param real: The real one.
+    :param seconds: Returns how long a statement takes.
+    """
+
+    def __init__(self, real: Any, seconds) -> None:
+        self.__dict__.update(real=real, seconds=seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.real, name, value)
+
+    def cursor(self, *arguments: Any) -> Slow:
+        return Slow(self.real.cursor(*arguments), self.seconds)
+
+    def execute(self, sql: str, *arguments: Any) -> Any:
+        time.sleep(self.seconds(sql))
+        return self.real.execute(sql, *arguments)
+
+
+@pytest.fixture
+def customers(database, connect):
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
+    values = ", ".join(f"('{n}', 'new')" for n in range(ROWS))
+    database.run(f"INSERT INTO customers VALUES {values}")
+    with DubEmulator(latency_ms=100) as dub:
+        dub.reset(setup_customers=[{"id": f"cus_9{n}", "externalId": str(n)} for n in range(ROWS)])
+        connect(dub.url)
+        yield dub
+
+
+def slow_down(monkeypatch, seconds) -> None:
+    hook_class = type(BaseHook.get_connection("warehouse").get_hook())
+    get_conn = hook_class.get_conn
+    monkeypatch.setattr(hook_class, "get_conn", lambda self: Slow(get_conn(self), seconds))
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_run_whose_renewals_are_always_too_late_ends_and_says_why(
+    customers, sync, engine, monkeypatch, caplog
+) -> None:
+    engine(renew_every=0.25)
+    slow_down(monkeypatch, lambda sql: 1.2 if sql.startswith("UPDATE") and "expires_at" in sql else 0)
+    with pytest.raises(DubRetryLaterError, match="not attempted"):
+        sync(max_workers=1)
+    assert sync.summary["updated"] < ROWS
+    assert caplog.text.count("Sending pauses") == 1
+    assert caplog.text.count("Sending was paused for 2 s: the run ends.") == 1
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_pause_that_ends_is_logged(customers, sync, engine, monkeypatch, caplog) -> None:
+    caplog.set_level("INFO")
+    engine(renew_every=0.5)
+    left = [1]
+
+    def seconds(sql: str) -> float:
+        is_meant = sql.startswith("UPDATE") and "expires_at" in sql and len(customers.requests) > 10
+        return 1.6 if is_meant and left and left.pop() else 0
+
+    slow_down(monkeypatch, seconds)
+    assert sync(max_workers=1)["updated"] == ROWS
+    assert caplog.text.count("Sending pauses") == 1
+    assert caplog.text.count("Sending goes on") == 1
