@@ -469,7 +469,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         with self._leased(table, hook, context):
             table.upgrade()
             table.merge_previous()
-            table.prune(self.keep_history)
+            table.tidy(self.keep_history)
             yield known
 
     def _can_read(self, table: StateTable) -> bool:

@@ -195,20 +195,27 @@ class StateTable:
 
         self._record(merge)
 
-    def prune(self, keep: timedelta) -> None:
-        """Delete lines of the history that are too old, about once a day; their outcomes are in the state table.
+    def tidy(self, keep: timedelta) -> None:
+        """Check that each customer has one row, and delete lines of the history that are too old, about once a day.
 
-        :param keep: How long lines are kept.
+        :param keep: How long lines are kept; their outcomes are in the state table.
+        :raises ValueError: A customer has more rows, which somebody else wrote.
         """
-        before = timestamp(datetime.now(UTC) - keep)
+        before = datetime.now(UTC) - keep
 
-        def prune(cursor: Any) -> None:
-            cursor.execute(self._statements.oldest())
-            oldest = cursor.fetchone()[0]
-            if oldest is not None and str(oldest) < timestamp(datetime.now(UTC) - keep - _PRUNED_EVERY):
-                cursor.execute(self._statements.prune(before))
+        def tidy(cursor: Any) -> int:
+            cursor.execute(self._statements.condition())
+            repeated, oldest = cursor.fetchone()
+            if oldest is not None and str(oldest) < timestamp(before - _PRUNED_EVERY):
+                cursor.execute(self._statements.prune(timestamp(before)))
+            return int(repeated)
 
-        self._warehouse.transaction(prune)
+        if repeated := self._warehouse.transaction(tidy):
+            raise ValueError(
+                f"The state table {self._statements.table} has more than one row for {repeated:,} of its keys, so it "
+                "says two things about them. This package writes one for each. Nothing was sent. Look at them (GROUP "
+                "BY customer_key HAVING COUNT(*) > 1), and keep the row with the latest last_tried_at of each."
+            )
 
     def _record(self, work: Callable[[Any], None]) -> None:
         """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.

@@ -167,10 +167,15 @@ class Statements:
         where = exp.Where(this=exp.In(this=self.dialect.exactly(exp.column(KEY)), query=exact.subquery()))
         return written(exp.Update(this=self._state, expressions=pending, where=where), self.dialect)
 
-    def oldest(self) -> str:
-        """Return the query for the time of the oldest line of the history, as text."""
-        oldest = self.dialect.as_text(exp.Min(this=exp.column("last_tried_at")))
-        return written(exp.select(oldest).from_(self._history), self.dialect)
+    def condition(self) -> str:
+        """Return the query for the keys with several rows, how many, and the oldest line of the history, as text."""
+        same = self.dialect.exactly(exp.column(KEY))
+        several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
+        repeated = exp.select(same.as_("dub_key")).from_(self._state).group_by(same.copy()).having(several)
+        oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at")))).from_(self._history)
+        count = exp.Count(this=exp.Star()).as_("repeated")
+        parts = exp.select(count, oldest.subquery().as_("oldest"))
+        return written(parts.from_(repeated.subquery("dub_repeated")), self.dialect)
 
     def prune(self, before: str) -> str:
         """Return the statement that deletes old lines of the history.

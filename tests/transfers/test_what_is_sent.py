@@ -226,3 +226,14 @@ def test_another_customer_under_the_id_gets_all_fields_by_the_next_run(warehouse
     assert sync()["fields"] == {"name": 1, "email": 1, "country": 1}
     assert stored(connected, id="cus_1LABB")["email"] == "ada@b.co"
     assert sync()["plan"]["to_send"] == 0
+
+
+def test_two_rows_of_the_state_table_for_one_customer_are_refused(on_every_engine, connected, sync) -> None:
+    sync()
+    on_every_engine.run(f"INSERT INTO dub_state SELECT * FROM dub_state WHERE customer_key = '{ADA}'")
+    on_every_engine.run("UPDATE customers SET name = 'x'")
+    before = sent(connected)
+    with pytest.raises(DubFixSetupError, match=r"more than one row for 1 of its keys.*last_tried_at"):
+        sync()
+    assert sent(connected) == before
+    assert on_every_engine.run("SELECT task FROM dub_state_lease") == [(None,)]

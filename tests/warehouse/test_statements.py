@@ -54,7 +54,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
         "set merged": about_state.set_merged(),
         "end lease": about_state.end_lease(),
-        "oldest": about_state.oldest(),
+        "condition": about_state.condition(),
         "prune": about_state.prune("2026-01-01 00:00:00.000000"),
         **{f"create history {n}": statement for n, statement in enumerate(about_state.create_history())},
     }

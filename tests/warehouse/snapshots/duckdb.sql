@@ -989,10 +989,23 @@ UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "owner" = NULL
 WHERE
   "owner" = $p;
 
--- oldest
+-- condition
 SELECT
-  CAST(MIN("last_tried_at") AS TEXT)
-FROM "analytics"."dub_state_history";
+  COUNT(*) AS "repeated",
+  (
+    SELECT
+      CAST(MIN("last_tried_at") AS TEXT)
+    FROM "analytics"."dub_state_history"
+  ) AS "oldest"
+FROM (
+  SELECT
+    "customer_key" AS "dub_key"
+  FROM "analytics"."dub_state"
+  GROUP BY
+    "customer_key"
+  HAVING
+    COUNT(*) > 1
+) AS "dub_repeated";
 
 -- prune
 DELETE FROM "analytics"."dub_state_history"

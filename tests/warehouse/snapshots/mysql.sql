@@ -1051,10 +1051,23 @@ UPDATE `analytics`.`dub_state_lease` SET `task` = NULL, `owner` = NULL
 WHERE
   `owner` = :p;
 
--- oldest
+-- condition
 SELECT
-  CAST(MIN(`last_tried_at`) AS CHAR CHARACTER SET utf8mb4)
-FROM `analytics`.`dub_state_history`;
+  COUNT(*) AS `repeated`,
+  (
+    SELECT
+      CAST(MIN(`last_tried_at`) AS CHAR CHARACTER SET utf8mb4)
+    FROM `analytics`.`dub_state_history`
+  ) AS `oldest`
+FROM (
+  SELECT
+    CAST(`customer_key` AS BINARY) AS `dub_key`
+  FROM `analytics`.`dub_state`
+  GROUP BY
+    CAST(`customer_key` AS BINARY)
+  HAVING
+    COUNT(*) > 1
+) AS `dub_repeated`;
 
 -- prune
 DELETE FROM `analytics`.`dub_state_history`

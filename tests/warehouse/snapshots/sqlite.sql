@@ -1004,10 +1004,23 @@ UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "owner" = NULL
 WHERE
   "owner" = :p;
 
--- oldest
+-- condition
 SELECT
-  CAST(MIN("last_tried_at") AS TEXT)
-FROM "analytics"."dub_state_history";
+  COUNT(*) AS "repeated",
+  (
+    SELECT
+      CAST(MIN("last_tried_at") AS TEXT)
+    FROM "analytics"."dub_state_history"
+  ) AS "oldest"
+FROM (
+  SELECT
+    CAST("customer_key" AS BLOB) AS "dub_key"
+  FROM "analytics"."dub_state"
+  GROUP BY
+    CAST("customer_key" AS BLOB)
+  HAVING
+    COUNT(*) > 1
+) AS "dub_repeated";
 
 -- prune
 DELETE FROM "analytics"."dub_state_history"

@@ -1003,10 +1003,23 @@ UPDATE [analytics].[dub_state_lease] SET [task] = NULL, [owner] = NULL
 WHERE
   [owner] = :p;
 
--- oldest
+-- condition
 SELECT
-  CAST(MIN([last_tried_at]) AS NVARCHAR(MAX))
-FROM [analytics].[dub_state_history];
+  COUNT(*) AS [repeated],
+  (
+    SELECT
+      CAST(MIN([last_tried_at]) AS NVARCHAR(MAX))
+    FROM [analytics].[dub_state_history]
+  ) AS [oldest]
+FROM (
+  SELECT
+    CAST([customer_key] AS VARBINARY(MAX)) AS [dub_key]
+  FROM [analytics].[dub_state]
+  GROUP BY
+    CAST([customer_key] AS VARBINARY(MAX))
+  HAVING
+    COUNT(*) > 1
+) AS [dub_repeated];
 
 -- prune
 DELETE FROM [analytics].[dub_state_history]
