@@ -242,7 +242,8 @@ def _test_wheel(session: nox.Session, airflow: str, needs: list[str], *selection
         shutil.copy(PROJECT / file, home)
     session.chdir(home)
     left_out = "--ignore=tests/packaging/test_wheel.py"
-    session.run("python", "-m", "pytest", "-q", "-n", "2", left_out, *selection, *session.posargs)
+    # One worker, since two of these sessions run at a time.
+    session.run("python", "-m", "pytest", "-q", left_out, *selection, *session.posargs)
     session.run("python", "-m", "example_dags")
 
 

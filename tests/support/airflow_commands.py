@@ -38,7 +38,7 @@ class AirflowCommands:
             cwd=self._home,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1200,
             check=False,
         )
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]

@@ -9,6 +9,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.exceptions import AirflowRescheduleException
@@ -76,12 +77,18 @@ def test_a_run_that_was_not_heard_of_writes_nothing_more(warehouse, connected, s
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}
 
 
+def meanwhile(monkeypatch, happens) -> None:
+    """Let something happen when a run waits for the lease, and then only."""
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: happens())
+    monkeypatch.setattr(lease, "time", clock)  # the module itself belongs to all threads
+
+
 def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
     warehouse, connected, sync, monkeypatch, logged
 ) -> None:
     sync()
     warehouse.run("UPDATE dub_state_lease SET task = 'dag/run/sync', owner = 'h', expires_at = 99999999999")
-    monkeypatch.setattr(lease.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_lease SET expires_at = 1"))
+    meanwhile(monkeypatch, lambda: warehouse.run("UPDATE dub_state_lease SET expires_at = 1"))
     assert sync()["plan"]["unchanged"] == 2
     assert "waiting for it to end" in logged()
 
@@ -89,9 +96,7 @@ def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
 def test_a_waiting_run_begins_when_the_other_ends(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     warehouse.run("UPDATE dub_state_lease SET task = 'another', owner = 'h', expires_at = 99999999999")
-    monkeypatch.setattr(
-        lease.time, "sleep", lambda _: warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0")
-    )
+    meanwhile(monkeypatch, lambda: warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0"))
     assert sync(on_locked="wait")["plan"]["unchanged"] == 2
 
 
