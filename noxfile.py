@@ -72,7 +72,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", tags=["inner"])
 def inner(session: nox.Session) -> None:
-    """Run the tests that need neither a whole Airflow nor a database but SQLite: a minute, while you work."""
+    """Run the tests that need neither a whole Airflow nor a database but SQLite, while you work."""
     _inner(session)
 
 
