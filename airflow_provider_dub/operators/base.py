@@ -26,7 +26,7 @@ from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.json_lines import JsonLinesFile, names_same_file
 from airflow_provider_dub.operators.large_result import warn_if_large
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
-from airflow_provider_dub.operators.templated import is_template, read_flag, read_number
+from airflow_provider_dub.operators.templated import read_flag, read_number, read_rendered
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary, counted
@@ -155,15 +155,12 @@ class DubSyncOperator(BaseOperator):
 
         :param rendered: Whether Airflow has rendered them.
         """
-        readers: dict[str, tuple[Callable[[str, object], Any], object]] = {
+        given = {
             "dry_run": (read_flag, self.only_validate),
             "limit": (read_number, self.limit),
             "max_changes": (read_number, self.max_changes),
         }
-        known = {
-            name: read(name, value) for name, (read, value) in readers.items() if rendered or not is_template(value)
-        }
-        self.options = replace(self.options, **known)
+        self.options = replace(self.options, **read_rendered(given, rendered=rendered))
 
     def _check_templated(self) -> None:
         """Check the arguments that Airflow has rendered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -59,6 +60,18 @@ def read_share(name: str, value: object) -> float | None:
         if 0 <= share <= 1:
             return share
     raise ValueError(f"{name} must be a share from 0 to 1, such as 0.2, not {_shown(value)}.")
+
+
+def read_rendered(
+    given: Mapping[str, tuple[Callable[[str, object], Any], object]], *, rendered: bool
+) -> dict[str, Any]:
+    """Return the arguments that can be read, by name: before Airflow has rendered them, those that are no templates.
+
+    :param given: By name, what reads the argument, and the argument.
+    :param rendered: Whether Airflow has rendered them.
+    :raises ValueError: One is not what it must be.
+    """
+    return {name: read(name, value) for name, (read, value) in given.items() if rendered or not is_template(value)}
 
 
 def _shown(value: Any) -> str:

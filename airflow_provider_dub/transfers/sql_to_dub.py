@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from uuid import uuid4
 
 from airflow_provider_dub.customers.ids import external_id_of
@@ -19,7 +19,7 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments
-from airflow_provider_dub.operators.templated import is_template, read_flag, read_share
+from airflow_provider_dub.operators.templated import read_flag, read_rendered, read_share
 from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import counted
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
-T = TypeVar("T")
 Baseline: TypeAlias = Literal["source", "dub"]
 OnLocked: TypeAlias = Literal["fail", "wait", "skip"]
 
@@ -342,14 +341,15 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
         :param rendered: Whether Airflow has rendered them.
         """
-
-        def read(reader: Callable[[str, object], T], name: str) -> T | None:
-            value = getattr(self, name)
-            return reader(name, value) if rendered or not is_template(value) else None
-
-        self._retry_rejected = bool(read(read_flag, "retry_rejected"))
-        self._full_refresh = bool(read(read_flag, "full_refresh"))
-        self._max_change_rate = read(read_share, "max_change_rate")
+        given = {
+            "retry_rejected": (read_flag, self.retry_rejected),
+            "full_refresh": (read_flag, self.full_refresh),
+            "max_change_rate": (read_share, self.max_change_rate),
+        }
+        known = read_rendered(given, rendered=rendered)
+        self._retry_rejected: bool = known.get("retry_rejected", False)
+        self._full_refresh: bool = known.get("full_refresh", False)
+        self._max_change_rate: float | None = known.get("max_change_rate")
 
     def _check_templated(self) -> None:
         super()._check_templated()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlglot
@@ -94,10 +95,9 @@ class Dialect:
         return parsed.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
 
 
-#: Seconds between two statements while rows are sent, where the time that an engine is awake is paid.
-_RARELY = 300
-#: Outcomes that are kept in memory until then at most.
-_MANY = 50_000
+#: An engine of which the time that it is awake is paid: five minutes pass between two statements while rows are sent,
+#: and so many outcomes are kept in memory until then at most.
+_PaidByTime = partial(Dialect, renew_every=300, append_every=300, commit_every=50_000)
 
 _DIALECTS = (
     Dialect(
@@ -138,14 +138,11 @@ _DIALECTS = (
         key_type="TEXT",
         indexed=True,
     ),
-    Dialect(
+    _PaidByTime(
         "snowflake",
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
-        renew_every=_RARELY,
-        append_every=_RARELY,
-        commit_every=_MANY,
     ),
-    Dialect(
+    _PaidByTime(
         "bigquery",
         text="CAST(x AS STRING)",
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
@@ -153,28 +150,19 @@ _DIALECTS = (
         text_type="STRING",
         key_type="STRING",
         timestamp_type="DATETIME",
-        renew_every=_RARELY,
-        append_every=_RARELY,
-        commit_every=_MANY,
     ),
-    Dialect(
+    _PaidByTime(
         "redshift",
         text="CAST(x AS VARCHAR(MAX))",
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
         text_type="VARCHAR(MAX)",
-        renew_every=_RARELY,
-        append_every=_RARELY,
-        commit_every=_MANY,
     ),
-    Dialect(
+    _PaidByTime(
         "databricks",
         text="CAST(x AS STRING)",
         clock="UNIX_TIMESTAMP()",
         text_type="STRING",
         key_type="STRING",
-        renew_every=_RARELY,
-        append_every=_RARELY,
-        commit_every=_MANY,
     ),
     Dialect(
         "tsql",

@@ -74,7 +74,6 @@ class _Row(NamedTuple):
     expires_at: int
     version: int | None
     previous: str | None
-    checked: str | None
 
 
 class _Seen(NamedTuple):
@@ -113,8 +112,6 @@ class Lease:
         self.length = _RENEWALS * self.renew_every
         #: The runs whose outcomes are not merged yet, since they crashed.
         self.previous: frozenset[str] = frozenset()
-        #: What an earlier run has checked of the tables.
-        self.checked: str | None = None
         #: Whether requests are sent under the lease, so that they must end before it does.
         self.guards_requests = False
         #: Whether outcomes cannot be recorded at the moment.
@@ -139,7 +136,6 @@ class Lease:
             if seen.mine and not seen.others:
                 self.renewed_at = asked_at
                 self.previous = frozenset(row.previous for row in seen.mine if row.previous is not None)
-                self.checked = seen.mine[0].checked
                 return
             if seen.mine:
                 self._warehouse.transaction(self.end)
@@ -170,14 +166,6 @@ class Lease:
         return f"The state table {self._statements.table} is locked by {held.task}"
 
     @property
-    def safe_until(self) -> float:
-        """The time, by the monotonic clock, until which requests may be sent.
-
-        No other run can have the table before they are over.
-        """
-        return self.renewed_at + self.length / 2
-
-    @property
     def ends_at(self) -> float:
         """The time, by the monotonic clock, until which a database that is away is waited for.
 
@@ -188,7 +176,7 @@ class Lease:
     @property
     def is_safe(self) -> bool:
         """Whether no other run can have the table before requests that are sent now are over."""
-        return time.monotonic() < self.safe_until
+        return time.monotonic() < self.renewed_at + self.length / 2
 
     def pauses(self) -> bool:
         """Return whether no request may be sent at the moment."""

@@ -23,7 +23,7 @@ from airflow_provider_dub.warehouse.schema import (
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
-_LEASE_COLUMNS = ("target", "task", "owner", "process", "expires_at", "schema_version", "previous", "checked")
+_LEASE_COLUMNS = ("target", "task", "owner", "process", "expires_at", "schema_version", "previous")
 #: The key of the one row that the table of the lease has.
 _SLOT = "slot"
 
@@ -77,7 +77,7 @@ class Statements:
         """Return the query for the rows of the lease.
 
         There is one; where nothing keeps keys unique, first runs that began at once may have left several.
-        Its columns: target, task, owner, process, expires_at, schema_version, previous, checked.
+        Its columns: target, task, owner, process, expires_at, schema_version, previous.
         """
         return written(exp.select(*_LEASE_COLUMNS).from_(self._lease), self.dialect)
 

@@ -480,8 +480,7 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
   `process` STRING,
   `expires_at` INT64,
   `schema_version` INT64,
-  `previous` STRING,
-  `checked` STRING
+  `previous` STRING
 );
 
 -- clock
@@ -496,8 +495,7 @@ SELECT
   `process`,
   `expires_at`,
   `schema_version`,
-  `previous`,
-  `checked`
+  `previous`
 FROM `analytics`.`dub_state_lease`;
 
 -- insert lease

@@ -496,8 +496,7 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
   `process` STRING,
   `expires_at` BIGINT,
   `schema_version` INT,
-  `previous` STRING,
-  `checked` STRING
+  `previous` STRING
 );
 
 -- clock
@@ -512,8 +511,7 @@ SELECT
   `process`,
   `expires_at`,
   `schema_version`,
-  `previous`,
-  `checked`
+  `previous`
 FROM `analytics`.`dub_state_lease`;
 
 -- insert lease

@@ -475,8 +475,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "process" TEXT,
   "expires_at" BIGINT,
   "schema_version" INT,
-  "previous" TEXT,
-  "checked" TEXT
+  "previous" TEXT
 );
 
 -- clock
@@ -491,8 +490,7 @@ SELECT
   "process",
   "expires_at",
   "schema_version",
-  "previous",
-  "checked"
+  "previous"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease

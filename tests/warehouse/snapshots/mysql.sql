@@ -509,8 +509,7 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
   `process` LONGTEXT,
   `expires_at` BIGINT,
   `schema_version` INT,
-  `previous` LONGTEXT,
-  `checked` LONGTEXT
+  `previous` LONGTEXT
 )
 DEFAULT CHARACTER SET=utf8mb4
 COLLATE=utf8mb4_bin;
@@ -527,8 +526,7 @@ SELECT
   `process`,
   `expires_at`,
   `schema_version`,
-  `previous`,
-  `checked`
+  `previous`
 FROM `analytics`.`dub_state_lease`;
 
 -- insert lease

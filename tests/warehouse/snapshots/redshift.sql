@@ -472,8 +472,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "process" VARCHAR(MAX),
   "expires_at" BIGINT,
   "schema_version" INTEGER,
-  "previous" VARCHAR(MAX),
-  "checked" VARCHAR(MAX)
+  "previous" VARCHAR(MAX)
 );
 
 -- clock
@@ -488,8 +487,7 @@ SELECT
   "process",
   "expires_at",
   "schema_version",
-  "previous",
-  "checked"
+  "previous"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease

@@ -477,8 +477,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "process" TEXT,
   "expires_at" INTEGER,
   "schema_version" INTEGER,
-  "previous" TEXT,
-  "checked" TEXT
+  "previous" TEXT
 );
 
 -- clock
@@ -493,8 +492,7 @@ SELECT
   "process",
   "expires_at",
   "schema_version",
-  "previous",
-  "checked"
+  "previous"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease

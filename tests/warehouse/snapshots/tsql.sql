@@ -472,7 +472,7 @@ IF NOT EXISTS(
   WHERE
     TABLE_NAME = 'dub_state_lease' AND TABLE_SCHEMA = 'analytics'
 ) AS EXEC BEGIN (
-  'CREATE TABLE [analytics].[dub_state_lease] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [owner] NVARCHAR(MAX), [process] NVARCHAR(MAX), [expires_at] BIGINT, [schema_version] INTEGER, [previous] NVARCHAR(MAX), [checked] NVARCHAR(MAX))'
+  'CREATE TABLE [analytics].[dub_state_lease] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [owner] NVARCHAR(MAX), [process] NVARCHAR(MAX), [expires_at] BIGINT, [schema_version] INTEGER, [previous] NVARCHAR(MAX))'
 );
 
 -- clock
@@ -487,8 +487,7 @@ SELECT
   [process],
   [expires_at],
   [schema_version],
-  [previous],
-  [checked]
+  [previous]
 FROM [analytics].[dub_state_lease];
 
 -- insert lease
