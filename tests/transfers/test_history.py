@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError
 from airflow_provider_dub.operators.base import DubSyncOperator
-from airflow_provider_dub.version_compat import BaseHook
 from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.database import UnwritableStateError
 from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.state_table import StateTable
 from tests.support.task_instance import TaskInstance
+from tests.support.watched_connection import watch_warehouse
 
 ROWS = 10_000
 DML = ("INSERT", "UPDATE", "DELETE", "MERGE")
@@ -31,41 +30,11 @@ def customers(database, connected):
     return database
 
 
-class Counting:
-    """A connection or a cursor that counts what is executed.
-
-    :param counted: The real one.
-    :param statements: The first words of the statements.
-    """
-
-    def __init__(self, counted: Any, statements: list[str]) -> None:
-        self.__dict__.update(counted=counted, statements=statements)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.counted, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.counted, name, value)
-
-    def cursor(self, *arguments: Any) -> Counting:
-        return Counting(self.counted.cursor(*arguments), self.statements)
-
-    def execute(self, sql: str, *arguments: Any) -> Any:
-        self.statements.append(sql.split(maxsplit=1)[0].upper())
-        return self.counted.execute(sql, *arguments)
-
-    def executemany(self, sql: str, *arguments: Any) -> Any:
-        self.statements.append(sql.split(maxsplit=1)[0].upper())
-        return self.counted.executemany(sql, *arguments)
-
-
 @pytest.fixture
 def statements(database, monkeypatch) -> list[str]:
     """The first words of all statements that a run executes."""
     executed: list[str] = []
-    hook_class = type(BaseHook.get_connection("warehouse").get_hook())
-    get_conn = hook_class.get_conn
-    monkeypatch.setattr(hook_class, "get_conn", lambda self: Counting(get_conn(self), executed))
+    watch_warehouse(monkeypatch, lambda sql: executed.append(sql.split(maxsplit=1)[0].upper()))
     return executed
 
 

@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError
-from airflow_provider_dub.version_compat import BaseHook
+from tests.support.watched_connection import watch_warehouse
 
 ROWS = 60
-
-
-class Slow:
-    """A connection or a cursor whose statements take some time.
-
-    :param real: The real one.
-    :param seconds: Returns how long a statement takes.
-    """
-
-    def __init__(self, real: Any, seconds) -> None:
-        self.__dict__.update(real=real, seconds=seconds)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.real, name, value)
-
-    def cursor(self, *arguments: Any) -> Slow:
-        return Slow(self.real.cursor(*arguments), self.seconds)
-
-    def execute(self, sql: str, *arguments: Any) -> Any:
-        time.sleep(self.seconds(sql))
-        return self.real.execute(sql, *arguments)
 
 
 @pytest.fixture
@@ -50,9 +25,8 @@ def customers(database, connect):
 
 
 def slow_down(monkeypatch, seconds) -> None:
-    hook_class = type(BaseHook.get_connection("warehouse").get_hook())
-    get_conn = hook_class.get_conn
-    monkeypatch.setattr(hook_class, "get_conn", lambda self: Slow(get_conn(self), seconds))
+    """Let each statement take so many seconds longer."""
+    watch_warehouse(monkeypatch, lambda sql: time.sleep(seconds(sql)))
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
