@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.updates import CustomerUpdate
     from airflow_provider_dub.version_compat import Context, ObjectStoragePath
 
-__all__ = ["DubSyncOperator", "shared_arguments"]
+__all__ = ["DubSyncOperator", "shared_arguments", "too_many_changes"]
 
 #: Groups of failures that the exception of a task names.
 _GROUPS_IN_MESSAGE = 3
@@ -200,11 +200,12 @@ class DubSyncOperator(BaseOperator):
             self._log_summary()
             self._push_summary(context)
 
-    def _guard(self, rows: int, changes: Callable[[], int]) -> None:
+    def _guard(self, rows: int, changes: Callable[[], int], plan: str = "") -> None:
         """End the task before the first request if there is nothing to do, or too much.
 
         :param rows: The number of rows of the input.
         :param changes: Returns the number of rows that would be sent.
+        :param plan: What the run would do, where that is known.
         :raises AirflowSkipException: There are no rows, and ``on_empty="skip"``.
         :raises DubFixRowsError: There are no rows, and ``on_empty="fail"``.
         :raises DubReviewChangesError: There are more changes than ``max_changes``.
@@ -215,11 +216,7 @@ class DubSyncOperator(BaseOperator):
             raise DubFixRowsError('The input has no rows, and on_empty="fail".')
         most = self.options.max_changes
         if most is not None and (found := changes()) > most:
-            raise DubReviewChangesError(
-                f"{counted(found, 'row')} of {rows:,} would be sent, and max_changes={most} allows fewer: nothing was "
-                "sent. Look at the rows, for instance with dry_run; if they are right, run the task with a higher "
-                "max_changes."
-            )
+            raise too_many_changes(f"{counted(found, 'row')} of {rows:,} would be sent", "max_changes", most, plan)
 
     @contextmanager
     def _connected(self, rows: CountedRows, context: Context) -> Iterator[DubClient | None]:
@@ -429,6 +426,20 @@ class DubSyncOperator(BaseOperator):
         :param task_instance: The task instance.
         """
         return self.get_openlineage_facets_on_complete(task_instance)
+
+
+def too_many_changes(found: str, argument: str, most: float, plan: str = "") -> DubReviewChangesError:
+    """Return the error of a run that would send more rows than an argument allows.
+
+    :param found: What would be sent.
+    :param argument: The argument.
+    :param most: Its value.
+    :param plan: What the run would do, where that is known.
+    """
+    return DubReviewChangesError(
+        f"{found}, and {argument}={most} allows fewer: nothing was sent. {f'{plan}. ' if plan else ''}Look at the "
+        f"rows, for instance with dry_run; if they are right, run the task with a higher {argument}."
+    )
 
 
 #: The arguments that the operators share; of the options, those that are no templates are checked at once.

@@ -13,12 +13,11 @@ from airflow_provider_dub.customers.ids import external_id_of
 from airflow_provider_dub.exceptions import (
     DubConfigurationError,
     DubFixSetupError,
-    DubReviewChangesError,
     DubStateTableLockedError,
 )
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
-from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments
+from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments, too_many_changes
 from airflow_provider_dub.operators.templated import read_flag, read_rendered, read_share
 from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.options import whole_number
@@ -243,17 +242,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _guard_plan(self, plan: Plan, table: StateTable | None, context: Context) -> None:
         most = self.options.limit
         try:
-            self._guard(plan.rows, lambda: min(plan.to_send, most or plan.to_send))
+            self._guard(plan.rows, lambda: min(plan.to_send, most or plan.to_send), plan.log_line())
             if self._max_change_rate is None or not (known := table.count() if table else 0):
                 return
             changes = min(plan.changes, most or plan.changes)
             if changes > self._max_change_rate * known:
-                raise DubReviewChangesError(
-                    f"{counted(changes, 'row')} would be sent, {changes / known:.1%} of the {known:,} in the state "
-                    f"table, and max_change_rate={self._max_change_rate} allows fewer: nothing was sent. "
-                    f"{plan.log_line()}. Look at the rows, for instance with dry_run; if they are right, run the task "
-                    "with a higher max_change_rate."
-                )
+                share = f"{changes / known:.1%} of the {known:,} in the state table"
+                found = f"{counted(changes, 'row')} would be sent, {share}"
+                raise too_many_changes(found, "max_change_rate", self._max_change_rate, plan.log_line())
         except AirflowException:
             with self._publishing(0, context):
                 raise

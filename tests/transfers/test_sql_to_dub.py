@@ -403,7 +403,9 @@ def test_no_value_is_told_when_the_query_fails_amid_its_rows(warehouse, connecte
 
 
 def test_more_changes_than_allowed_stop_the_run_before_anything_is_sent_or_recorded(warehouse, connected, sync) -> None:
-    with pytest.raises(DubReviewChangesError, match="max_changes=1"):
+    with pytest.raises(
+        DubReviewChangesError, match=r"2 rows of 2 would be sent, and max_changes=1 .* 2 rows in the query \(2 new\)"
+    ):
         sync(max_changes=1)
     assert (requests(connected), warehouse.state("outcome")) == (0, {})
     assert sync.summary["plan"]["to_send"] == 2

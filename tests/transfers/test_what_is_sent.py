@@ -45,7 +45,10 @@ def test_a_model_that_broke_stops_before_it_changes_every_customer(on_every_engi
     assert sync(**options)["updated"] == 2  # a first run is exempt
     before = sent(connected)
     on_every_engine.run("UPDATE customers SET name = NULL, email = NULL, country = NULL")
-    with pytest.raises(DubReviewChangesError, match=r"2 rows would be sent, 100.0% of the 2 in the state table"):
+    with pytest.raises(
+        DubReviewChangesError,
+        match=r"2 rows would be sent, 100.0% of the 2 in the state table.* 2 rows in the query \(2 changed\)",
+    ):
         sync(**options)
     assert sync.summary["plan"]["changed"] == 2
     assert sent(connected) == before
