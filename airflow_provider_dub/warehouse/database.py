@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_dub.warehouse.dialects import execute, in_transaction, streaming_cursor, writing_connection
@@ -87,6 +87,19 @@ class Warehouse:
             while batch := _without_values(cursor.fetchmany, BATCH):
                 yield batch
 
+    @contextmanager
+    def read_once(self, sql: str, parameters: Any) -> Iterator[tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]]:
+        """Run a query exactly as it is given; yield the names of its columns, and its rows, some at a time.
+
+        :param sql: The query.
+        :param parameters: Its parameters.
+        :raises UnreadableRowsError: The database or its driver fails.
+        """
+        with closing(self._hook.get_conn()) as connection, closing(streaming_cursor(connection)) as cursor:
+            _without_values(execute, cursor, sql, parameters)
+            first = _without_values(cursor.fetchmany, BATCH)  # only now some drivers know the columns
+            yield [column[0] for column in cursor.description], _batches(cursor, first)
+
     def transaction(self, work: Callable[[Any], T]) -> T:
         """Do work with a cursor in one transaction and return its result.
 
@@ -137,6 +150,12 @@ class Warehouse:
         if self._writing is None:
             self._writing = writing_connection(self._hook)
         return in_transaction(self._writing, work)
+
+
+def _batches(cursor: Any, batch: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    while batch:
+        yield batch
+        batch = _without_values(cursor.fetchmany, BATCH)
 
 
 def _without_values(ask: Callable[..., T], *arguments: Any) -> T:

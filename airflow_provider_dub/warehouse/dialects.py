@@ -42,6 +42,7 @@ class Dialect:
     :param executemany_is_fast: Whether the driver's ``executemany`` is the quickest way to insert many lines.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
+    :param plans_by_analyze: Whether it plans badly with a table that was just filled, until it is told to count.
     :param add_column: The keywords between a table and its new column.
     :param renew_every: Seconds between two renewals of the lease, which is four times as long. An engine that is paid
         by the time it is awake is left alone for longer.
@@ -64,6 +65,7 @@ class Dialect:
     rows_at_once: int = 2500
     executemany_is_fast: bool = False
     changes_by_join: bool = False
+    plans_by_analyze: bool = False
     add_column: str = "ADD COLUMN"
     renew_every: float = 15
     append_every: float = 30
@@ -106,6 +108,7 @@ _DIALECTS = (
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
         reads_timestamps_as_text=True,
         indexed=True,
+        plans_by_analyze=True,
     ),
     # Bytes are compared, since even the binary collations ignore trailing blanks.
     Dialect(
@@ -191,7 +194,11 @@ def dialect_named(name: str) -> Dialect:
     """
     dialect = DIALECTS.get(_BY_CONNECTION_TYPE.get(name, name))
     if dialect is None:
-        raise ValueError(f'No SQL dialect is known for "{name}": set dialect to one of {", ".join(DIALECTS)}.')
+        raise ValueError(
+            f'No SQL dialect is known for "{name}". Keep the state elsewhere: state_conn_id names a connection to '
+            "another database that has the state table, and the query is only read. Or, if its SQL is that of one of "
+            f"these, set dialect: {', '.join(DIALECTS)}."
+        )
     return dialect
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_dub.warehouse.database import UnwritableStateError
 from airflow_provider_dub.warehouse.dialects import execute
 from airflow_provider_dub.warehouse.lease import Lease
-from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns
+from airflow_provider_dub.warehouse.schema import (
+    ATTEMPT,
+    MARKS,
+    POSITION,
+    history_columns,
+    staging_columns,
+    state_columns,
+)
+from airflow_provider_dub.warehouse.staging import Staging
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
@@ -102,6 +110,37 @@ class StateTable:
         self._check_columns(self._state_columns)
         self._create(self._statements.read_lease(), self._statements.create_lease())
         self._history_columns = self._create(self._statements.probe_history(), self._statements.create_history())
+
+    def create_staging(self) -> Staging:
+        """Return the staging table, empty; create it if it is not there. For the owner of the lease."""
+        staging = self.staging
+        if found := self._create(self._statements.probe_staging(), self._statements.create_staging()):
+            if missing := [name for name in (POSITION, ATTEMPT) if name not in found]:
+                raise ValueError(
+                    f"{self._statements.table}_staging is a table, but no staging table of airflow-provider-dub: it "
+                    f"has no column {', '.join(missing)}. Give state_table another name."
+                )
+            if {*staging_columns()} - {*found}:  # of an older version
+                self._warehouse.transaction(lambda cursor: cursor.execute(self._statements.drop_staging()))
+                self._create(self._statements.probe_staging(), self._statements.create_staging())
+            staging.clear_others()
+        return staging
+
+    @property
+    def staging(self) -> Staging:
+        """The staging table, for the rows of this run."""
+        return Staging(self._warehouse, self._statements, self.lease.token)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Where it is."""
+        return self._warehouse
+
+    def rows(self) -> tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]:
+        """Return the names of its columns, and all its rows, some at a time."""
+        found = {*self._columns(self._statements.probe())}
+        columns = [name for name in state_columns() if name in found]
+        return columns, self._warehouse.batches(self._statements.read_state(columns), None)
 
     def upgrade(self) -> None:
         """Add the columns that the table of an older version lacks; for the owner of its lease."""

@@ -11,10 +11,12 @@ from sqlglot import exp
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
     KEY,
+    POSITION,
     TIMESTAMPS,
     Part,
     history_columns,
     is_applied,
+    staging_columns,
     state_columns,
     table_named,
     written,
@@ -43,7 +45,7 @@ class Statements:
 
     def create(self) -> list[str]:
         """Return the statements that create the state table, and its index where the engine has one."""
-        return [self._create(self._state, self._types(state_columns())), *self._index(self._state, KEY)]
+        return [self._create(self.state, self._types(state_columns())), *self._index(self.state, KEY)]
 
     def create_history(self) -> list[str]:
         """Return the statements that create the history."""
@@ -55,10 +57,43 @@ class Statements:
         kinds |= {"expires_at": "BIGINT", "schema_version": "INTEGER"}
         return [self._create(self._lease, kinds)]
 
+    def create_staging(self) -> list[str]:
+        """Return the statements that create the staging table, for the rows of a query that is read elsewhere."""
+        return [self._create(self.staging, self._types(staging_columns()))]
+
+    def drop_staging(self) -> str:
+        """Return the statement that drops the staging table."""
+        return f"DROP TABLE {written(self.staging, self.dialect)}"
+
+    def delete_staged(self, *, others: bool = False) -> str:
+        """Return the statement that deletes the rows of an attempt from the staging table; parameter: attempt.
+
+        :param others: The rows of all other attempts instead.
+        """
+        kind = exp.NEQ if others else exp.EQ
+        ours = kind(this=exp.column(ATTEMPT), expression=self._parameter())
+        return written(exp.Delete(this=self.staging, where=exp.Where(this=ours)), self.dialect)
+
+    def analyze_staging(self) -> str | None:
+        """Return the statement after which the engine plans by what is in the staging table, where it needs one."""
+        return f"ANALYZE {written(self.staging, self.dialect)}" if self.dialect.plans_by_analyze else None
+
+    def read_state(self, columns: Sequence[str]) -> str:
+        """Return the query for all rows of the state table.
+
+        :param columns: The columns.
+        """
+        return written(exp.select(*columns).from_(self.state), self.dialect)
+
+    def probe_staging(self) -> str:
+        """Return the query that has the columns of the staging table and none of its rows."""
+        none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
+        return written(exp.select("*").from_(self.staging).where(none), self.dialect)
+
     def probe(self) -> str:
         """Return the query that has the columns of the state table and none of its rows."""
         none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
-        return written(exp.select("*").from_(self._state).where(none), self.dialect)
+        return written(exp.select("*").from_(self.state).where(none), self.dialect)
 
     def probe_history(self) -> str:
         """Return the query that has the columns of the history and none of its rows."""
@@ -67,7 +102,7 @@ class Statements:
 
     def count(self) -> str:
         """Return the query that counts the rows of the state table."""
-        return written(exp.select(exp.Count(this=exp.Star())).from_(self._state), self.dialect)
+        return written(exp.select(exp.Count(this=exp.Star())).from_(self.state), self.dialect)
 
     def clock(self) -> str:
         """Return the query for the database's time, in seconds since 1970."""
@@ -125,7 +160,7 @@ class Statements:
         if self.dialect.changes_by_join:
             delete = f"DELETE dub_rows FROM {self._joined(keys.distinct())}"
         else:
-            delete = written(exp.Delete(this=self._state, where=exp.Where(this=self._exactly_in(keys))), self.dialect)
+            delete = written(exp.Delete(this=self.state, where=exp.Where(this=self._exactly_in(keys))), self.dialect)
         last_first = [exp.Ordered(this=exp.column("last_tried_at"), desc=True)]
         place = exp.Window(
             this=exp.RowNumber(),
@@ -137,7 +172,7 @@ class Statements:
         rows = exp.select(*state_columns()).from_(lines.subquery("dub_lines")).where(last)
         return [
             delete,
-            written(exp.insert(rows, self._state, columns=[*state_columns()]), self.dialect),
+            written(exp.insert(rows, self.state, columns=[*state_columns()]), self.dialect),
         ]
 
     def of_attempt(self, attempt: str) -> list[list[str]]:
@@ -165,13 +200,13 @@ class Statements:
         exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.subquery("dub_keys"))
         # The difference stands here once: its parameters do, too.
         where = exp.Where(this=exp.In(this=self.dialect.exactly(exp.column(KEY)), query=exact.subquery()))
-        return written(exp.Update(this=self._state, expressions=pending, where=where), self.dialect)
+        return written(exp.Update(this=self.state, expressions=pending, where=where), self.dialect)
 
     def condition(self) -> str:
         """Return the query for the keys with several rows, how many, and the oldest line of the history, as text."""
         same = self.dialect.exactly(exp.column(KEY))
         several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
-        repeated = exp.select(same.as_("dub_key")).from_(self._state).group_by(same.copy()).having(several)
+        repeated = exp.select(same.as_("dub_key")).from_(self.state).group_by(same.copy()).having(several)
         oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at")))).from_(self._history)
         count = exp.Count(this=exp.Star()).as_("repeated")
         parts = exp.select(count, oldest.subquery().as_("oldest"))
@@ -196,7 +231,7 @@ class Statements:
         :param to_history: Whether it is added to the history.
         """
         table, column = (
-            written(self._history if to_history else self._state, self.dialect),
+            written(self._history if to_history else self.state, self.dialect),
             written(exp.to_identifier(name), self.dialect),
         )
         return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
@@ -212,7 +247,13 @@ class Statements:
         return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names and placeholders
 
     @property
-    def _state(self) -> exp.Table:
+    def staging(self) -> exp.Table:
+        """The staging table."""
+        return table_named(self.table, self.dialect, suffix="_staging")
+
+    @property
+    def state(self) -> exp.Table:
+        """The state table."""
         return table_named(self.table, self.dialect)
 
     @property
@@ -225,7 +266,8 @@ class Statements:
 
     def _types(self, columns: Sequence[str]) -> dict[str, str]:
         text, key = self.dialect.text_type, self.dialect.key_type
-        special = {KEY: key, "outcome": key, ATTEMPT: key} | dict.fromkeys(TIMESTAMPS, self.dialect.timestamp_type)
+        special = dict.fromkeys((KEY, "outcome", ATTEMPT), key) | dict.fromkeys(TIMESTAMPS, self.dialect.timestamp_type)
+        special[POSITION] = "BIGINT"
         return {name: special.get(name, text) for name in columns}
 
     def _create(self, table: exp.Table, kinds: Mapping[str, str]) -> str:
@@ -284,7 +326,7 @@ class Statements:
 
         The plain comparison lets the engine use an index; the exact one decides.
         """
-        state, query = written(self._state, self.dialect), written(keys, self.dialect)
+        state, query = written(self.state, self.dialect), written(keys, self.dialect)
         ours, theirs = (exp.column(KEY, table=table) for table in ("dub_rows", "dub_keys"))
         same = exp.and_(
             exp.EQ(this=ours, expression=theirs),

@@ -99,7 +99,7 @@ def sqlite(request, tmp_path, monkeypatch) -> Database:
 def _empty_database(engine: str, request, tmp_path, monkeypatch) -> Database:
     database = getattr(_Databases, engine)(request, tmp_path)
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection)
-    for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history"):
+    for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history", "dub_state_staging"):
         database.run(f"DROP TABLE IF EXISTS {table}")
     return database
 
