@@ -243,6 +243,7 @@ class TricklingTunnel(socketserver.BaseRequestHandler):
                 time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_proxy_that_trickles_is_given_up_in_time(connect, monkeypatch) -> None:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), TricklingTunnel) as server:
         server.daemon_threads = True

@@ -79,6 +79,7 @@ time_out = signalled(signal.SIGALRM, raise_time_out)
 ctrl_c = signalled(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("interrupt", "expected"),
     [
@@ -126,6 +127,7 @@ def test_a_task_that_was_stopped_is_not_a_success(connect) -> None:
             operator.execute({"ti": TaskInstance()})
 
 
+@pytest.mark.slow
 def test_a_stop_while_the_last_row_is_under_way_leaves_it_to_airflows_retries(hanging_dub, connect) -> None:
     connect(hanging_dub.url)
     operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:1])

@@ -229,6 +229,7 @@ def test_transient_failures_leave_the_task_to_airflows_retries(connect) -> None:
     assert summary["failures"][0]["code"] == "server_error"
 
 
+@pytest.mark.slow
 def test_429s_are_counted(connect) -> None:
     with DubEmulator(faults=["storm=0:0.2"]) as dub:
         connect(dub.url)

@@ -27,6 +27,8 @@ from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
 from tests.support.task_instance import TaskInstance
 
+pytestmark = pytest.mark.slow  # leases end, and processes are killed
+
 
 @pytest.fixture
 def warehouse(sqlite, connected):
