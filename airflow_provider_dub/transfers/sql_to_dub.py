@@ -415,7 +415,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _change_query(
         self, hook: DbApiHook, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
     ) -> ChangeQuery:
-        from airflow_provider_dub.warehouse.change_query import ChangeQuery, Source
+        from airflow_provider_dub.warehouse.change_query import ChangeQuery
+        from airflow_provider_dub.warehouse.source import Source
 
         # With parameters a driver that marks them by %s reads a percent sign anywhere in the statement as one.
         percent = "%%" if self.parameters and hook.placeholder == "%s" else "%"

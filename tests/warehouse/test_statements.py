@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from airflow_provider_dub.warehouse.change_query import TO_SEND, ChangeQuery, KnownState, Source, column_names
+from airflow_provider_dub.warehouse.change_query import TO_SEND, ChangeQuery, KnownState
 from airflow_provider_dub.warehouse.dialects import DIALECTS
+from airflow_provider_dub.warehouse.source import Source, column_names
 from airflow_provider_dub.warehouse.statements import Statements
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
