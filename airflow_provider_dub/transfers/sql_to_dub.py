@@ -86,7 +86,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         ``…_staging`` beside the state. None: the database of the query.
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent; needed
         by ``on_duplicate="last"``.
-    :param retry_rejected: (templated) Send rows again that were refused for good although they did not change.
+    :param retry_rejected: (templated) Send rows again that failed permanently although they did not change.
     :param retry_missing_after: Send rows again whose customer Dub did not know, after this time, whether that counted
         as a failure or not.
     :param full_refresh: (templated) Send all rows with all their fields, whatever the state table knows of them.
@@ -104,6 +104,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     :param keep_history: How long the table ``…_history`` keeps the outcomes of every run.
     :param dialect: sqlglot's name of the SQL of the database that has the state table, if the connection's type is not
         enough.
+    :param allow_untested_dialect: Write SQL that was never run by the tests of this package: see the table of engines
+        in the documentation.
     :param sql_hook_params: (templated) Arguments for the hook of ``sql_conn_id``.
     :param state_hook_params: (templated) Arguments for the hook of ``state_conn_id``.
     :raises DubStateTableLockedError: Another run works with the state table, or took it over from this one.
@@ -146,6 +148,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         commit_every: int | None = None,
         keep_history: timedelta = timedelta(days=30),
         dialect: str | None = None,
+        allow_untested_dialect: bool = False,
         sql_hook_params: Mapping[str, Any] | None = None,
         state_hook_params: Mapping[str, Any] | None = None,
         dub_conn_id: str = DubHook.default_conn_name,
@@ -188,6 +191,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.commit_every = commit_every
         self.keep_history = keep_history
         self.dialect = dialect
+        self.allow_untested_dialect = allow_untested_dialect
         self.sql_hook_params = sql_hook_params
         self.state_hook_params = state_hook_params
         self._read_from: OperatorLineage[Any, Any] | None = None
@@ -378,21 +382,28 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
     def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:
         """Return the hook of the query, if it is only read, and that of the database that computes the difference."""
-        from airflow_provider_dub.warehouse.dialects import DIALECTS, dialect_named
-        from airflow_provider_dub.warehouse.local_database import LocalDatabase
+        from airflow_provider_dub.warehouse.dialects import dialect_named
 
         hook, connection = self._hook(self.sql_conn_id, self.sql_hook_params)
         self._set_lineage(hook, connection)
         if self.state_conn_id:
             beside, connection = self._hook(self.state_conn_id, self.state_hook_params)
-            return hook, beside, dialect_named(self.dialect or str(connection.conn_type))
+            return hook, beside, self._dialect_of(connection)
         try:
-            return None, hook, dialect_named(self.dialect or str(connection.conn_type))
+            return None, hook, self._dialect_of(connection)
         except ValueError:
             if self.state_table or self.dialect:
                 raise
-        self.log.info("The SQL of %s is not known here, so its rows are compared on this worker.", self.sql_conn_id)
-        return hook, LocalDatabase(), DIALECTS["sqlite"]  # type: ignore[return-value]
+        self.log.info("The rows of %s are compared on this worker, as no SQL is known for it.", self.sql_conn_id)
+        return hook, hook, dialect_named("sqlite")  # that of the worker; nothing is asked of the other but the query
+
+    def _dialect_of(self, connection: Connection) -> Dialect:
+        from airflow_provider_dub.warehouse.dialects import check_is_tested, dialect_named
+
+        dialect = dialect_named(self.dialect or str(connection.conn_type))
+        if not self.allow_untested_dialect:
+            check_is_tested(dialect)
+        return dialect
 
     def _hook(self, conn_id: str, params: Mapping[str, Any] | None) -> tuple[DbApiHook, Connection]:
         from airflow.providers.common.sql.hooks.sql import DbApiHook

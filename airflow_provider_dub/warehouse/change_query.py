@@ -45,7 +45,7 @@ class Status(StrEnum):
     NO_KEY = "no_key"
     #: As it was when it was last applied.
     UNCHANGED = "unchanged"
-    #: As it was when it was refused for good.
+    #: As it was when it was refused, a permanent failure.
     REFUSED = "refused"
     #: As it was when Dub did not know the customer.
     MISSING = "missing"
@@ -77,7 +77,7 @@ class KnownState:
     """The state table, and what its outcomes mean for a run.
 
     :param table: Its name.
-    :param retry_rejected: Rows that were refused for good are sent again.
+    :param retry_rejected: Rows that failed permanently are sent again.
     :param missing_before: Customers that Dub did not know before this timestamp (UTC) are tried again.
     :param attempt: The token of this run: what it has set to pending was applied before, with the values that the
         table has.
