@@ -43,7 +43,7 @@ ON_EACH_AIRFLOW = "not scale_out and not once"
 INNER = "not airflow and not engines and not slow"
 
 #: The percentage of lines and branches that they run at least, of all but the emulator.
-COVERED = 96
+COVERED = 95
 
 #: All else is as new as it was on this day, so that a run can be repeated.
 TODAY = "2026-11-22"

@@ -35,7 +35,13 @@ WHOLE_AIRFLOW = [
 #: Of the tests that are slow or need an engine, those whose outcome may depend on Airflow and its providers.
 DEPENDS_ON_AIRFLOW = [
     HERE / name
-    for name in ("docs/test_examples_of_tests.py", "hooks/test_connection_form.py", "transfers/test_engines.py")
+    for name in (
+        "docs/test_examples_of_tests.py",
+        "hooks/test_connection_form.py",
+        "operators/test_ending_early.py",
+        "packaging/test_imports.py",
+        "transfers/test_engines.py",
+    )
 ]
 #: Databases other than SQLite, which the inner loop has: slow in many small statements, or servers.
 ENGINES = {"duckdb", "postgres", "mysql"}

@@ -83,7 +83,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         outcomes of all runs. Each sync needs one of its own. Without it every row is sent.
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent; needed
         by ``on_duplicate="last"``.
-    :param retry_rejected: (templated) Send rows again that were refused for good although they did not change.
+    :param retry_rejected: (templated) Send rows again that failed permanently although they did not change.
     :param retry_missing_after: Send rows again whose customer Dub did not know, after this time, whether that counted
         as a failure or not.
     :param full_refresh: (templated) Send all rows with all their fields, whatever the state table knows of them.
@@ -411,7 +411,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _change_query(
         self, hook: DbApiHook, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
     ) -> ChangeQuery:
-        from airflow_provider_dub.warehouse.change_query import ChangeQuery, Source
+        from airflow_provider_dub.warehouse.change_query import ChangeQuery
+        from airflow_provider_dub.warehouse.source import Source
 
         # With parameters a driver that marks them by %s reads a percent sign anywhere in the statement as one.
         percent = "%%" if self.parameters and hook.placeholder == "%s" else "%"

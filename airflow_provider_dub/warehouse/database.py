@@ -179,10 +179,10 @@ class Warehouse:
         except DatabaseFailedError as error:
             raise UnwritableStateError(error.kind) from None
 
-    def answers(self, sql: str) -> bool:
-        """Return whether the database can be reached, and answers.
+    def responds(self, sql: str) -> bool:
+        """Return whether the database can be reached, and responds.
 
-        :param sql: A query that it must be able to answer.
+        :param sql: A query that it must be able to run.
         """
         with suppress(Exception):
             self.columns(sql, None)

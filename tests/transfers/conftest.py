@@ -6,8 +6,9 @@ import json
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.warehouse import dialects
 from tests.support.task_instance import TaskInstance
@@ -136,6 +138,25 @@ def engine(request, monkeypatch):
         monkeypatch.setitem(dialects.DIALECTS, name, replace(dialects.DIALECTS[name], **ways))
 
     return engine
+
+
+@pytest.fixture
+def while_sending(monkeypatch):
+    """Let something happen, once, when the first update of a run is about to leave."""
+
+    def while_sending(happens: Callable[[], object]) -> None:
+        update, is_first = DubClient.update_customer, threading.Lock()
+
+        def updated(self: DubClient, *arguments: Any, **options: Any) -> Any:
+            with is_first:
+                if DubClient.update_customer is updated:
+                    monkeypatch.setattr(DubClient, "update_customer", update)
+                    happens()
+            return update(self, *arguments, **options)
+
+        monkeypatch.setattr(DubClient, "update_customer", updated)
+
+    return while_sending
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def test_a_retry_does_not_forget_what_failed_in_the_try_before(warehouse, connec
     assert sync(on_missing="skip", max_failures=1)["missing"] == 1
 
 
-def test_what_failed_in_another_run_is_told_by_the_plan_alone(warehouse, connected, sync, retried) -> None:
+def test_what_failed_in_another_run_is_in_the_plan_alone(warehouse, connected, sync, retried) -> None:
     warehouse.insert(("user_3", "n", "no e-mail", None, None))
     with pytest.raises(DubFixRowsError):
         sync()
@@ -169,7 +169,7 @@ def test_a_failure_that_may_pass_is_not_remembered(sqlite, connect, sync) -> Non
             sync()
 
 
-def test_a_defect_is_no_fate_of_a_row(warehouse, connected, sync, monkeypatch) -> None:
+def test_a_bug_is_no_outcome_of_a_row(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     warehouse.run("UPDATE customers SET name = 'Countess'")
     with monkeypatch.context() as patch:
@@ -180,7 +180,7 @@ def test_a_defect_is_no_fate_of_a_row(warehouse, connected, sync, monkeypatch) -
     assert sync()["updated"] == 2
 
 
-def test_a_refused_key_is_no_fate_of_a_row(warehouse, connected, connect, sync) -> None:
+def test_a_refused_key_is_no_outcome_of_a_row(warehouse, connected, connect, sync) -> None:
     connect(connected.url, password="dub_NOBODY")
     with pytest.raises(DubFixSetupError):
         sync()
@@ -338,7 +338,7 @@ def test_the_state_table_may_be_in_a_schema(warehouse, connected, sync) -> None:
     assert sync(state_table="main.dub_state")["plan"]["unchanged"] == 2
 
 
-def test_a_plan_tells_when_it_cannot_read_the_state_table(warehouse, connected, sync, logged) -> None:
+def test_a_plan_says_when_it_cannot_read_the_state_table(warehouse, connected, sync, logged) -> None:
     assert sync(dry_run=True)["plan"]["new"] == 2
     assert "no state table dub_state that can be read" in logged()
 
@@ -395,7 +395,7 @@ def test_no_value_reaches_a_log(warehouse, connected, sync, logged) -> None:
     assert "planted" not in logged() + str(error.value)
 
 
-def test_no_value_is_told_when_the_query_fails_amid_its_rows(warehouse, connected, sync) -> None:
+def test_no_value_is_shown_when_the_query_fails_amid_its_rows(warehouse, connected, sync) -> None:
     with pytest.raises(UnreadableRowsError, match=r"sqlite3\.OperationalError") as error:
         sync(sql="SELECT user_id, CAST(x'ff706c616e746564' AS TEXT) AS name FROM customers")
     assert "planted" not in str(error.value)
