@@ -21,7 +21,10 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 from airflow_provider_dub.emulator import DubEmulator  # noqa: E402
+from tests.engines.stand_ins import STAND_INS  # noqa: E402
 from tests.support import postgres  # noqa: E402
+
+pytest_plugins = ["tests.engines.redshift", "tests.engines.snowflake"]
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -44,7 +47,7 @@ DEPENDS_ON_AIRFLOW = [
     )
 ]
 #: Databases other than SQLite, which the inner loop has: slow in many small statements, or servers.
-ENGINES = {"duckdb", "postgres", "mysql"}
+ENGINES = {"duckdb", "postgres", "mysql", *STAND_INS}
 SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
 
 

@@ -100,6 +100,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         minutes. After a run that was killed, at most these and what was in flight are sent again.
     :param keep_history: How long the table ``…_history`` keeps the outcomes of every run.
     :param dialect: sqlglot's name of the database's SQL, if the connection's type is not enough.
+    :param allow_untested_dialect: Write SQL that was never run by the tests of this package: see the table of engines
+        in the documentation.
     :param sql_hook_params: (templated) Arguments for the hook of the database.
     :raises DubStateTableLockedError: Another run works with the state table, or took it over from this one.
     :raises UnreadableRowsError: The query failed amid its rows. What the database says is not shown, as it may hold a
@@ -138,6 +140,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         commit_every: int | None = None,
         keep_history: timedelta = timedelta(days=30),
         dialect: str | None = None,
+        allow_untested_dialect: bool = False,
         sql_hook_params: Mapping[str, Any] | None = None,
         dub_conn_id: str = DubHook.default_conn_name,
         id_column: str | None = None,
@@ -178,6 +181,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.commit_every = commit_every
         self.keep_history = keep_history
         self.dialect = dialect
+        self.allow_untested_dialect = allow_untested_dialect
         self.sql_hook_params = sql_hook_params
         self._read_from: OperatorLineage[Any, Any] | None = None
         #: The external ids of all of Dub's customers, where the baseline has just read them.
@@ -365,14 +369,17 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _database(self) -> tuple[DbApiHook, Dialect]:
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-        from airflow_provider_dub.warehouse.dialects import dialect_named
+        from airflow_provider_dub.warehouse.dialects import check_is_tested, dialect_named
 
         connection = BaseHook.get_connection(self.sql_conn_id)
         hook: Any = connection.get_hook(hook_params=dict(self.sql_hook_params or {}))  # type: ignore[no-untyped-call]
         if not isinstance(hook, DbApiHook):
             raise ValueError(f"The connection {self.sql_conn_id} ({connection.conn_type}) is none to an SQL database.")
         self._set_lineage(hook, connection)
-        return hook, dialect_named(self.dialect or str(connection.conn_type))
+        dialect = dialect_named(self.dialect or str(connection.conn_type))
+        if not self.allow_untested_dialect:
+            check_is_tested(dialect)
+        return hook, dialect
 
     def _set_lineage(self, hook: DbApiHook, connection: Connection) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import suppress
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.database import UnreadableRowsError
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
+from tests.support.watched_connection import watch_warehouse
 
 
 @pytest.fixture
@@ -378,6 +380,19 @@ def test_an_impossible_argument_says_what_to_do(warehouse, connected, sync, opti
     with pytest.raises(Exception, match=message):
         sync(**options)
     assert requests(connected) == 0
+
+
+def test_sql_that_was_never_run_fails_before_the_first_statement_unless_it_is_allowed(
+    warehouse, connected, sync, monkeypatch
+) -> None:
+    statements: list[str] = []
+    watch_warehouse(monkeypatch, statements.append)
+    with pytest.raises(DubFixSetupError, match=r"state_conn_id.*sqlite.*allow_untested_dialect=True"):
+        sync(dialect="tsql")
+    assert statements == []
+    with pytest.raises(sqlite3.OperationalError):  # SQLite is no SQL Server
+        sync(dialect="tsql", allow_untested_dialect=True)
+    assert statements
 
 
 def test_rejected_rows_are_written_with_their_values(warehouse, connected, sync, tmp_path) -> None:
