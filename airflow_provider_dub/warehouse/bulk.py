@@ -24,7 +24,7 @@ def insert_rows(
     cursor: Any,
     dialect: Dialect,
     placeholder: str,
-    table: exp.Table,
+    table: str,
     columns: Sequence[str],
     rows: Sequence[Sequence[Cell]],
 ) -> None:
@@ -33,11 +33,11 @@ def insert_rows(
     :param cursor: The cursor of the transaction.
     :param dialect: The engine.
     :param placeholder: Stands for a parameter, in the driver's style.
-    :param table: The table.
+    :param table: The table, as statements name it.
     :param columns: Its columns that the rows have.
     :param rows: The rows.
     """
-    into = f"{written(table, dialect)} ({', '.join(written(exp.to_identifier(name), dialect) for name in columns)})"
+    into = f"{table} ({', '.join(written(exp.to_identifier(name), dialect) for name in columns)})"
     if hasattr(cursor, "copy_expert"):  # psycopg2
         cursor.copy_expert(f"COPY {into} FROM STDIN", io.StringIO(_lines(rows)))
         return

@@ -214,7 +214,7 @@ def _copy_state(table: StateTable, warehouse: Warehouse, statements: Statements)
             insert_rows,
             dialect=statements.dialect,
             placeholder=statements.placeholder,
-            table=statements.state,
+            table=statements.state_table,
             columns=columns,
             rows=rows,
         )

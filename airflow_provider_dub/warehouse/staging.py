@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.warehouse.bulk import insert_rows
+from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, LATEST, POSITION, Part
 from airflow_provider_dub.warehouse.source import copies_of, place_of
 
@@ -89,15 +90,17 @@ class Staging:
 
         :param columns: The columns.
         :param batch: The rows.
+        :raises UnusableTableError: A right is missing, or the table does not take them.
         """
-        statements = self._statements
+        write = self._statements
         rows = [(*row, self._attempt) for row in batch]
 
         def insert(cursor: Any) -> None:
-            table, names = statements.staging, (*columns, ATTEMPT)
-            insert_rows(cursor, statements.dialect, statements.placeholder, table, names, rows)
+            names = (*columns, ATTEMPT)
+            insert_rows(cursor, write.dialect, write.placeholder, write.staging_table, names, rows)
 
-        self._warehouse.record(insert)
+        with found_early(write, "insert rows", write.staging_table, writes_values=True):
+            self._warehouse.transaction(insert)
 
     def analyze(self) -> None:
         """Have the engine count, where it plans by what it has counted."""
@@ -122,7 +125,8 @@ class Staging:
         self._delete(self._statements.delete_staged(others=True))
 
     def _delete(self, statement: str) -> None:
-        self._warehouse.transaction(lambda cursor: cursor.execute(statement, [self._attempt]))
+        with found_early(self._statements, "delete rows", self._statements.staging_table):
+            self._warehouse.transaction(lambda cursor: cursor.execute(statement, [self._attempt]))
 
 
 def _column(name: str) -> Part:
