@@ -67,10 +67,11 @@ def _storable(text: str) -> str:
 
 
 def _text(cell: Any) -> str:
-    for kinds, text in _TEXTS:
-        if isinstance(cell, kinds):
+    for of, text in _TEXTS:
+        if isinstance(cell, of):
             return text(cell)
-    if type(cell).__dict__.get("__str__") is None:
+    kinds = type(cell).__mro__[:-1]
+    if not any("__str__" in vars(kind) or "__repr__" in vars(kind) for kind in kinds):  # it would be its address
         raise ValueError(f"holds {type(cell).__name__}, which has no text of its own: cast it to text in the query")
     return _storable(str(cell))
 
@@ -102,6 +103,8 @@ def _in_utc(at: datetime) -> str:
 def _decimal(number: Decimal) -> str:
     if not number.is_finite():
         return str(number)
+    if not number:
+        return "0"
     if abs(number.adjusted()) > _WRITTEN_OUT:
         return str(number.normalize())
     text = format(number, "f")
