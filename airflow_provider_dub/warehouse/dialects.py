@@ -250,8 +250,8 @@ def dialect_named(name: str) -> Dialect:
     if dialect is None:
         raise ValueError(
             f'No SQL dialect is known for "{name}". Keep the state elsewhere: state_conn_id names a connection to '
-            "another database that has the state table, and the query is only read. Or, if its SQL is that of one of "
-            f"these, set dialect: {', '.join(DIALECTS)}."
+            "another database that has the state table, and the query is only read. Or set dialect to one of "
+            f"{', '.join(DIALECTS)}, if its SQL is that of one of them."
         )
     return dialect
 
