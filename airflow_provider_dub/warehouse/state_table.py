@@ -7,16 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.database import UnwritableStateError
-from airflow_provider_dub.warehouse.dialects import execute
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
+    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
     from airflow_provider_dub.warehouse.lease import Owner
@@ -44,8 +43,6 @@ class StateTable:
     def __init__(self, warehouse: Warehouse, statements: Statements, owner: Owner) -> None:
         self._warehouse = warehouse
         self._statements = statements
-        # To write a statement with a thousand parameters takes longer than to run it.
-        self._append = cache(statements.append)
         self._state_columns: list[str] = []
         self._history_columns: list[str] = []
         #: The right to change it.
@@ -87,7 +84,7 @@ class StateTable:
     def count(self) -> int:
         """Return the number of customers that the table knows."""
 
-        def count(cursor: Any) -> int:
+        def count(cursor: Cursor) -> int:
             cursor.execute(self._statements.count())
             return int(cursor.fetchone()[0])
 
@@ -112,7 +109,7 @@ class StateTable:
             if found and name not in found
         ]
 
-        def add(cursor: Any) -> None:
+        def add(cursor: Cursor) -> None:
             for name, is_history in missing:
                 cursor.execute(self._statements.add_column(name, to_history=bool(is_history)))
             self.lease.set_version(cursor)
@@ -141,9 +138,9 @@ class StateTable:
         """
         statement = self._statements.set_pending(changes.recorded_keys(), self.lease.token)
 
-        def update(cursor: Any) -> None:
+        def update(cursor: Cursor) -> None:
             self.lease.verify(cursor)
-            execute(cursor, statement, parameters)
+            cursor.execute_as_given(statement, parameters)
 
         self._warehouse.record(update)
 
@@ -154,13 +151,8 @@ class StateTable:
         """
         whole = [(*line, self.lease.token) for line in lines]
 
-        def insert(cursor: Any) -> None:
-            if self.dialect.executemany_is_fast:
-                cursor.executemany(self._append(1), whole)
-                return
-            for start in range(0, len(whole), self.dialect.rows_at_once):
-                some = whole[start : start + self.dialect.rows_at_once]
-                cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
+        def insert(cursor: Cursor) -> None:
+            cursor.insert_rows(self._statements.history, history_columns(), whole, dialect=self.dialect)
 
         self._record(insert)
 
@@ -172,7 +164,7 @@ class StateTable:
         if not self.lease.previous:
             return
 
-        def merge(cursor: Any) -> None:
+        def merge(cursor: Cursor) -> None:
             self.lease.verify(cursor)
             for previous in self.lease.previous:
                 self._merge(cursor, previous)
@@ -187,7 +179,7 @@ class StateTable:
         :raises LeaseLostError: Another run took over; nothing was written.
         """
 
-        def merge(cursor: Any) -> None:
+        def merge(cursor: Cursor) -> None:
             self.lease.verify(cursor)
             self._merge(cursor, self.lease.token)
             if end:
@@ -203,7 +195,7 @@ class StateTable:
         """
         before = datetime.now(UTC) - keep
 
-        def tidy(cursor: Any) -> int:
+        def tidy(cursor: Cursor) -> int:
             cursor.execute(self._statements.condition())
             repeated, oldest = cursor.fetchone()
             if oldest is not None and str(oldest) < timestamp(before - _PRUNED_EVERY):
@@ -217,7 +209,7 @@ class StateTable:
                 "BY customer_key HAVING COUNT(*) > 1), and keep the row with the latest last_tried_at of each."
             )
 
-    def _record(self, work: Callable[[Any], None]) -> None:
+    def _record(self, work: Callable[[Cursor], None]) -> None:
         """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.
 
         :param work: Takes the cursor; it must bear to be done again.
@@ -241,14 +233,14 @@ class StateTable:
             log.info("The outcomes are recorded; the run goes on.")
         self.lease.is_database_away = False
 
-    def _merge(self, cursor: Any, attempt: str) -> None:
+    def _merge(self, cursor: Cursor, attempt: str) -> None:
         for statement, parameters in zip(self._statements.merge(), self._statements.of_attempt(attempt), strict=True):
             cursor.execute(statement, parameters)
 
     def _create(self, probe: str, statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
 
-        def create(cursor: Any) -> None:
+        def create(cursor: Cursor) -> None:
             for statement in statements:
                 cursor.execute(statement)
 
