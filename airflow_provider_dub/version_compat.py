@@ -97,7 +97,7 @@ def can_reschedule_failures() -> bool:
 
 
 def instance_suffix(task_instance: Any) -> str:
-    """Return what tells a task instance from others of its task in one run of the DAG: nothing for the only one.
+    """Return what distinguishes a task instance from others of its task in one DAG run: nothing for the only one.
 
     The index of a mapped task instance, ``[3]``; from Airflow 3.4 on that of an iteration of a loop, too, with the
     region, as Airflow calls one execution of a loop or of an expansion: ``[3]@339390bd7bc0``.

@@ -21,7 +21,10 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 from airflow_provider_dub.emulator import DubEmulator  # noqa: E402
+from tests.engines.stand_ins import STAND_INS  # noqa: E402
 from tests.support import postgres  # noqa: E402
+
+pytest_plugins = ["tests.engines.redshift", "tests.engines.snowflake"]
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -35,10 +38,16 @@ WHOLE_AIRFLOW = [
 #: Of the tests that are slow or need an engine, those whose outcome may depend on Airflow and its providers.
 DEPENDS_ON_AIRFLOW = [
     HERE / name
-    for name in ("docs/test_examples_of_tests.py", "hooks/test_connection_form.py", "transfers/test_engines.py")
+    for name in (
+        "docs/test_examples_of_tests.py",
+        "hooks/test_connection_form.py",
+        "operators/test_ending_early.py",
+        "packaging/test_imports.py",
+        "transfers/test_engines.py",
+    )
 ]
 #: Databases other than SQLite, which the inner loop has: slow in many small statements, or servers.
-ENGINES = {"duckdb", "postgres", "mysql"}
+ENGINES = {"duckdb", "postgres", "mysql", *STAND_INS}
 SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
 
 

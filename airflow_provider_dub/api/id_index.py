@@ -76,7 +76,7 @@ def read_id_index(
 
     :param client: Counts and lists customers.
     :param rows: The number of rows that may need a look-up each.
-    :param verified: External ids that Dub has shown in this spelling before.
+    :param verified: External ids that Dub has shown before, an exact match.
     :param on_page: Called after each page, with the number of pages so far and in all.
     :raises DubError: Dub refuses the key, or the run was stopped.
     """

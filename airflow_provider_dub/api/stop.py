@@ -19,7 +19,7 @@ class Stop:
         self._is_set = False
         #: Whether seconds count: Airflow kills a task about five seconds after it told it to stop.
         self.is_urgent = False
-        #: Whether nothing may be sent at the moment, though the run goes on.
+        #: Whether nothing may be sent now, though the run goes on.
         self.pauses: Callable[[], bool] = lambda: False
 
     def set(self, *, urgent: bool = False) -> None:

@@ -32,7 +32,7 @@ def verified_ids(
     :param reader: Reads the rows.
     :param options: The options of the sync.
     :param processed: The number of rows that need no request.
-    :param confirmed: External ids that Dub has shown in this spelling before.
+    :param confirmed: External ids that Dub has shown before, an exact match.
     :param on_page: Called after each page of customers, with the number of pages so far and in all.
     :raises DubError: Dub refuses the key, or the run was stopped.
     """

@@ -247,7 +247,7 @@ class DubSyncOperator(BaseOperator):
         :param client: The client of this run.
         :param reader: Reads the rows.
         :param processed: The number of rows that need no request.
-        :param confirmed: External ids that Dub has shown in this spelling before.
+        :param confirmed: External ids that Dub has shown before, an exact match.
         """
         if client is None:
             return None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: Measured on Airflow 3.3.2 with SQLite: to store 10 MB takes 0.6 s and to read them 0.5 s and 130 MB of memory; 100 MB
 #: take 6 s, 18 s and 1.3 GB.
-_MANY_MEGABYTES = 10
+MANY_MEGABYTES = 10
 _SAMPLE = 100
 
 
@@ -22,7 +22,7 @@ def warn_if_large(records: list[Customer] | str, warn: Callable[..., None]) -> N
     :param warn: Logs a warning.
     """
     megabytes = _json_megabytes(records) if isinstance(records, list) else 0
-    if megabytes > _MANY_MEGABYTES:
+    if megabytes > MANY_MEGABYTES:
         warn(
             "About %.0f MB of records go through XCom into Airflow's database: records_path writes them to a file "
             "instead, do_xcom_push=False leaves them out.",

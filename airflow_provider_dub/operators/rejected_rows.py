@@ -28,7 +28,7 @@ def rejected_line(result: RowResult, whole: Mapping[str, Any], key_column: str) 
 
     :param result: The result of the row.
     :param whole: The row with all its columns.
-    :param key_column: The column that holds the customer's id; it is written in the spelling that was sent.
+    :param key_column: The column that holds the customer's id; it is written exactly as it was sent.
     """
     row = {name: _written(cell) for name, cell in whole.items()}
     if result.key is not None:

@@ -42,8 +42,8 @@ class Checkpoints:
     """The results that earlier tries kept for this one; a :class:`~airflow_provider_dub.sync.results.Sink` of new ones.
 
     A context manager: in the end they are left to the retry; where none will come, they are deleted. Airflow keeps the
-    store over retries, but also over success and Clear. The keys tell one start of the task from another by how many
-    tries went before the first one, or before the last Clear.
+    store over retries, but also over success and Clear. The keys distinguish one start of the task
+    from another by how many tries went before the first one, or before the last Clear.
 
     :param operator: The operator of the task.
     :param updates: What each row asks for.

@@ -84,7 +84,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         outcomes of all runs. Each sync needs one of its own. Without it every row is sent.
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent; needed
         by ``on_duplicate="last"``.
-    :param retry_rejected: (templated) Send rows again that were refused for good although they did not change.
+    :param retry_rejected: (templated) Send rows again that failed permanently although they did not change.
     :param retry_missing_after: Send rows again whose customer Dub did not know, after this time, whether that counted
         as a failure or not.
     :param full_refresh: (templated) Send all rows with all their fields, whatever the state table knows of them.
@@ -101,6 +101,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         minutes. After a run that was killed, at most these and what was in flight are sent again.
     :param keep_history: How long the table ``…_history`` keeps the outcomes of every run.
     :param dialect: sqlglot's name of the database's SQL, if the connection's type is not enough.
+    :param allow_untested_dialect: Write SQL that was never run by the tests of this package: see the table of engines
+        in the documentation.
     :param sql_hook_params: (templated) Arguments for the hook of the database.
     :raises DubStateTableLockedError: Another run works with the state table, or took it over from this one.
     :raises UnreadableRowsError: The query failed amid its rows. What the database says is not shown, as it may hold a
@@ -139,6 +141,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         commit_every: int | None = None,
         keep_history: timedelta = timedelta(days=30),
         dialect: str | None = None,
+        allow_untested_dialect: bool = False,
         sql_hook_params: Mapping[str, Any] | None = None,
         dub_conn_id: str = DubHook.default_conn_name,
         id_column: str | None = None,
@@ -179,6 +182,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.commit_every = commit_every
         self.keep_history = keep_history
         self.dialect = dialect
+        self.allow_untested_dialect = allow_untested_dialect
         self.sql_hook_params = sql_hook_params
         self._read_from: OperatorLineage[Any, Any] | None = None
         #: The external ids of all of Dub's customers, where the baseline has just read them.
@@ -361,13 +365,16 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError("baseline needs a state_table to record the rows in, and no dry_run.")
 
     def _database(self) -> tuple[DbApiHook, Dialect]:
-        from airflow_provider_dub.warehouse.dialects import dialect_named
+        from airflow_provider_dub.warehouse.dialects import check_is_tested, dialect_named
         from airflow_provider_dub.warehouse.sql_hooks import dialect_of, sql_hook
 
         connection = BaseHook.get_connection(self.sql_conn_id)
         hook = sql_hook(connection, self.sql_hook_params or {})
         self._set_lineage(copy(hook), connection)
-        return hook, dialect_named(self.dialect) if self.dialect else dialect_of(connection, hook)
+        dialect = dialect_named(self.dialect) if self.dialect else dialect_of(connection, hook)
+        if not self.allow_untested_dialect:
+            check_is_tested(dialect)
+        return hook, dialect
 
     def _set_lineage(self, hook: DbApiHook, connection: Connection) -> None:
         try:
@@ -406,7 +413,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _change_query(
         self, warehouse: Warehouse, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
     ) -> ChangeQuery:
-        from airflow_provider_dub.warehouse.change_query import ChangeQuery, Source
+        from airflow_provider_dub.warehouse.change_query import ChangeQuery
+        from airflow_provider_dub.warehouse.source import Source
 
         # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
         percent = "%%" if self.parameters and warehouse.reads_percent_signs else "%"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
-import sqlglot
 from sqlglot import exp
 
 from airflow_provider_dub.customers.fields import FIELDS
@@ -23,11 +21,11 @@ from airflow_provider_dub.warehouse.schema import (
     table_named,
     written,
 )
+from airflow_provider_dub.warehouse.source import in_list, with_parts
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
-
-_WITH = "with_" if "with_" in exp.Select.arg_types else "with"
+    from airflow_provider_dub.warehouse.source import KeyedRows
 
 
 class Status(StrEnum):
@@ -47,7 +45,7 @@ class Status(StrEnum):
     NO_KEY = "no_key"
     #: As it was when it was last applied.
     UNCHANGED = "unchanged"
-    #: As it was when it was refused for good.
+    #: As it was when it was refused, a permanent failure.
     REFUSED = "refused"
     #: As it was when Dub did not know the customer.
     MISSING = "missing"
@@ -75,32 +73,11 @@ SAME_FIELDS = "same_fields"
 
 
 @dataclass(frozen=True)
-class Source:
-    """The user's query, and what its columns mean.
-
-    :param sql: The query as it was given.
-    :param key_column: Holds the customer's id.
-    :param columns: Column to Dub field.
-    :param clears: Dub fields that an empty cell clears.
-    :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent;
-        without it, none of them.
-    :param blanks_clear: Whether a cell of blanks is empty, too.
-    """
-
-    sql: str
-    key_column: str
-    columns: Mapping[str, str]
-    clears: frozenset[str] = frozenset()
-    latest_by: str | None = None
-    blanks_clear: bool = False
-
-
-@dataclass(frozen=True)
 class KnownState:
     """The state table, and what its outcomes mean for a run.
 
     :param table: Its name.
-    :param retry_rejected: Rows that were refused for good are sent again.
+    :param retry_rejected: Rows that failed permanently are sent again.
     :param missing_before: Customers that Dub did not know before this timestamp (UTC) are tried again.
     :param attempt: The token of this run: what it has set to pending was applied before, with the values that the
         table has.
@@ -121,13 +98,13 @@ class ChangeQuery:
     """Writes the queries about the difference.
 
     :param dialect: The engine.
-    :param source: The user's query.
+    :param source: The rows.
     :param known: The state table; without one every row is new.
     :param limit: The number of rows that are sent, the first ones by key.
     """
 
     dialect: Dialect
-    source: Source
+    source: KeyedRows
     known: KnownState | None = None
     limit: int | None = None
 
@@ -140,15 +117,19 @@ class ChangeQuery:
     def rows(self, statuses: Collection[Status]) -> str:
         """Return the query for the rows with one of these statuses.
 
-        Its columns: the key and the fields as they are, then status, copies, first_applied_at, last_applied_at,
+        Its columns: the raw columns of the source, then status, copies, first_applied_at, last_applied_at,
         dub_id, same_fields, the key as text, what is compared, as text, and the last outcome, code, message and run.
 
         :param statuses: The statuses.
         """
-        raw = [f"raw_{n}" for n in range(1 + len(self.source.columns))]
+        raw = [f"raw_{n}" for n in range(self.source.raw_columns)]
         columns = (*raw, "status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
         query = exp.select(*columns).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
-        return self._written(query if self.limit is None else query.order_by(self._by_key()))
+        if self.limit is not None:
+            query = query.order_by(self._by_key())
+        elif self.source.in_order:
+            query = query.order_by("raw_0")
+        return self._written(query)
 
     def recorded_keys(self) -> Part:
         """Return the query for the keys of the rows that the state table has and that are about to be sent."""
@@ -166,59 +147,7 @@ class ChangeQuery:
         return written(self._with_parts(query), self.dialect)
 
     def _with_parts(self, query: exp.Select) -> exp.Select:
-        parts = {
-            "dub_source": source_query(self.source.sql, self.dialect),
-            "dub_keyed": self._keyed(),
-            "dub_classified": self._classified(),
-        }
-        return with_parts(query, parts)
-
-    def _keyed(self) -> exp.Select:
-        """Return the source's rows as they are and as text, and how many of them name the same customer."""
-        source = self.source
-        key = self._text(source.key_column)
-        same_customer = [self.dialect.exactly(key)]
-        raw = [
-            (self._text(name) if name in self._timestamps else _source_column(name)).as_(f"raw_{n}")
-            for n, name in enumerate((source.key_column, *source.columns))
-        ]
-        copies = exp.Window(this=exp.Count(this=exp.Star()), partition_by=same_customer).as_("copies")
-        query = exp.select(*raw, key.as_(KEY), *self._compared(), copies).from_("dub_source")
-        if source.latest_by is None:
-            return query
-        latest_first = [
-            exp.Ordered(this=column, desc=True, nulls_first=False)
-            for column in (_source_column(source.latest_by), *map(self._text, source.columns))
-        ]
-        place = exp.Window(
-            this=exp.RowNumber(),
-            partition_by=[one.copy() for one in same_customer],
-            order=exp.Order(expressions=latest_first),
-        )
-        return query.select(place.as_("place"))
-
-    @property
-    def _timestamps(self) -> list[str]:
-        """The columns of timestamps, if the engine's text of them can be read."""
-        timestamps = (
-            column for column, field in self.source.columns.items() if FIELDS[field].server_type == "timestamp"
-        )
-        return [*timestamps] if self.dialect.reads_timestamps_as_text else []
-
-    def _compared(self) -> list[Part]:
-        """Return the values as text, NULL for a field that is not sent, and which fields an empty cell clears."""
-        by_field = {field: column for column, field in self.source.columns.items()}
-        values = [
-            self.dialect.as_text(_source_column(by_field[name]) if name in by_field else exp.Null()).as_(field.column)
-            for name, field in FIELDS.items()
-        ]
-        empty = exp.Literal.string("")
-        cleared = [
-            exp.Case().when(self._is_empty(by_field[name]), _in_list(name)).else_(empty.copy())
-            for name in FIELDS
-            if name in by_field and name in self.source.clears
-        ]
-        return [*values, (exp.Concat(expressions=[*cleared, empty]) if cleared else empty).as_("cleared")]
+        return with_parts(query, {**self.source.parts(self.dialect), "dub_classified": self._classified()})
 
     def _classified(self) -> exp.Select:
         query = exp.select("dub_keyed.*").from_("dub_keyed")
@@ -236,10 +165,10 @@ class ChangeQuery:
         empty = exp.Literal.string("")
         if known.full_refresh:
             return empty
-        sent = [field for field in FIELDS.values() if field.name in self.source.columns.values()]
+        sent = [field for field in FIELDS.values() if field.name in self.source.fields]
         names = [
             exp.Case()
-            .when(exp.and_(self._equal(field.column), self._cleared_alike(field.name)), _in_list(field.name))
+            .when(exp.and_(self._equal(field.column), self._cleared_alike(field.name)), in_list(field.name))
             .else_(empty.copy())
             for field in sent
         ]
@@ -264,7 +193,7 @@ class ChangeQuery:
     def _status(self, known: list[tuple[Part, Status]], otherwise: Part) -> Part:
         several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))
         later = exp.GT(this=_column("place", "dub_keyed"), expression=exp.Literal.number(1))
-        twice = (several, Status.DUPLICATE) if self.source.latest_by is None else (later, Status.SUPERSEDED)
+        twice = (several, Status.DUPLICATE) if not self.source.latest_wins else (later, Status.SUPERSEDED)
         cases = [(_column(KEY, "dub_keyed").is_(exp.Null()), Status.NO_KEY), twice, *known]
         return reduce(lambda case, one: case.when(one[0], exp.Literal.string(one[1])), cases, exp.Case()).else_(
             otherwise
@@ -307,54 +236,9 @@ class ChangeQuery:
         both_null = [one.is_(exp.Null()) for one in (self._known(column), _column(column, "dub_keyed"))]
         return exp.or_(self._exactly_equal(column), exp.and_(*both_null))
 
-    def _is_empty(self, column: str) -> Part:
-        is_null = _source_column(column).is_(exp.Null())
-        if not self.source.blanks_clear:
-            return is_null
-        is_blank = exp.EQ(this=exp.Trim(this=self._text(column)), expression=exp.Literal.string(""))
-        return exp.or_(is_null, is_blank)
-
     def _known(self, column: str) -> Part:
         is_missing = self.known is not None and column in self.known.missing_columns
         return self.dialect.as_text(exp.Null()) if is_missing else _state_column(column)
-
-    def _text(self, column: str) -> Part:
-        return self.dialect.as_text(_source_column(column))
-
-
-def source_query(sql: str, dialect: Dialect) -> Part:
-    """Return the user's query, put in as it is; the line breaks end a comment of its last line."""
-    as_it_is = exp.Table(this=exp.Var(this=f"(\n{_without_end(sql, dialect)}\n)"))
-    return exp.select("*").from_(as_it_is.as_("dub_query"))
-
-
-def _without_end(sql: str, dialect: Dialect) -> str:
-    """Return the query without semicolons at its end, and without comments after them."""
-    try:
-        tokens = sqlglot.tokenize(sql, read=dialect.name)
-    except sqlglot.errors.SqlglotError:  # the database's own message is better
-        return sql
-    ends = [*takewhile(lambda token: token.token_type is sqlglot.TokenType.SEMICOLON, reversed(tokens))]
-    return sql[: ends[-1].start] if ends else sql
-
-
-def with_parts(query: exp.Select, parts: Mapping[str, Part]) -> exp.Select:
-    """Return the query with its parts in front, by name."""
-    ctes = [exp.CTE(this=part, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, part in parts.items()]
-    query.set(_WITH, exp.With(expressions=ctes))
-    return query
-
-
-def column_names(sql: str, dialect: Dialect) -> str:
-    """Return the query that has the user's columns and none of the rows."""
-    none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
-    return written(
-        with_parts(exp.select("*").from_("dub_source").where(none), {"dub_source": source_query(sql, dialect)}), dialect
-    )
-
-
-def _source_column(name: str) -> Part:
-    return exp.column(exp.to_identifier(name, quoted=True), table="dub_source")
 
 
 def _state_column(name: str) -> Part:
@@ -363,7 +247,3 @@ def _state_column(name: str) -> Part:
 
 def _column(name: str, table: str | None = None) -> Part:
     return exp.column(name, table=table)
-
-
-def _in_list(field: str) -> Part:
-    return exp.Literal.string(f"{field} ")

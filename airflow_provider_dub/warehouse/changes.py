@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, ChangeQuery, Status, column_names
+from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, ChangeQuery, Status
 from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
+from airflow_provider_dub.warehouse.source import column_names
 from airflow_provider_dub.warehouse.spool import Spool
 
 if TYPE_CHECKING:

@@ -123,10 +123,10 @@ class Warehouse:
         except Exception as error:
             raise UnwritableStateError(error) from None
 
-    def answers(self, sql: str) -> bool:
-        """Return whether the database can be reached, and answers.
+    def responds(self, sql: str) -> bool:
+        """Return whether the database can be reached, and responds.
 
-        :param sql: A query that it must be able to answer.
+        :param sql: A query that it must be able to run.
         """
         with suppress(Exception):
             self.columns(sql, None)

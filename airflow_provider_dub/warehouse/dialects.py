@@ -30,6 +30,7 @@ class Dialect:
     """One engine's ways, in its own SQL; ``x`` stands for any value.
 
     :param name: Its name in sqlglot.
+    :param run_on: What CI runs it on: the engine, or its stand-in; empty for SQL that is generated only.
     :param text: Writes any value as text.
     :param exact: Makes two texts equal only if they are an exact match, whatever the columns' collations.
     :param reads_timestamps_as_text: Whether a timestamp's text is ISO 8601. Then it is read so, since a driver may be
@@ -56,6 +57,7 @@ class Dialect:
     """
 
     name: str
+    run_on: str = ""
     text: str = "CAST(x AS TEXT)"
     exact: str = "x"
     clock: str = ""
@@ -110,6 +112,7 @@ _PaidByTime = partial(Dialect, renew_every=300, append_every=300, commit_every=5
 _DIALECTS = (
     Dialect(
         "postgres",
+        run_on="PostgreSQL 18",
         exact='x COLLATE "C"',
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
         reads_timestamps_as_text=True,
@@ -119,6 +122,7 @@ _DIALECTS = (
     # Bytes are compared, since even the binary collations ignore trailing blanks.
     Dialect(
         "mysql",
+        run_on="MariaDB",
         text="CAST(x AS CHAR CHARACTER SET utf8mb4)",
         exact="CAST(x AS BINARY)",
         clock="UNIX_TIMESTAMP()",
@@ -132,6 +136,7 @@ _DIALECTS = (
     ),
     Dialect(
         "sqlite",
+        run_on="SQLite",
         exact="CAST(x AS BLOB)",
         clock="CAST(STRFTIME('%s', 'now') AS INTEGER)",
         key_type="TEXT",
@@ -141,6 +146,7 @@ _DIALECTS = (
     ),
     Dialect(
         "duckdb",
+        run_on="DuckDB",
         clock="CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT)",
         reads_timestamps_as_text=True,
         key_type="TEXT",
@@ -148,6 +154,7 @@ _DIALECTS = (
     ),
     _PaidByTime(
         "snowflake",
+        run_on="fakesnow (a stand-in)",
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
         characters_at_once=800_000,  # of a statement of 1 MB
     ),
@@ -163,9 +170,10 @@ _DIALECTS = (
     ),
     _PaidByTime(
         "redshift",
-        text="CAST(x AS VARCHAR(MAX))",
+        run_on="PostgreSQL 18 (a stand-in)",
+        text="CAST(x AS VARCHAR(65535))",
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
-        text_type="VARCHAR(MAX)",
+        text_type="VARCHAR(65535)",  # the longest
     ),
     _PaidByTime(
         "databricks",
@@ -209,3 +217,19 @@ def dialect_named(name: str) -> Dialect:
     if dialect is None:
         raise ValueError(f'No SQL dialect is known for "{name}": set dialect to one of {", ".join(DIALECTS)}.')
     return dialect
+
+
+def check_is_tested(dialect: Dialect) -> None:
+    """Check that the SQL of an engine was ever run.
+
+    :param dialect: The engine.
+    :raises ValueError: It was generated only.
+    """
+    if dialect.run_on:
+        return
+    tested = ", ".join(one.name for one in DIALECTS.values() if one.run_on)
+    raise ValueError(
+        f'The SQL for "{dialect.name}" is generated, and was run on no engine and no stand-in. Give state_conn_id a '
+        f"connection to a database of a tested kind ({tested}): it has the state table then, and this one is only "
+        "read. Or set allow_untested_dialect=True, and begin with dry_run=True and a Dub workspace for tests."
+    )

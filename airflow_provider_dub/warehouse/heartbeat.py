@@ -80,7 +80,7 @@ class Heartbeat:
                 paused_at = None
             elif paused_at is None:
                 paused_at = time.monotonic()
-                log.warning("Sending pauses: the database does not answer, or not in time to renew the lease.")
+                log.warning("Sending pauses: the database does not respond, or not in time to renew the lease.")
             elif time.monotonic() - paused_at > longest:
                 log.error(
                     "Sending was paused for %g s: the run ends. The database is away, or too slow to renew the lease "

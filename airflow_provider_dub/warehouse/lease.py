@@ -115,7 +115,7 @@ class Lease:
         self.previous: frozenset[str] = frozenset()
         #: Whether requests are sent under the lease, so that they must end before it does.
         self.guards_requests = False
-        #: Whether outcomes cannot be recorded at the moment.
+        #: Whether outcomes cannot be recorded now.
         self.is_database_away = False
 
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
@@ -180,7 +180,7 @@ class Lease:
         return time.monotonic() < self.renewed_at + self.length / 2
 
     def pauses(self) -> bool:
-        """Return whether no request may be sent at the moment."""
+        """Return whether no request may be sent now."""
         return self.guards_requests and (self.is_database_away or not self.is_safe)
 
     def renew(self, warehouse: Warehouse | None = None) -> None:

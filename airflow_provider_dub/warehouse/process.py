@@ -11,7 +11,7 @@ _STATE, _THREADS, _STARTED_AT = 0, 17, 19
 
 
 def this_process() -> str | None:
-    """Return what tells this process from every other one, now and later; None where that cannot be known.
+    """Return what distinguishes this process from every other one, now and later; None where that cannot be known.
 
     It is the boot of the machine, its name, the namespace of its process ids, the process id, and the start time.
     """

@@ -26,7 +26,7 @@ _PRUNED_EVERY = timedelta(days=1)
 _BEFORE_THE_NEXT_ATTEMPT = 0.5
 #: Seconds between attempts to record while the database is away: the first, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
-#: So many times a database that answers may fail to record; it may have come back only just now.
+#: So many times a database that responds may fail to record; it may have come back only just now.
 _FAILURES = 3
 
 log = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ class StateTable:
         """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.
 
         :param work: Takes the cursor; it must bear to be done again.
-        :raises UnwritableStateError: The database stays away, or it answers and does not do the work.
+        :raises UnwritableStateError: The database stays away, or it responds and does not do the work.
         """
         failures, pause, until = 0, _FIRST_PAUSE, time.monotonic() + 2 * self.lease.length
         while True:
@@ -221,7 +221,7 @@ class StateTable:
                 self._warehouse.record(work)
                 break
             except UnwritableStateError as error:
-                failures += self._warehouse.answers(self._statements.clock())
+                failures += self._warehouse.responds(self._statements.clock())
                 if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.ends_at):
                     raise
                 if not self.lease.is_database_away:

@@ -117,6 +117,7 @@ def test_a_customer_is_found_whatever_its_own_id_looks_like(dub, dub_id: str) ->
     assert client_of(dub).update_customer("ext_old", {"externalId": "new"})["id"] == dub_id
 
 
+@pytest.mark.slow
 def test_renaming_is_safe_against_a_lost_response(connect) -> None:
     with DubEmulator(faults=["reset-after=0.5"], fault_seed=3) as dub:
         for attempt in range(3):

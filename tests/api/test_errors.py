@@ -76,7 +76,7 @@ def response(message: object) -> bytes:
         ("too_big: pageSize: Max page size is 100.", errors.DubInvalidRequestError),
     ],
 )
-def test_a_422_is_told_apart_by_its_message(message: str, kind: type[errors.DubError]) -> None:
+def test_a_422_is_recognised_by_its_message(message: str, kind: type[errors.DubError]) -> None:
     assert type(error_from_response(422, response(message))) is kind
 
 

@@ -66,6 +66,7 @@ def test_customers_without_external_id_are_read_round(dub, caplog, without: tupl
     assert caplog.messages.count(f"{len(without)} {noun} without external id cannot be listed by Dub.") == 1
 
 
+@pytest.mark.slow
 @given(
     count=st.integers(1, 130),
     share=st.sampled_from([0.02, 0.1, 0.5, 1.0]),
@@ -134,6 +135,7 @@ def test_another_refusal_of_a_page_is_raised() -> None:
         list(CustomerListing(page, lambda: 1))
 
 
+@pytest.mark.slow
 def test_a_customer_without_external_id_costs_the_preflight_check_a_few_requests(connected) -> None:
     def requests_for(*without: int) -> int:
         connected.reset(setup_customers=customers(701, *without))

@@ -141,7 +141,7 @@ def test_limit_is_unknown_until_an_error_names_it(clock: Clock) -> None:
     assert limiter.limit == 1_200
 
 
-def test_remaining_tells_of_other_clients(clock: Clock) -> None:
+def test_remaining_shows_that_there_are_other_clients(clock: Clock) -> None:
     limiter = RateLimiter(monotonic=clock)
     limiter.delay()
     limiter.record_response(404, error_headers(1_200, remaining=100))

@@ -73,7 +73,7 @@ def run_once(warehouse):
     return run_once
 
 
-def test_a_row_that_failed_for_the_moment_is_sent_by_the_next_run(warehouse, run_once, connect) -> None:
+def test_a_row_that_failed_transiently_is_sent_by_the_next_run(warehouse, run_once, connect) -> None:
     warehouse.insert_rows("people", [(*person, "2026-01-01 10:00:00") for person in PEOPLE])
     with DubEmulator(faults=["transient-422=1"]) as failing:
         failing.reset(setup_customers=CUSTOMERS)

@@ -46,7 +46,7 @@ def test_what_the_database_takes_for_equal(equal: str) -> None:
         "a\u0000\t a",
     ],
 )
-def test_what_the_database_tells_apart(different: str) -> None:
+def test_what_is_different_to_the_database(different: str) -> None:
     assert len(set(map(collation_key, different.split(" ")))) == 2
 
 

@@ -90,6 +90,7 @@ def test_transient_422() -> None:
         assert (read.status, fault_of_last(dub)) == (200, None)
 
 
+@pytest.mark.slow
 def test_storm() -> None:
     with DubEmulator(faults=["storm=0.5:0.5"]) as dub:
         dub.reset()

@@ -120,7 +120,7 @@ def test_a_run_that_ends_early_leaves_the_hook_usable(connected) -> None:
 
 
 @pytest.mark.parametrize("extra", [{"verify": "/nope.pem"}])
-def test_a_setting_that_cannot_work_is_told_and_not_raised(connect, extra) -> None:
+def test_a_setting_that_cannot_work_is_reported_and_not_raised(connect, extra) -> None:
     connect("https://127.0.0.1:9", **extra)
     works, message = DubHook().test_connection()
     assert not works

@@ -147,7 +147,7 @@ def test_a_proxy_that_refuses_is_named(tls, tunnel, connect, monkeypatch) -> Non
     assert not failure.value.maybe_applied
 
 
-def test_a_proxy_with_a_password_is_told_it_with_every_request(proxy, connect, monkeypatch) -> None:
+def test_a_proxy_gets_its_password_with_every_request(proxy, connect, monkeypatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.replace("//", "//ada:secret@"))
     connect("http://dub.example.com")
     DubHook().get_customer("cus_1LABA")
@@ -243,6 +243,7 @@ class TricklingTunnel(socketserver.BaseRequestHandler):
                 time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_proxy_that_trickles_is_given_up_in_time(connect, monkeypatch) -> None:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), TricklingTunnel) as server:
         server.daemon_threads = True

@@ -45,7 +45,7 @@ def no_network(monkeypatch, connect):
 
 
 @responses.activate
-def test_responses_answers_for_the_hook(no_network) -> None:
+def test_responses_stands_in_for_dub_in_the_hook(no_network) -> None:
     responses.get("https://api.dub.co/customers/cus_1", json=customer("cus_1"))
     responses.get("https://api.dub.co/customers/cus_2", json=NOT_FOUND, status=404)
     renamed = responses.patch(
@@ -72,7 +72,7 @@ def test_what_responses_does_not_know_is_an_error(no_network) -> None:
 
 
 @responses.activate
-def test_responses_answers_for_the_operator_and_keeps_every_request(no_network) -> None:
+def test_responses_stands_in_for_dub_in_the_operator_and_keeps_every_request(no_network) -> None:
     for row in ROWS:
         responses.patch(f"https://api.dub.co/customers/{row['id']}", json=customer(row["id"], name=row["name"]))
     assert [record["name"] for record in update(ROWS)] == [row["name"] for row in ROWS]
@@ -88,7 +88,7 @@ def test_the_look_ups_go_the_same_way(no_network) -> None:
     assert [call.request.method for call in responses.calls] == ["GET", "PATCH"]
 
 
-def test_requests_mock_answers_for_hook_and_operator(no_network) -> None:
+def test_requests_mock_stands_in_for_dub_in_hook_and_operator(no_network) -> None:
     with requests_mock.Mocker() as dub:
         for row in ROWS:
             dub.patch(f"https://api.dub.co/customers/{row['id']}", json=customer(row["id"], name=row["name"]))

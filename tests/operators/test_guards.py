@@ -69,7 +69,7 @@ def test_a_flag_from_a_form_means_what_it_says(connected, given, read) -> None:
 
 
 @pytest.mark.parametrize("given", ["no", "yes", "2", 2, "{{ params.x }}", [], "tru"])
-def test_a_flag_that_says_neither_fails_for_good(connected, given) -> None:
+def test_a_flag_that_says_neither_fails_without_retries(connected, given) -> None:
     with pytest.raises(DubFixSetupError, match="dry_run must be true or false"):
         rendered(dry_run=given).execute({"ti": None})
     assert connected.requests == []
@@ -77,7 +77,7 @@ def test_a_flag_that_says_neither_fails_for_good(connected, given) -> None:
 
 @pytest.mark.parametrize("name", ["limit", "max_changes"])
 @pytest.mark.parametrize("given", ["many", "1.5", 1.5, True, "-1", -1])
-def test_a_number_that_is_none_fails_for_good(connected, name, given) -> None:
+def test_a_number_that_is_none_fails_without_retries(connected, name, given) -> None:
     with pytest.raises(DubFixSetupError, match=f"{name} must be a whole number"):
         rendered(**{name: given}).execute({"ti": None})
 

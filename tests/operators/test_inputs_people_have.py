@@ -140,7 +140,7 @@ def test_nul_is_rejected_before_it_is_sent(connected) -> None:
         ({"id": ["cus_1LABA"], "name": ["Alicia"]}, "to_dict"),
     ],
 )
-def test_what_is_no_input_fails_for_good_and_quotes_nothing(connected, customers, message) -> None:
+def test_what_is_no_input_fails_without_retries_and_quotes_nothing(connected, customers, message) -> None:
     with pytest.raises(DubFixSetupError, match=message) as error:
         run(customers)
     assert "Alicia" not in str(error.value)

@@ -48,7 +48,7 @@ def test_no_records_and_a_file_of_them_are_not_warned_of() -> None:
 
 @pytest.mark.parametrize(("options", "warns"), [({}, True), ({"do_xcom_push": False}, False)])
 def test_only_what_goes_into_xcom_is_warned_of(connected, monkeypatch, logged, options, warns) -> None:
-    monkeypatch.setattr(large_result, "_MANY_MEGABYTES", 0)
+    monkeypatch.setattr(large_result, "MANY_MEGABYTES", 0)
     run(ROWS, **options)
     assert ("into Airflow's database" in logged()) is warns
 

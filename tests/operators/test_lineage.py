@@ -29,7 +29,7 @@ def executed(fails: bool = False, **options) -> DubUpdateCustomersOperator:
 
 
 @pytest.mark.parametrize("failed", [False, True])
-def test_openlineage_is_told_offline_what_was_written(dub, connect, failed) -> None:
+def test_openlineage_gets_what_was_written_without_a_request(dub, connect, failed) -> None:
     connect(dub.url, workspace_slug="lab-main")
     operator = executed(fails=failed, on_missing="fail" if failed else "skip")
     operator.hook = None  # neither a connection nor Dub can be asked any more

@@ -62,7 +62,7 @@ def test_a_name_is_sent_again_as_it_was_or_refused_again(cell) -> None:
 @pytest.mark.parametrize(
     "cell", [dt.date(2026, 3, 1), pd.Timestamp("2026-03-01", tz="UTC"), np.datetime64("2026-03-01", "ns"), None]
 )
-def test_a_moment_is_sent_again_as_it_was(cell) -> None:
+def test_a_timestamp_is_sent_again_as_it_was(cell) -> None:
     first, second = again(cell, "subscriptionCanceledAt")
     assert first.fields == second.fields
 

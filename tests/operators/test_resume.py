@@ -255,7 +255,7 @@ def test_no_rows_need_no_connection_and_no_store(task, connect) -> None:
 @pytest.mark.parametrize(
     "broken", [{"get"}, {"set"}, {"clear"}, {"get", "set", "clear"}], ids=lambda broken: " and ".join(sorted(broken))
 )
-def test_a_store_that_fails_costs_only_what_it_is_for_and_is_told_once(task, logged, caplog, broken) -> None:
+def test_a_store_that_fails_costs_only_what_it_is_for_and_is_logged_once(task, logged, caplog, broken) -> None:
     task = task()
     task.store.broken = broken
     task.run(1)

@@ -197,7 +197,7 @@ def test_the_arguments_are_seen_by_name_type_and_meaning() -> None:
 
 
 @pytest.mark.parametrize("key", ["dub_nope", "dub_FREEKEY", "dub_VIEWERKEY", "dub_NOMEMBERKEY", "dub_EXPIREDKEY"])
-def test_what_fatal_ends_the_task_at_once_and_for_good(dub, connect, key) -> None:
+def test_a_fatal_error_ends_the_task_at_once_and_without_retries(dub, connect, key) -> None:
     connect(dub.url, key)
     rows = [{"id": f"cus_{n}", "name": "n"} for n in range(500)]
     message, summary = run(rows, fails=DubFixSetupError)
@@ -215,7 +215,7 @@ def test_another_web_server_ends_the_task_at_once(dub, connect, no_back_off) -> 
     assert summary["not_attempted"] >= 80
 
 
-def test_a_connection_without_a_key_fails_for_good(dub, connect) -> None:
+def test_a_connection_without_a_key_fails_without_retries(dub, connect) -> None:
     connect(dub.url, "")
     message, _ = run([{"id": "cus_1LABA", "name": "n"}], fails=DubFixSetupError)
     assert "has no API key" in message
@@ -229,6 +229,7 @@ def test_transient_failures_leave_the_task_to_airflows_retries(connect) -> None:
     assert summary["failures"][0]["code"] == "server_error"
 
 
+@pytest.mark.slow
 def test_429s_are_counted(connect) -> None:
     with DubEmulator(faults=["storm=0:0.2"]) as dub:
         connect(dub.url)
@@ -256,7 +257,7 @@ def test_a_field_that_dub_drops_is_counted_and_logged_once(connect, logged) -> N
     assert "did not apply it, for 2 rows" in logged()
 
 
-def test_a_dry_run_sends_nothing_and_tells_what_it_would(dub, connect) -> None:
+def test_a_dry_run_sends_nothing_and_says_what_it_would(dub, connect) -> None:
     connect(dub.url, None)
     rows = [{"id": "cus_1LABA", "name": "n"}, {"id": "cus_1LABB", "email": "bad"}, {"id": "cus_1LABD"}]
     _, summary = run(rows, dry_run=True)
@@ -397,7 +398,7 @@ def test_the_file_that_is_read_is_not_written(connected, tmp_path, option) -> No
     assert path.read_text()
 
 
-def test_a_file_that_is_not_there_fails_for_good(connected, tmp_path) -> None:
+def test_a_file_that_is_not_there_fails_without_retries(connected, tmp_path) -> None:
     with pytest.raises(DubFixSetupError, match=r"nothing\.csv"):
         run(str(tmp_path / "nothing.csv"))
 

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = ("requests", "urllib3", "pandas", "numpy", "sqlglot", "pyarrow", "starlette", "uvicorn")
 MODULES = (
     "airflow_provider_dub.exceptions",
@@ -29,6 +31,7 @@ print(json.dumps(loaded))
 """
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_loaded_at_parse_time_and_rows_are_sent_without_pandas() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     loaded = json.loads(done.stdout.splitlines()[-1])

@@ -297,6 +297,7 @@ def test_parquet_keeps_the_types_of_its_columns(tmp_path: Path) -> None:
     assert list(rows_of_file(polars).cells(["id", "country"])) == [("cus_1", "de")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".csv.gz"])
 def test_a_large_file_is_read_in_little_memory(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"rows{suffix}"

@@ -108,6 +108,7 @@ def test_an_interruption_loses_no_row_and_is_over_soon(after: float) -> None:
     assert time.monotonic() - began < after + 2
 
 
+@pytest.mark.slow
 def test_requests_that_hang_are_given_up_after_an_urgent_stop() -> None:
     stop, hanging, summary = Stop(), threading.Event(), SyncSummary()
     threading.Timer(0.2, lambda: stop.set(urgent=True)).start()
@@ -126,6 +127,7 @@ class Hanging(Results):
         time.sleep(30)
 
 
+@pytest.mark.slow
 def test_a_sink_that_hangs_does_not_hold_up_an_urgent_end_and_every_row_is_counted() -> None:
     stop, summary = Stop(), SyncSummary()
     threading.Timer(0.2, lambda: stop.set(urgent=True)).start()

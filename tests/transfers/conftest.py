@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.warehouse import dialects
+from tests.engines.stand_ins import STAND_INS, installed
+from tests.support.database import Database
 from tests.support.task_instance import TaskInstance
-
-
-class Database:
-    """A database behind the connection ``warehouse``.
-
-    :param engine: Its name.
-    :param connection: The fields of the Airflow connection.
-    """
-
-    def __init__(self, engine: str, **connection: Any) -> None:
-        self.engine = engine
-        self.connection = json.dumps(connection)
-
-    def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """Run statements and return the rows of the last one."""
-        from airflow_provider_dub.version_compat import BaseHook
-
-        hook = BaseHook.get_connection("warehouse").get_hook()
-        with closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
-            for statement in statements:
-                cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
-            rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
-            connection.commit()
-        return rows
-
-    def insert(self, *rows: tuple[Any, ...]) -> None:
-        """Insert rows into the table of customers."""
-        mark = "?" if self.engine in ("sqlite", "duckdb") else "%s"
-        for row in rows:
-            self.run(f"INSERT INTO customers VALUES ({', '.join([mark] * len(row))})", parameters=row)
-
-    def state(self, *columns: str) -> dict[str, Any]:
-        """Return columns of the state table by key."""
-        names = ", ".join(columns)
-        rows = self.run(f"SELECT customer_key, {names} FROM dub_state")
-        return {row[0]: row[1] if len(columns) == 1 else row[1:] for row in rows}
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +50,7 @@ def mariadb_socket() -> Iterator[str]:
             server.wait(timeout=30)
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql"])
+@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql", *installed()])
 def database(request, tmp_path, monkeypatch) -> Database:
     """An empty database of each engine."""
     return _empty_database(request.param, request, tmp_path, monkeypatch)
@@ -97,7 +63,13 @@ def sqlite(request, tmp_path, monkeypatch) -> Database:
 
 
 def _empty_database(engine: str, request, tmp_path, monkeypatch) -> Database:
-    database = getattr(_Databases, engine)(request, tmp_path)
+    if engine in STAND_INS:
+        return empty(request.getfixturevalue(engine), monkeypatch)
+    return empty(getattr(_Databases, engine)(request, tmp_path), monkeypatch)
+
+
+def empty(database: Database, monkeypatch) -> Database:
+    """Set the connection ``warehouse``, and drop what an earlier test left there."""
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection)
     for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history"):
         database.run(f"DROP TABLE IF EXISTS {table}")
@@ -139,11 +111,30 @@ def engine(request, monkeypatch):
 
 
 @pytest.fixture
+def while_sending(monkeypatch):
+    """Let something happen, once, when the first update of a run is about to leave."""
+
+    def while_sending(happens: Callable[[], object]) -> None:
+        update, is_first = DubClient.update_customer, threading.Lock()
+
+        def updated(self: DubClient, *arguments: Any, **options: Any) -> Any:
+            with is_first:
+                if DubClient.update_customer is updated:
+                    monkeypatch.setattr(DubClient, "update_customer", update)
+                    happens()
+            return update(self, *arguments, **options)
+
+        monkeypatch.setattr(DubClient, "update_customer", updated)
+
+    return while_sending
+
+
+@pytest.fixture
 def sync():
     """Run the operator and return its summary."""
 
     def sync(sql: str = "SELECT * FROM customers", **options: Any) -> dict[str, Any]:
-        options = {"external_id_column": "user_id", "state_table": "dub_state", "sql_conn_id": "warehouse"} | options
+        options = sync.defaults | options
         ti = TaskInstance()
         try:
             SqlToDubCustomersOperator(task_id="sync", sql=sql, **options).execute({"ti": ti})
@@ -151,4 +142,5 @@ def sync():
             sync.summary = ti.xcoms.get("summary")  # also of a run that failed
         return sync.summary
 
+    sync.defaults = {"external_id_column": "user_id", "state_table": "dub_state", "sql_conn_id": "warehouse"}
     return sync

@@ -12,7 +12,7 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError
 from airflow_provider_dub.warehouse.database import UnwritableStateError
 from tests.support import postgres
-from tests.transfers.conftest import Database
+from tests.support.database import Database
 
 pytestmark = pytest.mark.engines
 

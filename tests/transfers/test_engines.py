@@ -128,7 +128,7 @@ def test_a_long_value_is_remembered(database, known, sync) -> None:
 
 
 @pytest.mark.parametrize("database", ["postgres", "duckdb"], indirect=True)
-def test_a_moment_that_python_cannot_hold_is_that_rows_failure_alone(database, known, sync) -> None:
+def test_a_timestamp_that_python_cannot_hold_is_that_rows_failure_alone(database, known, sync) -> None:
     database.run("CREATE TABLE customers (user_id VARCHAR(200), canceled TIMESTAMP)")
     database.insert(("user_a", "infinity"), ("user_b", "2026-03-01 12:30:15"))
     with pytest.raises(DubFixRowsError, match="1 updated, 1 rejected"):
@@ -178,7 +178,7 @@ def test_a_percent_sign_in_names_of_columns_goes_with_parameters(hostile, known,
     assert sync(sql=no_parameters, **options)["plan"]["unchanged"] == 8
 
 
-def test_a_run_that_was_interrupted_before_an_answer_sends_the_row_again(hostile, known, sync, monkeypatch) -> None:
+def test_a_run_that_was_interrupted_before_a_response_sends_the_row_again(hostile, known, sync, monkeypatch) -> None:
     from airflow_provider_dub.warehouse.state_sink import StateSink
 
     sync()

@@ -10,11 +10,11 @@ import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError
-from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.database import UnwritableStateError
 from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.state_table import StateTable
+from airflow_provider_dub.warehouse.statements import Statements
 from tests.support.task_instance import TaskInstance
 from tests.support.watched_connection import watch_warehouse
 
@@ -86,19 +86,16 @@ def test_what_a_crashed_run_has_appended_is_merged_by_the_next(customers, connec
     assert sync(on_missing="skip")["plan"] == plan
 
 
-def test_what_a_run_appends_after_it_lost_its_lease_is_never_merged(customers, connected, sync, monkeypatch) -> None:
+def test_what_a_run_appends_after_it_lost_its_lease_is_never_merged(customers, connected, sync, while_sending) -> None:
     sync(on_missing="skip")
     customers.run("UPDATE customers SET name = 'old' WHERE user_id = 'user_1'")
-    original = DubSyncOperator._send
 
-    def overtaken_meanwhile(self, *args, **options):
-        monkeypatch.setattr(DubSyncOperator, "_send", original)
+    def overtaken() -> None:
         customers.run("UPDATE customers SET name = 'new' WHERE user_id = 'user_1'")
         customers.run("UPDATE dub_state_lease SET expires_at = 1")
         assert sync(on_missing="skip")["updated"] == 1
-        return original(self, *args, **options)
 
-    monkeypatch.setattr(DubSyncOperator, "_send", overtaken_meanwhile)
+    while_sending(overtaken)
     with pytest.raises(DubStateTableLockedError, match="taken over"):
         sync(on_missing="skip")
     for _ in range(2):
@@ -121,7 +118,7 @@ def test_an_outcome_that_is_appended_twice_makes_one_row(customers, connected, s
 
 def test_outcomes_that_cannot_be_merged_now_are_merged_by_the_next_run(customers, connected, sync, logged) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(StateTable, "_merge", lambda self, cursor, attempt: cursor.execute("no SQL"))
+        patch.setattr(Statements, "merge", lambda self: ["no SQL", "nor this"])
         sync(on_missing="skip")
     assert "the next run merges them" in logged()
     assert sync(on_missing="skip")["plan"]["unchanged"] == 2

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow  # a process is killed many times
+
 ROWS = 400
 BATCH = 25
 ROUNDS = int(os.environ.get("DUB_TEST_ROUNDS", "1"))

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 from airflow.exceptions import AirflowRescheduleException
 
+from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError, DubStateTableLockedError
-from airflow_provider_dub.operators.base import DubSyncOperator
 from airflow_provider_dub.version_compat import AirflowSkipException, BaseHook
 from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.changes import Changes
@@ -27,6 +27,8 @@ from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
 from tests.support.task_instance import TaskInstance
 
+pytestmark = pytest.mark.slow  # leases end, and processes are killed
+
 
 @pytest.fixture
 def warehouse(sqlite, connected):
@@ -36,18 +38,16 @@ def warehouse(sqlite, connected):
     return sqlite
 
 
-def test_two_runs_never_work_with_one_state_table_at_once(warehouse, connected, sync, monkeypatch) -> None:
-    original = DubSyncOperator._send
-
-    def meanwhile(self, *args, **options):
-        monkeypatch.setattr(DubSyncOperator, "_send", original)
+def test_two_runs_never_work_with_one_state_table_at_once(
+    warehouse, connected, sync, while_sending, monkeypatch
+) -> None:
+    def another_run() -> None:
         monkeypatch.setattr(TaskInstance, "run_id", "another")
         with pytest.raises(DubStateTableLockedError, match="dag/run/sync"):
             sync()
         monkeypatch.setattr(TaskInstance, "run_id", "run")
-        return original(self, *args, **options)
 
-    monkeypatch.setattr(DubSyncOperator, "_send", meanwhile)
+    while_sending(another_run)
     assert sync()["updated"] == 2
     monkeypatch.setattr(TaskInstance, "run_id", "another")
     assert sync()["plan"]["unchanged"] == 2  # the lease ended with the run
@@ -62,16 +62,12 @@ def test_the_lease_of_a_run_that_crashed_expires(warehouse, connected, sync, mon
     assert sync()["plan"]["unchanged"] == 2
 
 
-def test_a_run_that_was_not_heard_of_writes_nothing_more(warehouse, connected, sync, monkeypatch) -> None:
-    original = DubSyncOperator._send
-
-    def overtaken_meanwhile(self, *args, **options):
-        monkeypatch.setattr(DubSyncOperator, "_send", original)
+def test_a_run_that_lost_its_lease_writes_nothing_more(warehouse, connected, sync, while_sending) -> None:
+    def overtaken() -> None:
         warehouse.run("UPDATE dub_state_lease SET expires_at = 1")
         assert sync()["updated"] == 2
-        return original(self, *args, **options)
 
-    monkeypatch.setattr(DubSyncOperator, "_send", overtaken_meanwhile)
+    while_sending(overtaken)
     with pytest.raises(DubStateTableLockedError, match="taken over"):
         sync()
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}
@@ -159,7 +155,7 @@ def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(sqlite, connect, s
         assert sync()["plan"]["unchanged"] == sent
 
 
-def test_a_run_shows_signs_of_life_while_no_answer_comes(sqlite, connect, sync, engine, monkeypatch) -> None:
+def test_a_run_renews_its_lease_while_no_response_comes(sqlite, connect, sync, engine, monkeypatch) -> None:
     sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
     sqlite.insert(("user_1", "Ada"))
     engine(renew_every=0.1)
@@ -258,15 +254,12 @@ def crashed(warehouse, connected, sync):
     """Start a run in a process of its own, and return that once it has the lease; it does not end by itself."""
     sync(sql="SELECT * FROM customers WHERE 1 = 0")
 
-    def hold(self, *args, **options):
-        time.sleep(600)
-
     runs = []
 
     def start() -> multiprocessing.Process:
         context = multiprocessing.get_context("fork")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(DubSyncOperator, "_send", hold)
+            patch.setattr(DubClient, "update_customer", lambda *_, **__: time.sleep(600))
             runs.append(context.Process(target=sync, daemon=True))
             runs[-1].start()
         while warehouse.run("SELECT task FROM dub_state_lease") == [(None,)]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import suppress
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.database import UnreadableRowsError
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
+from tests.support.watched_connection import watch_warehouse
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_a_retry_does_not_forget_what_failed_in_the_try_before(warehouse, connec
     assert sync(on_missing="skip", max_failures=1)["missing"] == 1
 
 
-def test_what_failed_in_another_run_is_told_by_the_plan_alone(warehouse, connected, sync, retried) -> None:
+def test_what_failed_in_another_run_is_in_the_plan_alone(warehouse, connected, sync, retried) -> None:
     warehouse.insert(("user_3", "n", "no e-mail", None, None))
     with pytest.raises(DubFixRowsError):
         sync()
@@ -169,7 +171,7 @@ def test_a_failure_that_may_pass_is_not_remembered(sqlite, connect, sync) -> Non
             sync()
 
 
-def test_a_defect_is_no_fate_of_a_row(warehouse, connected, sync, monkeypatch) -> None:
+def test_a_bug_is_no_outcome_of_a_row(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     warehouse.run("UPDATE customers SET name = 'Countess'")
     with monkeypatch.context() as patch:
@@ -180,7 +182,7 @@ def test_a_defect_is_no_fate_of_a_row(warehouse, connected, sync, monkeypatch) -
     assert sync()["updated"] == 2
 
 
-def test_a_refused_key_is_no_fate_of_a_row(warehouse, connected, connect, sync) -> None:
+def test_a_refused_key_is_no_outcome_of_a_row(warehouse, connected, connect, sync) -> None:
     connect(connected.url, password="dub_NOBODY")
     with pytest.raises(DubFixSetupError):
         sync()
@@ -338,7 +340,7 @@ def test_the_state_table_may_be_in_a_schema(warehouse, connected, sync) -> None:
     assert sync(state_table="main.dub_state")["plan"]["unchanged"] == 2
 
 
-def test_a_plan_tells_when_it_cannot_read_the_state_table(warehouse, connected, sync, logged) -> None:
+def test_a_plan_says_when_it_cannot_read_the_state_table(warehouse, connected, sync, logged) -> None:
     assert sync(dry_run=True)["plan"]["new"] == 2
     assert "no state table dub_state that can be read" in logged()
 
@@ -380,6 +382,19 @@ def test_an_impossible_argument_says_what_to_do(warehouse, connected, sync, opti
     assert requests(connected) == 0
 
 
+def test_sql_that_was_never_run_fails_before_the_first_statement_unless_it_is_allowed(
+    warehouse, connected, sync, monkeypatch
+) -> None:
+    statements: list[str] = []
+    watch_warehouse(monkeypatch, statements.append)
+    with pytest.raises(DubFixSetupError, match=r"state_conn_id.*sqlite.*allow_untested_dialect=True"):
+        sync(dialect="tsql")
+    assert statements == []
+    with pytest.raises(sqlite3.OperationalError):  # SQLite is no SQL Server
+        sync(dialect="tsql", allow_untested_dialect=True)
+    assert statements
+
+
 def test_rejected_rows_are_written_with_their_values(warehouse, connected, sync, tmp_path) -> None:
     warehouse.insert(("user_3", "n", "no e-mail", None, None), ("user_1", "twice", None, None, None))
     with pytest.raises(DubFixRowsError):
@@ -395,7 +410,7 @@ def test_no_value_reaches_a_log(warehouse, connected, sync, logged) -> None:
     assert "planted" not in logged() + str(error.value)
 
 
-def test_no_value_is_told_when_the_query_fails_amid_its_rows(warehouse, connected, sync) -> None:
+def test_no_value_is_shown_when_the_query_fails_amid_its_rows(warehouse, connected, sync) -> None:
     with pytest.raises(UnreadableRowsError, match=r"sqlite3\.OperationalError") as error:
         sync(sql="SELECT user_id, CAST(x'ff706c616e746564' AS TEXT) AS name FROM customers")
     assert "planted" not in str(error.value)

@@ -7,9 +7,10 @@ import pytest
 from airflow_provider_dub.customers import converters
 from airflow_provider_dub.customers.fields import FIELDS, Field
 from airflow_provider_dub.exceptions import DubFixSetupError
-from airflow_provider_dub.warehouse.change_query import ChangeQuery, KnownState, Source
+from airflow_provider_dub.warehouse.change_query import ChangeQuery, KnownState
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.schema import schema_version
+from airflow_provider_dub.warehouse.source import Source
 
 
 @pytest.fixture

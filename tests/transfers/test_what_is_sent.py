@@ -197,6 +197,7 @@ VALUES = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(*VALUES.values()), min_size=2, max_size=5),

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from airflow_provider_dub.warehouse.change_query import TO_SEND, ChangeQuery, KnownState, Source, column_names
+from airflow_provider_dub.warehouse.change_query import TO_SEND, ChangeQuery, KnownState
 from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.drivers import Driver
 from airflow_provider_dub.warehouse.schema import history_columns
+from airflow_provider_dub.warehouse.source import Source, column_names
 from airflow_provider_dub.warehouse.statements import Statements
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -27,6 +28,11 @@ SOURCE = Source(
 )
 KNOWN = KnownState(
     "analytics.dub_state", retry_rejected=False, missing_before="2026-01-01 00:00:00.000000", attempt="token"
+)
+#: To write and parse them all takes seconds.
+EACH_DIALECT = pytest.mark.parametrize(
+    "dialect_name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("postgres", "sqlite"))) for name in DIALECTS],
 )
 
 
@@ -92,13 +98,13 @@ def snapshot(dialect_name: str) -> str:
     return "".join(f"-- {name}\n{sql};\n\n" for name, sql in pretty.items())
 
 
-@pytest.mark.parametrize("dialect_name", DIALECTS)
+@EACH_DIALECT
 def test_the_statements_are_those_that_were_reviewed(dialect_name: str) -> None:
     reviewed = sqlglot.parse((SNAPSHOTS / f"{dialect_name}.sql").read_text(), read=dialect_name)
     assert sqlglot.parse(snapshot(dialect_name), read=dialect_name) == reviewed
 
 
-@pytest.mark.parametrize("dialect_name", DIALECTS)
+@EACH_DIALECT
 def test_every_statement_is_one_in_its_dialect(dialect_name: str) -> None:
     for sql in statements_of(dialect_name).values():
         (parsed,) = sqlglot.parse(sql.replace("%s", ":p"), read=dialect_name)

@@ -34,19 +34,19 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(MAX)) AS "customer_key",
-    CAST("dub_source"."mail" AS VARCHAR(MAX)) AS "email",
-    CAST("dub_source"."name" AS VARCHAR(MAX)) AS "name",
-    CAST(NULL AS VARCHAR(MAX)) AS "avatar",
-    CAST(NULL AS VARCHAR(MAX)) AS "external_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "stripe_customer_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "country",
-    CAST(NULL AS VARCHAR(MAX)) AS "subscription_canceled_at",
+    CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+    CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
+    CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
+    CAST(NULL AS VARCHAR(65535)) AS "avatar",
+    CAST(NULL AS VARCHAR(65535)) AS "external_id",
+    CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
+    CAST(NULL AS VARCHAR(65535)) AS "country",
+    CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))) AS "copies",
+    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(MAX)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(MAX)) DESC NULLS LAST
+      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -194,19 +194,19 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(MAX)) AS "customer_key",
-    CAST("dub_source"."mail" AS VARCHAR(MAX)) AS "email",
-    CAST("dub_source"."name" AS VARCHAR(MAX)) AS "name",
-    CAST(NULL AS VARCHAR(MAX)) AS "avatar",
-    CAST(NULL AS VARCHAR(MAX)) AS "external_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "stripe_customer_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "country",
-    CAST(NULL AS VARCHAR(MAX)) AS "subscription_canceled_at",
+    CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+    CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
+    CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
+    CAST(NULL AS VARCHAR(65535)) AS "avatar",
+    CAST(NULL AS VARCHAR(65535)) AS "external_id",
+    CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
+    CAST(NULL AS VARCHAR(65535)) AS "country",
+    CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))) AS "copies",
+    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(MAX)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(MAX)) DESC NULLS LAST
+      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -373,19 +373,19 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(MAX)) AS "customer_key",
-    CAST("dub_source"."mail" AS VARCHAR(MAX)) AS "email",
-    CAST("dub_source"."name" AS VARCHAR(MAX)) AS "name",
-    CAST(NULL AS VARCHAR(MAX)) AS "avatar",
-    CAST(NULL AS VARCHAR(MAX)) AS "external_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "stripe_customer_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "country",
-    CAST(NULL AS VARCHAR(MAX)) AS "subscription_canceled_at",
+    CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+    CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
+    CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
+    CAST(NULL AS VARCHAR(65535)) AS "avatar",
+    CAST(NULL AS VARCHAR(65535)) AS "external_id",
+    CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
+    CAST(NULL AS VARCHAR(65535)) AS "country",
+    CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))) AS "copies",
+    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(MAX)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(MAX)) DESC NULLS LAST
+      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -398,14 +398,14 @@ WITH "dub_source" AS (
       THEN 'superseded'
       ELSE 'new'
     END AS "status",
-    CAST(NULL AS VARCHAR(MAX)) AS "first_applied_at",
-    CAST(NULL AS VARCHAR(MAX)) AS "last_applied_at",
-    CAST(NULL AS VARCHAR(MAX)) AS "dub_id",
-    CAST(NULL AS VARCHAR(MAX)) AS "same_fields",
-    CAST(NULL AS VARCHAR(MAX)) AS "outcome",
-    CAST(NULL AS VARCHAR(MAX)) AS "code",
-    CAST(NULL AS VARCHAR(MAX)) AS "message",
-    CAST(NULL AS VARCHAR(MAX)) AS "run"
+    CAST(NULL AS VARCHAR(65535)) AS "first_applied_at",
+    CAST(NULL AS VARCHAR(65535)) AS "last_applied_at",
+    CAST(NULL AS VARCHAR(65535)) AS "dub_id",
+    CAST(NULL AS VARCHAR(65535)) AS "same_fields",
+    CAST(NULL AS VARCHAR(65535)) AS "outcome",
+    CAST(NULL AS VARCHAR(65535)) AS "code",
+    CAST(NULL AS VARCHAR(65535)) AS "message",
+    CAST(NULL AS VARCHAR(65535)) AS "run"
   FROM "dub_keyed"
 )
 SELECT
@@ -438,22 +438,22 @@ WHERE
 -- create 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
   "customer_key" VARCHAR(255),
-  "email" VARCHAR(MAX),
-  "name" VARCHAR(MAX),
-  "avatar" VARCHAR(MAX),
-  "external_id" VARCHAR(MAX),
-  "stripe_customer_id" VARCHAR(MAX),
-  "country" VARCHAR(MAX),
-  "subscription_canceled_at" VARCHAR(MAX),
-  "cleared" VARCHAR(MAX),
+  "email" VARCHAR(65535),
+  "name" VARCHAR(65535),
+  "avatar" VARCHAR(65535),
+  "external_id" VARCHAR(65535),
+  "stripe_customer_id" VARCHAR(65535),
+  "country" VARCHAR(65535),
+  "subscription_canceled_at" VARCHAR(65535),
+  "cleared" VARCHAR(65535),
   "outcome" VARCHAR(255),
-  "code" VARCHAR(MAX),
-  "message" VARCHAR(MAX),
-  "dub_id" VARCHAR(MAX),
+  "code" VARCHAR(65535),
+  "message" VARCHAR(65535),
+  "dub_id" VARCHAR(65535),
   "first_applied_at" TIMESTAMP,
   "last_applied_at" TIMESTAMP,
   "last_tried_at" TIMESTAMP,
-  "run" VARCHAR(MAX)
+  "run" VARCHAR(65535)
 );
 
 -- probe
@@ -466,13 +466,13 @@ WHERE
 -- create lease 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "slot" INTEGER,
-  "target" VARCHAR(MAX),
-  "task" VARCHAR(MAX),
-  "owner" VARCHAR(MAX),
-  "process" VARCHAR(MAX),
+  "target" VARCHAR(65535),
+  "task" VARCHAR(65535),
+  "owner" VARCHAR(65535),
+  "process" VARCHAR(65535),
   "expires_at" BIGINT,
   "schema_version" INTEGER,
-  "previous" VARCHAR(MAX)
+  "previous" VARCHAR(65535)
 );
 
 -- clock
@@ -521,7 +521,7 @@ WHERE
 
 -- add column
 ALTER TABLE "analytics"."dub_state"
-ADD COLUMN "country" VARCHAR(MAX);
+ADD COLUMN "country" VARCHAR(65535);
 
 -- set pending
 UPDATE "analytics"."dub_state" SET "code" = CASE
@@ -550,19 +550,19 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS VARCHAR(MAX)) AS "customer_key",
-          CAST("dub_source"."mail" AS VARCHAR(MAX)) AS "email",
-          CAST("dub_source"."name" AS VARCHAR(MAX)) AS "name",
-          CAST(NULL AS VARCHAR(MAX)) AS "avatar",
-          CAST(NULL AS VARCHAR(MAX)) AS "external_id",
-          CAST(NULL AS VARCHAR(MAX)) AS "stripe_customer_id",
-          CAST(NULL AS VARCHAR(MAX)) AS "country",
-          CAST(NULL AS VARCHAR(MAX)) AS "subscription_canceled_at",
+          CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+          CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
+          CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
+          CAST(NULL AS VARCHAR(65535)) AS "avatar",
+          CAST(NULL AS VARCHAR(65535)) AS "external_id",
+          CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
+          CAST(NULL AS VARCHAR(65535)) AS "country",
+          CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))) AS "copies",
+          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))
-            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(MAX)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(MAX)) DESC NULLS LAST
+            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -720,19 +720,19 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS VARCHAR(MAX)) AS "customer_key",
-          CAST("dub_source"."mail" AS VARCHAR(MAX)) AS "email",
-          CAST("dub_source"."name" AS VARCHAR(MAX)) AS "name",
-          CAST(NULL AS VARCHAR(MAX)) AS "avatar",
-          CAST(NULL AS VARCHAR(MAX)) AS "external_id",
-          CAST(NULL AS VARCHAR(MAX)) AS "stripe_customer_id",
-          CAST(NULL AS VARCHAR(MAX)) AS "country",
-          CAST(NULL AS VARCHAR(MAX)) AS "subscription_canceled_at",
+          CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+          CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
+          CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
+          CAST(NULL AS VARCHAR(65535)) AS "avatar",
+          CAST(NULL AS VARCHAR(65535)) AS "external_id",
+          CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
+          CAST(NULL AS VARCHAR(65535)) AS "country",
+          CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))) AS "copies",
+          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(MAX))
-            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(MAX)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(MAX)) DESC NULLS LAST
+            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -1027,7 +1027,7 @@ SELECT
   COUNT(*) AS "repeated",
   (
     SELECT
-      CAST(MIN("last_tried_at") AS VARCHAR(MAX))
+      CAST(MIN("last_tried_at") AS VARCHAR(65535))
     FROM "analytics"."dub_state_history"
   ) AS "oldest"
 FROM (
@@ -1048,22 +1048,22 @@ WHERE
 -- create history 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
   "customer_key" VARCHAR(255),
-  "email" VARCHAR(MAX),
-  "name" VARCHAR(MAX),
-  "avatar" VARCHAR(MAX),
-  "external_id" VARCHAR(MAX),
-  "stripe_customer_id" VARCHAR(MAX),
-  "country" VARCHAR(MAX),
-  "subscription_canceled_at" VARCHAR(MAX),
-  "cleared" VARCHAR(MAX),
+  "email" VARCHAR(65535),
+  "name" VARCHAR(65535),
+  "avatar" VARCHAR(65535),
+  "external_id" VARCHAR(65535),
+  "stripe_customer_id" VARCHAR(65535),
+  "country" VARCHAR(65535),
+  "subscription_canceled_at" VARCHAR(65535),
+  "cleared" VARCHAR(65535),
   "outcome" VARCHAR(255),
-  "code" VARCHAR(MAX),
-  "message" VARCHAR(MAX),
-  "dub_id" VARCHAR(MAX),
+  "code" VARCHAR(65535),
+  "message" VARCHAR(65535),
+  "dub_id" VARCHAR(65535),
   "first_applied_at" TIMESTAMP,
   "last_applied_at" TIMESTAMP,
   "last_tried_at" TIMESTAMP,
-  "run" VARCHAR(MAX),
+  "run" VARCHAR(65535),
   "attempt" VARCHAR(255)
 );
 

@@ -1,0 +1,199 @@
+"""The user's query as a part of a statement: its rows as they are and as text, and how many name one customer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING, Protocol
+
+import sqlglot
+from sqlglot import exp
+
+from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.warehouse.schema import KEY, Part, written
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.dialects import Dialect
+
+_WITH = "with_" if "with_" in exp.Select.arg_types else "with"
+
+
+class KeyedRows(Protocol):
+    """Rows as a statement about the difference takes them."""
+
+    @property
+    def fields(self) -> Collection[str]:
+        """The Dub fields that are sent."""
+
+    @property
+    def raw_columns(self) -> int:
+        """The number of columns ``raw_0``, ``raw_1``, … that stand for a row's cells."""
+
+    @property
+    def latest_wins(self) -> bool:
+        """Whether one of several rows for one customer is sent."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether ``raw_0`` is the position of a row, so that rows are read in that order."""
+
+    def parts(self, dialect: Dialect) -> dict[str, Part]:
+        """Return the parts of a statement, by name.
+
+        The last is ``dub_keyed``: the raw columns, the key as text, what is compared, as text, ``copies``, how many
+        rows name the same customer, and with ``latest_wins`` the row's ``place`` among them.
+
+        :param dialect: The engine.
+        """
+
+
+@dataclass(frozen=True)
+class Source:
+    """The user's query, and what its columns mean.
+
+    :param sql: The query as it was given.
+    :param key_column: Holds the customer's id.
+    :param columns: Column to Dub field.
+    :param clears: Dub fields that an empty cell clears.
+    :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent;
+        without it, none of them.
+    :param blanks_clear: Whether a cell of blanks is empty, too.
+    """
+
+    sql: str
+    key_column: str
+    columns: Mapping[str, str]
+    clears: frozenset[str] = frozenset()
+    latest_by: str | None = None
+    blanks_clear: bool = False
+
+    @property
+    def fields(self) -> Collection[str]:
+        """The Dub fields that are sent."""
+        return self.columns.values()
+
+    @property
+    def raw_columns(self) -> int:
+        """The key and the fields, as they are."""
+        return 1 + len(self.columns)
+
+    @property
+    def latest_wins(self) -> bool:
+        """Whether one of several rows for one customer is sent."""
+        return self.latest_by is not None
+
+    @property
+    def in_order(self) -> bool:
+        """Rows of a query have no order."""
+        return False
+
+    def parts(self, dialect: Dialect) -> dict[str, Part]:
+        """Return the parts of a statement, the user's query among them.
+
+        :param dialect: The engine.
+        """
+        return {"dub_source": source_query(self.sql, dialect), "dub_keyed": self._keyed(dialect)}
+
+    def _keyed(self, dialect: Dialect) -> exp.Select:
+        """Return the source's rows as they are and as text, and how many of them name the same customer."""
+        key = self._text(self.key_column, dialect)
+        timestamps = self._timestamps(dialect)
+        raw = [
+            (self._text(name, dialect) if name in timestamps else _source_column(name)).as_(f"raw_{n}")
+            for n, name in enumerate((self.key_column, *self.columns))
+        ]
+        same_customer = dialect.exactly(key)
+        query = exp.select(*raw, key.as_(KEY), *self._compared(dialect), copies_of(same_customer)).from_("dub_source")
+        if self.latest_by is None:
+            return query
+        latest_first = [_source_column(self.latest_by), *(self._text(name, dialect) for name in self.columns)]
+        return query.select(place_of(same_customer, latest_first))
+
+    def _timestamps(self, dialect: Dialect) -> list[str]:
+        """Return the columns of timestamps, if the engine's text of them can be read."""
+        timestamps = (column for column, field in self.columns.items() if FIELDS[field].server_type == "timestamp")
+        return [*timestamps] if dialect.reads_timestamps_as_text else []
+
+    def _compared(self, dialect: Dialect) -> list[Part]:
+        """Return the values as text, NULL for a field that is not sent, and which fields an empty cell clears."""
+        by_field = {field: column for column, field in self.columns.items()}
+        values = [
+            dialect.as_text(_source_column(by_field[name]) if name in by_field else exp.Null()).as_(field.column)
+            for name, field in FIELDS.items()
+        ]
+        empty = exp.Literal.string("")
+        cleared = [
+            exp.Case().when(self._is_empty(by_field[name], dialect), in_list(name)).else_(empty.copy())
+            for name in FIELDS
+            if name in by_field and name in self.clears
+        ]
+        return [*values, (exp.Concat(expressions=[*cleared, empty]) if cleared else empty).as_("cleared")]
+
+    def _is_empty(self, column: str, dialect: Dialect) -> Part:
+        is_null = _source_column(column).is_(exp.Null())
+        if not self.blanks_clear:
+            return is_null
+        is_blank = exp.EQ(this=exp.Trim(this=self._text(column, dialect)), expression=exp.Literal.string(""))
+        return exp.or_(is_null, is_blank)
+
+    def _text(self, column: str, dialect: Dialect) -> Part:
+        return dialect.as_text(_source_column(column))
+
+
+def copies_of(same_customer: Part) -> Part:
+    """Return the number of rows that name the same customer.
+
+    :param same_customer: Is equal for them.
+    """
+    return exp.Window(this=exp.Count(this=exp.Star()), partition_by=[same_customer.copy()]).as_("copies")
+
+
+def place_of(same_customer: Part, latest_first: Collection[Part]) -> Part:
+    """Return the place of a row among those that name the same customer: 1 is sent.
+
+    :param same_customer: Is equal for them.
+    :param latest_first: The row with the greatest of these values is the first.
+    """
+    order = exp.Order(expressions=[exp.Ordered(this=one, desc=True, nulls_first=False) for one in latest_first])
+    return exp.Window(this=exp.RowNumber(), partition_by=[same_customer.copy()], order=order).as_("place")
+
+
+def in_list(field: str) -> Part:
+    """Return a field's name as it stands in a list of them, with a blank behind."""
+    return exp.Literal.string(f"{field} ")
+
+
+def source_query(sql: str, dialect: Dialect) -> Part:
+    """Return the user's query, put in as it is; the line breaks end a comment of its last line."""
+    as_it_is = exp.Table(this=exp.Var(this=f"(\n{_without_end(sql, dialect)}\n)"))
+    return exp.select("*").from_(as_it_is.as_("dub_query"))
+
+
+def _without_end(sql: str, dialect: Dialect) -> str:
+    """Return the query without semicolons at its end, and without comments after them."""
+    try:
+        tokens = sqlglot.tokenize(sql, read=dialect.name)
+    except sqlglot.errors.SqlglotError:  # the database's own message is better
+        return sql
+    ends = [*takewhile(lambda token: token.token_type is sqlglot.TokenType.SEMICOLON, reversed(tokens))]
+    return sql[: ends[-1].start] if ends else sql
+
+
+def with_parts(query: exp.Select, parts: Mapping[str, Part]) -> exp.Select:
+    """Return the query with its parts in front, by name."""
+    ctes = [exp.CTE(this=part, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, part in parts.items()]
+    query.set(_WITH, exp.With(expressions=ctes))
+    return query
+
+
+def column_names(sql: str, dialect: Dialect) -> str:
+    """Return the query that has the user's columns and none of the rows."""
+    none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
+    return written(
+        with_parts(exp.select("*").from_("dub_source").where(none), {"dub_source": source_query(sql, dialect)}), dialect
+    )
+
+
+def _source_column(name: str) -> Part:
+    return exp.column(exp.to_identifier(name, quoted=True), table="dub_source")

@@ -1,0 +1,43 @@
+"""A database that holds customers, behind an Airflow connection."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import Any
+
+
+class Database:
+    """A database behind the connection ``warehouse``.
+
+    :param engine: Its name.
+    :param connection: The fields of the Airflow connection.
+    """
+
+    def __init__(self, engine: str, **connection: Any) -> None:
+        self.engine = engine
+        self.connection = json.dumps(connection)
+
+    def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """Run statements and return the rows of the last one."""
+        from airflow_provider_dub.version_compat import BaseHook
+
+        hook = BaseHook.get_connection("warehouse").get_hook()
+        with closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
+            for statement in statements:
+                cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
+            rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            connection.commit()
+        return rows
+
+    def insert(self, *rows: tuple[Any, ...]) -> None:
+        """Insert rows into the table of customers."""
+        mark = "?" if self.engine in ("sqlite", "duckdb") else "%s"
+        for row in rows:
+            self.run(f"INSERT INTO customers VALUES ({', '.join([mark] * len(row))})", parameters=row)
+
+    def state(self, *columns: str) -> dict[str, Any]:
+        """Return columns of the state table by key."""
+        names = ", ".join(columns)
+        rows = self.run(f"SELECT customer_key, {names} FROM dub_state")
+        return {row[0]: row[1] if len(columns) == 1 else row[1:] for row in rows}
