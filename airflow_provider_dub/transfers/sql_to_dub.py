@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -227,11 +228,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 source, hook, dialect = self._databases()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
                 here = None if source else self._matched(columns_of(warehouse, dialect, self.sql, self.parameters))
-                table = self._table(warehouse, dialect, hook, context)
+                table = self._table(warehouse, dialect, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
                 recorder = None if self.options.dry_run else table
                 if here:
-                    changes, columns = self._changes(warehouse, hook, dialect, here, known)
+                    changes, columns = self._changes(warehouse, dialect, here, known)
                 else:
                     changes, columns = comparing.enter_context(self._changes_elsewhere(source or hook, table, known))
             if recorder and self.baseline:
@@ -386,36 +387,31 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:
         """Return the hook of the query, if it is only read, and that of the database that computes the difference."""
         from airflow_provider_dub.warehouse.dialects import dialect_named
+        from airflow_provider_dub.warehouse.sql_hooks import sql_hook
 
-        hook, connection = self._hook(self.sql_conn_id, self.sql_hook_params)
-        self._set_lineage(hook, connection)
+        connection = BaseHook.get_connection(self.sql_conn_id)
+        hook = sql_hook(connection, self.sql_hook_params or {})
+        self._set_lineage(copy(hook), connection)
         if self.state_conn_id:
-            beside, connection = self._hook(self.state_conn_id, self.state_hook_params)
-            return hook, beside, self._dialect_of(connection)
+            connection = BaseHook.get_connection(self.state_conn_id)
+            beside = sql_hook(connection, self.state_hook_params or {})
+            return hook, beside, self._dialect_of(connection, beside)
         try:
-            return None, hook, self._dialect_of(connection)
+            return None, hook, self._dialect_of(connection, hook)
         except ValueError:
             if self.state_table or self.dialect:
                 raise
         self.log.info("The rows of %s are compared on this worker, as no SQL is known for it.", self.sql_conn_id)
         return hook, hook, dialect_named("sqlite")  # that of the worker; nothing is asked of the other but the query
 
-    def _dialect_of(self, connection: Connection) -> Dialect:
+    def _dialect_of(self, connection: Connection, hook: DbApiHook) -> Dialect:
         from airflow_provider_dub.warehouse.dialects import check_is_tested, dialect_named
+        from airflow_provider_dub.warehouse.sql_hooks import dialect_of
 
-        dialect = dialect_named(self.dialect or str(connection.conn_type))
+        dialect = dialect_named(self.dialect) if self.dialect else dialect_of(connection, hook)
         if not self.allow_untested_dialect:
             check_is_tested(dialect)
         return dialect
-
-    def _hook(self, conn_id: str, params: Mapping[str, Any] | None) -> tuple[DbApiHook, Connection]:
-        from airflow.providers.common.sql.hooks.sql import DbApiHook
-
-        connection = BaseHook.get_connection(conn_id)
-        hook: Any = connection.get_hook(hook_params=dict(params or {}))  # type: ignore[no-untyped-call]
-        if not isinstance(hook, DbApiHook):
-            raise ValueError(f"The connection {conn_id} ({connection.conn_type}) is none to an SQL database.")
-        return hook, connection
 
     def _set_lineage(self, hook: DbApiHook, connection: Connection) -> None:
         try:
@@ -449,7 +445,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return matched
 
     def _changes(
-        self, warehouse: Warehouse, hook: DbApiHook, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
+        self, warehouse: Warehouse, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
     ) -> tuple[Changes, Columns]:
         """Return the difference as the database of the query computes it."""
         from airflow_provider_dub.warehouse.change_query import ChangeQuery
@@ -457,8 +453,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         from airflow_provider_dub.warehouse.query_rows import Columns
         from airflow_provider_dub.warehouse.source import Source
 
-        # With parameters a driver that marks them by %s reads a percent sign anywhere in the statement as one.
-        percent = "%%" if self.parameters and hook.placeholder == "%s" else "%"
+        # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
+        percent = "%%" if self.parameters and warehouse.reads_percent_signs else "%"
         clears = self.options.cleared_fields(matched.fields.values())
         fields = {column.replace("%", percent): field.name for column, field in matched.fields.items()}
         blanks_clear = self.options.blanks == "missing"
@@ -486,7 +482,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             return query.locally(table, known)
         return query.beside(table, known)
 
-    def _table(self, warehouse: Warehouse, dialect: Dialect, hook: DbApiHook, context: Context) -> StateTable | None:
+    def _table(self, warehouse: Warehouse, dialect: Dialect, context: Context) -> StateTable | None:
         from airflow_provider_dub.warehouse.lease import Owner
         from airflow_provider_dub.warehouse.state_table import StateTable
         from airflow_provider_dub.warehouse.statements import Statements
@@ -499,7 +495,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise DubFixSetupError(str(error)) from error
         target = f"{address}, {'external ids' if self.options.external_id_column else 'Dub ids'}"
         owner = Owner(target=target, task=_task_of(context), token=uuid4().hex)
-        return StateTable(warehouse, Statements(dialect, hook.placeholder, self.state_table), owner)
+        return StateTable(warehouse, Statements(dialect, self.state_table), owner)
 
     @contextmanager
     def _known_state(self, table: StateTable | None, hook: DbApiHook, context: Context) -> Iterator[KnownState | None]:

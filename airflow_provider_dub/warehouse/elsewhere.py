@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_dub.customers.cells import prepare_cell
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.shown import listed
-from airflow_provider_dub.warehouse.bulk import insert_rows
 from airflow_provider_dub.warehouse.cell_text import sortable, text_of
 from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.changes import Changes
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.options import SyncOptions
     from airflow_provider_dub.warehouse.change_query import KnownState
+    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.state_table import StateTable
     from airflow_provider_dub.warehouse.statements import Statements
@@ -141,7 +141,7 @@ class _RowsAsText:
         """
         return tuple([row[place] for place in self._places])
 
-    def as_text(self, position: int, cells: Sequence[Any]) -> tuple[str | int | None, ...]:
+    def as_text(self, position: int, cells: Sequence[Any]) -> tuple[str | None, ...]:
         """Return the row of the staging table.
 
         :param position: The position of the row.
@@ -156,7 +156,7 @@ class _RowsAsText:
             texts = [text_of(cell) for cell in cells]
         except ValueError:
             raise self._unreadable(cells) from None
-        return (position, *texts, self._cleared(cells) if self._clears else "", *latest)
+        return (str(position), *texts, self._cleared(cells) if self._clears else "", *latest)
 
     def _cleared(self, cells: Sequence[Any]) -> str:
         strip, blanks = self._options.strip, self._options.blanks
@@ -210,12 +210,10 @@ def _copy_state(table: StateTable, warehouse: Warehouse, statements: Statements)
     columns, batches = table.rows()
     for batch in batches:
         rows = [tuple(map(text_of, row)) for row in batch]
-        insert = partial(
-            insert_rows,
-            dialect=statements.dialect,
-            placeholder=statements.placeholder,
-            table=statements.state_table,
-            columns=columns,
-            rows=rows,
-        )
-        warehouse.transaction(insert)
+        warehouse.transaction(partial(_insert, statements=statements, columns=columns, rows=rows))
+
+
+def _insert(
+    cursor: Cursor, statements: Statements, columns: Sequence[str], rows: Sequence[tuple[str | None, ...]]
+) -> None:
+    cursor.insert_rows(statements.state, columns, rows, dialect=statements.dialect)

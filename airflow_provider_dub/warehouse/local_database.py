@@ -18,11 +18,11 @@ class LocalDatabase:
 
     def __init__(self) -> None:
         # The empty name is SQLite's for a file that is deleted when it is closed.
-        self._connection = sqlite3.connect("", isolation_level="DEFERRED")
+        self._connection = sqlite3.connect("", factory=_Kept)
 
     def statements(self) -> Statements:
         """Return the statements about the tables in it."""
-        return Statements(DIALECTS["sqlite"], self.placeholder, "dub_local")
+        return Statements(DIALECTS["sqlite"], "dub_local")
 
     def warehouse(self) -> Warehouse:
         """Return what reads and writes in it."""
@@ -36,20 +36,19 @@ class LocalDatabase:
 
     def get_conn(self) -> Any:
         """Return the one connection."""
-        return _Shared(self._connection)
+        return self._connection
 
     def close(self) -> None:
         """Close it, and with it everything that it holds."""
-        self._connection.close()
+        self._connection.end()
 
 
-class _Shared:
-    """A connection that is closed by its owner."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.cursor = connection.cursor
-        self.commit = connection.commit
-        self.rollback = connection.rollback
+class _Kept(sqlite3.Connection):
+    """A connection that only its owner ends."""
 
     def close(self) -> None:
         """Leave it open for others."""
+
+    def end(self) -> None:
+        """Close it."""
+        super().close()

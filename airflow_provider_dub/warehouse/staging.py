@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from airflow_provider_dub.customers.fields import FIELDS
-from airflow_provider_dub.warehouse.bulk import insert_rows
 from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, LATEST, POSITION, Part
 from airflow_provider_dub.warehouse.source import copies_of, place_of
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.warehouse.bulk import Cell
+    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
     from airflow_provider_dub.warehouse.statements import Statements
@@ -85,7 +84,7 @@ class Staging:
         """The engine."""
         return self._statements.dialect
 
-    def insert(self, columns: Sequence[str], batch: Iterable[tuple[Cell, ...]]) -> None:
+    def insert(self, columns: Sequence[str], batch: Iterable[tuple[str | None, ...]]) -> None:
         """Insert rows of this run.
 
         :param columns: The columns.
@@ -95,9 +94,8 @@ class Staging:
         write = self._statements
         rows = [(*row, self._attempt) for row in batch]
 
-        def insert(cursor: Any) -> None:
-            names = (*columns, ATTEMPT)
-            insert_rows(cursor, write.dialect, write.placeholder, write.staging_table, names, rows)
+        def insert(cursor: Cursor) -> None:
+            cursor.insert_rows(write.staging, (*columns, ATTEMPT), rows, dialect=write.dialect)
 
         with found_early(write, "insert rows", write.staging_table, writes_values=True):
             self._warehouse.transaction(insert)
