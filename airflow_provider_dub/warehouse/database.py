@@ -115,9 +115,17 @@ class Warehouse:
         :param sql: The query.
         :param parameters: Its parameters.
         """
+        return [name for name, _ in self.columns_and_types(sql, parameters)]
+
+    def columns_and_types(self, sql: str, parameters: Any) -> list[tuple[str, str]]:
+        """Return the names of a query's columns, and how the driver calls their types.
+
+        :param sql: The query.
+        :param parameters: Its parameters.
+        """
         with closing(self._hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
             execute(cursor, sql, parameters)
-            return [column[0] for column in cursor.description]
+            return [(column[0], str(column[1])) for column in cursor.description]
 
     def batches(self, sql: str, parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield a query's rows as tuples, some at a time; with a server-side cursor where the driver has one.
