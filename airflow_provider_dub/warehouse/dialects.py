@@ -1,24 +1,28 @@
-"""All that differs between engines and between their drivers, as far as a sync notices.
-
-:class:`Dialect` is an engine's SQL. The functions below it are about drivers: they ask what a connection can do, and
-name a driver only where nothing else gives it away.
-"""
+"""All that differs between engines, as far as a sync notices; what differs between drivers is in :mod:`.drivers`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
 
-if TYPE_CHECKING:
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-T = TypeVar("T")
+@dataclass(frozen=True)
+class JsonRows:
+    """How an engine selects rows out of one parameter of JSON, an array of arrays of text.
+
+    :param source: What is selected from; ``{json}`` is the parameter, ``{cells}`` stands for the definitions.
+    :param cell: Selects a cell; ``{n}`` is its place, from 0.
+    :param definition: Defines a cell in the source.
+    """
+
+    source: str
+    cell: str
+    definition: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Dialect:
     :param exact: Makes two texts equal only if they are an exact match, whatever the columns' collations.
     :param reads_timestamps_as_text: Whether a timestamp's text is ISO 8601. Then it is read so, since a driver may be
         unable to read one (``infinity``), and with it the whole query.
+    :param has_transactions: Whether statements of one transaction can be rolled back.
     :param clock: The database's time, in whole seconds since 1970.
     :param text_type: The type of the state table's columns of text.
     :param key_type: The type of its key, which may be indexed.
@@ -40,10 +45,15 @@ class Dialect:
     :param table_charset: The character set of a new table, where the default may not hold any text.
     :param table_collation: The collation of a new table, with ``table_charset``.
     :param rows_at_once: The number of lines that one statement inserts at most.
-    :param executemany_is_fast: Whether the driver's ``executemany`` is the quickest way to insert many lines.
+    :param characters_at_once: The number of characters that these lines have at most.
+    :param json_rows: How lines are inserted as one parameter, where a statement may have only few.
+    :param copies: Whether it has ``COPY … FROM STDIN``.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
     :param add_column: The keywords between a table and its new column.
+    :param grants: The statements that give a role the least rights: ``{rights}`` on ``{table}`` to ``{role}``, and, of
+        those with ``{schema}``, what it needs to see the schema.
+    :param role: How a role is written in them: ``identifier``, ``account`` (MySQL's, with a host) or ``text``.
     :param renew_every: Seconds between two renewals of the lease, which is four times as long. An engine that is paid
         by the time it is awake is left alone for longer.
     :param append_every: Outcomes that came slowly are appended after so many seconds at most.
@@ -54,6 +64,7 @@ class Dialect:
     run_on: str = ""
     text: str = "CAST(x AS TEXT)"
     exact: str = "x"
+    has_transactions: bool = True
     clock: str = ""
     reads_timestamps_as_text: bool = False
     text_type: str = "TEXT"
@@ -64,9 +75,13 @@ class Dialect:
     table_charset: str = ""
     table_collation: str = ""
     rows_at_once: int = 2500
-    executemany_is_fast: bool = False
+    characters_at_once: int = 4_000_000  # MariaDB's max_allowed_packet is 16 MB, and a character four bytes at most
+    json_rows: JsonRows | None = None
+    copies: bool = False
     changes_by_join: bool = False
     add_column: str = "ADD COLUMN"
+    grants: tuple[str, ...] = ("GRANT USAGE ON SCHEMA {schema} TO {role}", "GRANT {rights} ON {table} TO {role}")
+    role: str = "identifier"
     renew_every: float = 15
     append_every: float = 30
     commit_every: int = 2500
@@ -109,6 +124,7 @@ _DIALECTS = (
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
         reads_timestamps_as_text=True,
         indexed=True,
+        copies=True,
     ),
     # Bytes are compared, since even the binary collations ignore trailing blanks.
     Dialect(
@@ -124,6 +140,8 @@ _DIALECTS = (
         table_charset="utf8mb4",
         table_collation="utf8mb4_bin",
         changes_by_join=True,
+        grants=("GRANT {rights} ON {table} TO {role}",),
+        role="account",
     ),
     Dialect(
         "sqlite",
@@ -132,9 +150,9 @@ _DIALECTS = (
         clock="CAST(STRFTIME('%s', 'now') AS INTEGER)",
         key_type="TEXT",
         timestamp_type="TEXT",
+        grants=(),
         indexed=True,
         index_names_schema=True,
-        executemany_is_fast=True,
     ),
     Dialect(
         "duckdb",
@@ -142,35 +160,56 @@ _DIALECTS = (
         clock="CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT)",
         reads_timestamps_as_text=True,
         key_type="TEXT",
+        grants=(),
         indexed=True,
     ),
     _PaidByTime(
         "snowflake",
         run_on="fakesnow (a stand-in)",
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
+        characters_at_once=800_000,  # of a statement of 1 MB
+        grants=(
+            "GRANT USAGE ON SCHEMA {schema} TO ROLE {role}",
+            "GRANT {rights} ON TABLE {table} TO ROLE {role}",
+        ),
     ),
     _PaidByTime(
         "bigquery",
         text="CAST(x AS STRING)",
+        has_transactions=False,
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
         rows_at_once=500,  # of at most 10,000 parameters
+        characters_at_once=800_000,  # of a statement of 1 MB
         text_type="STRING",
         key_type="STRING",
         timestamp_type="DATETIME",
+        grants=("GRANT `roles/bigquery.dataEditor` ON TABLE {table} TO {role}",),
+        role="text",
     ),
     _PaidByTime(
         "redshift",
         run_on="PostgreSQL 18 (a stand-in)",
         text="CAST(x AS VARCHAR(65535))",
+        key_type="VARCHAR(1024)",  # bytes
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
         text_type="VARCHAR(65535)",  # the longest
     ),
     _PaidByTime(
         "databricks",
         text="CAST(x AS STRING)",
+        has_transactions=False,
         clock="UNIX_TIMESTAMP()",
+        # A statement has at most 255 parameters. Without the mode, what cannot be read would be no rows.
+        json_rows=JsonRows(
+            "(SELECT EXPLODE(FROM_JSON({json}, 'ARRAY<ARRAY<STRING>>', MAP('mode', 'FAILFAST'))) AS dub_row)",
+            "dub_row[{n}]",
+        ),
         text_type="STRING",
         key_type="STRING",
+        grants=(
+            "GRANT USE SCHEMA ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT, MODIFY ON TABLE {table} TO {role}",
+        ),
     ),
     Dialect(
         "tsql",
@@ -181,14 +220,37 @@ _DIALECTS = (
         key_type="NVARCHAR(255)",
         timestamp_type="DATETIME2",
         indexed=True,
-        rows_at_once=100,  # of at most 2,100 parameters
+        # A statement has at most 2,100 parameters.
+        json_rows=JsonRows("OPENJSON({json}) WITH ({cells})", "dub_{n}", "dub_{n} NVARCHAR(MAX) '$[{n}]'"),
         add_column="ADD",
+        grants=("GRANT {rights} ON {table} TO {role}",),
     ),
 )
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _DIALECTS}
 
 #: Airflow's connection types, where they are not named like the dialect.
 _BY_CONNECTION_TYPE = {"gcpbigquery": "bigquery", "google_cloud_platform": "bigquery", "mssql": "tsql", "odbc": "tsql"}
+
+
+#: How drivers say that a right is missing, or that nothing can be written: a code, or the class of the error.
+_DENIED = {
+    "42501",  # the standard's: PostgreSQL, Redshift, Snowflake
+    *("1044", "1142", "1143", "1227", "1290"),  # MySQL and MariaDB
+    *("SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_DBMOVED", "SQLITE_PERM"),
+    "25006",  # PostgreSQL: a transaction that only reads
+    "InvalidInputException",  # DuckDB: a file that is attached to be read only
+    *("229", "230", "262"),  # SQL Server
+    "403",  # BigQuery
+}
+
+
+def is_denied(name: str, code: object) -> bool:
+    """Return whether a database's error says that it does not allow a statement.
+
+    :param name: The name of the error's class.
+    :param code: Its code, if it has one.
+    """
+    return bool(_DENIED.intersection((name, str(code))))
 
 
 def dialect_named(name: str) -> Dialect:
@@ -217,63 +279,3 @@ def check_is_tested(dialect: Dialect) -> None:
         f"connection to a database of a tested kind ({tested}): it has the state table then, and this one is only "
         "read. Or set allow_untested_dialect=True, and begin with dry_run=True and a Dub workspace for tests."
     )
-
-
-def streaming_cursor(connection: Any) -> Any:
-    """Return a cursor whose rows stay on the server until they are fetched, where the driver has one.
-
-    :param connection: A connection of the driver.
-    """
-    driver = type(connection).__module__.partition(".")[0]
-    if driver in ("psycopg", "psycopg2"):
-        return connection.cursor("dub_rows")
-    if driver == "MySQLdb":
-        from MySQLdb.cursors import SSCursor  # type: ignore[import-untyped]
-
-        return connection.cursor(SSCursor)
-    return connection.cursor()
-
-
-def writing_connection(hook: DbApiHook) -> Any:
-    """Return a connection whose transactions begin and end explicitly.
-
-    :param hook: The hook of the Airflow connection.
-    """
-    connection = hook.get_conn()
-    if hook.supports_autocommit:  # some drivers begin with it
-        hook.set_autocommit(connection, False)
-    if hasattr(connection, "prepare_threshold"):
-        # psycopg would have PostgreSQL plan once for any keys, which is to read the whole table for each.
-        connection.prepare_threshold = None
-    return connection
-
-
-def in_transaction(connection: Any, work: Callable[[Any], T]) -> T:
-    """Do work with a cursor in one transaction, and return its result.
-
-    :param connection: A :func:`writing_connection`.
-    :param work: Takes the cursor.
-    """
-    with closing(connection.cursor()) as cursor:
-        owner = cursor if hasattr(cursor, "commit") else connection  # DuckDB's cursors are connections
-        if hasattr(owner, "begin"):
-            owner.begin()
-        try:
-            result = work(cursor)
-            owner.commit()
-        except BaseException:
-            with suppress(Exception):  # the first error is the one to raise
-                owner.rollback()
-            raise
-    return result
-
-
-def execute(cursor: Any, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
-    """Run a statement.
-
-    :param cursor: A cursor of the driver.
-    :param sql: The statement.
-    :param parameters: Its parameters, in the driver's style.
-    """
-    # Without parameters drivers leave a percent sign of the user's alone.
-    cursor.execute(sql, parameters) if parameters else cursor.execute(sql)

@@ -15,15 +15,17 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_dub.warehouse.database import NotRepeatedError
+from airflow_provider_dub.warehouse.database import DatabaseFailedError, NotRepeatedError
 from airflow_provider_dub.warehouse.process import is_gone, this_process
+from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import schema_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.statements import Statements
 
@@ -74,6 +76,7 @@ class _Row(NamedTuple):
     expires_at: int
     version: int | None
     previous: str | None
+    now: int
 
 
 class _Seen(NamedTuple):
@@ -88,7 +91,7 @@ class _Seen(NamedTuple):
     mine: list[_Row]
     others: list[_Row]
     now: int
-    error: Exception | None
+    error: DatabaseFailedError | None
 
 
 class Lease:
@@ -128,6 +131,7 @@ class Lease:
         :raises LockedError: Another run has the lease.
         :raises OtherTargetError: The table is about another Dub.
         :raises NewerVersionError: The table was written by a newer version.
+        :raises UnusableTableError: A right is missing.
         """
         logged, gone, met, attempts = False, "", False, _ATTEMPTS
         while True:
@@ -189,7 +193,7 @@ class Lease:
         :raises LeaseLostError: Another run took over.
         """
 
-        def renew(cursor: Any) -> None:
+        def renew(cursor: Cursor) -> None:
             self._set(cursor, self._owner.task, self._expiry(self._clock(cursor)))
             self.verify(cursor)
 
@@ -208,7 +212,7 @@ class Lease:
             self.renew()
         self.guards_requests = True
 
-    def verify(self, cursor: Any) -> None:
+    def verify(self, cursor: Cursor) -> None:
         """Check, within a transaction, that the table is still ours.
 
         :param cursor: The cursor of the transaction.
@@ -230,7 +234,7 @@ class Lease:
         """
         self._check_versions(self._warehouse.transaction(self._read))
 
-    def set_version(self, cursor: Any) -> None:
+    def set_version(self, cursor: Cursor) -> None:
         """Write down, within a transaction, that the table has the schema of this version.
 
         :param cursor: The cursor of the transaction.
@@ -242,14 +246,14 @@ class Lease:
         """The token of this run."""
         return self._owner.token
 
-    def set_merged(self, cursor: Any) -> None:
+    def set_merged(self, cursor: Cursor) -> None:
         """Write down, within a transaction, that the outcomes of the previous owners are merged.
 
         :param cursor: The cursor of the transaction.
         """
         cursor.execute(self._statements.set_merged(), [self._owner.token])
 
-    def end(self, cursor: Any) -> None:
+    def end(self, cursor: Cursor) -> None:
         """Release the lease, within a transaction, with nothing left to merge.
 
         :param cursor: The cursor of the transaction.
@@ -273,12 +277,13 @@ class Lease:
 
         :param gone: The owner whose process is gone.
         """
-        error: Exception | None = None
+        error: DatabaseFailedError | None = None
         try:
-            self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
-        except Exception as conflict:  # with another run that begins, as far as we know
+            with found_early(self._statements, "insert and update rows", self._statements.lease_table):
+                self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
+        except DatabaseFailedError as conflict:  # with another run that begins, as far as we know
             error = conflict
-        rows, now = self._warehouse.transaction(lambda cursor: (self._read(cursor), self._clock(cursor)))
+        rows, now = self._warehouse.transaction(self._read_at)
         seen = _Seen(self._mine(rows), self._held_by_others(rows, now), now, error)
         other_target = next((row.target for row in rows if row.target != self._owner.target), None)
         if other_target is not None:
@@ -291,8 +296,8 @@ class Lease:
         self._check_versions(rows)
         return seen
 
-    def _acquire(self, cursor: Any, gone: str) -> None:
-        rows, now, me = self._read(cursor), self._clock(cursor), self._owner
+    def _acquire(self, cursor: Cursor, gone: str) -> None:
+        (rows, now), me = self._read_at(cursor), self._owner
         if any(row.token != gone for row in self._held_by_others(rows, now)):
             return
         if not rows:
@@ -311,13 +316,18 @@ class Lease:
     def _expiry(self, now: int) -> int:
         return now + math.ceil(self.length)
 
-    def _clock(self, cursor: Any) -> int:
+    def _clock(self, cursor: Cursor) -> int:
         cursor.execute(self._statements.clock())
         return int(cursor.fetchone()[0])
 
-    def _read(self, cursor: Any) -> list[_Row]:
+    def _read(self, cursor: Cursor) -> list[_Row]:
         cursor.execute(self._statements.read_lease())
         return [_Row(*row) for row in cursor.fetchall()]
 
-    def _set(self, cursor: Any, task: str | None, expires_at: int) -> None:
+    def _read_at(self, cursor: Cursor) -> tuple[list[_Row], int]:
+        """Return the rows and the database's time."""
+        rows = self._read(cursor)
+        return rows, int(rows[0].now) if rows else self._clock(cursor)
+
+    def _set(self, cursor: Cursor, task: str | None, expires_at: int) -> None:
         cursor.execute(self._statements.renew_lease(), [task, expires_at, self._owner.token])

@@ -183,8 +183,8 @@ WITH `dub_source` AS (
 )
 SELECT
   `status`,
-  COUNT(*),
-  COUNT(`dub_id`)
+  COUNT(*) AS `rows_of_it`,
+  COUNT(`dub_id`) AS `known`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -501,7 +501,7 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
 
 -- clock
 SELECT
-  UNIX_TIMESTAMP(CURRENT_TIMESTAMP());
+  UNIX_TIMESTAMP(CURRENT_TIMESTAMP()) AS dub_now;
 
 -- read lease
 SELECT
@@ -511,7 +511,8 @@ SELECT
   `process`,
   `expires_at`,
   `schema_version`,
-  `previous`
+  `previous`,
+  UNIX_TIMESTAMP(CURRENT_TIMESTAMP()) AS `dub_now`
 FROM `analytics`.`dub_state_lease`;
 
 -- insert lease
@@ -942,9 +943,29 @@ INSERT INTO `analytics`.`dub_state_history` (
   `run`,
   `attempt`
 )
-VALUES
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p),
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p);
+SELECT
+  dub_row[0],
+  dub_row[1],
+  dub_row[2],
+  dub_row[3],
+  dub_row[4],
+  dub_row[5],
+  dub_row[6],
+  dub_row[7],
+  dub_row[8],
+  dub_row[9],
+  dub_row[10],
+  dub_row[11],
+  dub_row[12],
+  dub_row[13],
+  dub_row[14],
+  dub_row[15],
+  dub_row[16],
+  dub_row[17]
+FROM (
+  SELECT
+    EXPLODE(FROM_JSON(:p, 'ARRAY<ARRAY<STRING>>', MAP('mode', 'FAILFAST'))) AS dub_row
+);
 
 -- merge 0
 DELETE FROM `analytics`.`dub_state`
@@ -1034,21 +1055,56 @@ WHERE
 
 -- condition
 SELECT
-  COUNT(*) AS `repeated`,
+  `customer_key`,
+  `email`,
+  `name`,
+  `avatar`,
+  `external_id`,
+  `stripe_customer_id`,
+  `country`,
+  `subscription_canceled_at`,
+  `cleared`,
+  `outcome`,
+  `code`,
+  `message`,
+  `dub_id`,
+  `first_applied_at`,
+  `last_applied_at`,
+  `last_tried_at`,
+  `run`,
+  (
+    SELECT
+      COUNT(*)
+    FROM (
+      SELECT
+        `customer_key` AS `dub_key`
+      FROM `analytics`.`dub_state`
+      GROUP BY
+        `customer_key`
+      HAVING
+        COUNT(*) > 1
+    ) AS `dub_repeated`
+  ) AS `repeated`,
   (
     SELECT
       CAST(MIN(`last_tried_at`) AS STRING)
     FROM `analytics`.`dub_state_history`
+    WHERE
+      `attempt` <> :p
   ) AS `oldest`
-FROM (
-  SELECT
-    `customer_key` AS `dub_key`
-  FROM `analytics`.`dub_state`
-  GROUP BY
-    `customer_key`
-  HAVING
-    COUNT(*) > 1
-) AS `dub_repeated`;
+FROM `analytics`.`dub_state_history`
+WHERE
+  `attempt` = :p;
+
+-- set none pending
+UPDATE `analytics`.`dub_state` SET `code` = NULL, `outcome` = 'pending'
+WHERE
+  1 = 0;
+
+-- forget
+DELETE FROM `analytics`.`dub_state_history`
+WHERE
+  `attempt` = :p;
 
 -- prune
 DELETE FROM `analytics`.`dub_state_history`
