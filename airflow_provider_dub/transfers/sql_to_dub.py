@@ -227,12 +227,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 self._check_templated()
                 source, hook, dialect = self._databases()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
-                here = None if source else self._matched(columns_of(warehouse, dialect, self.sql, self.parameters))
+                found = [] if source else columns_of(warehouse, dialect, self.sql, self.parameters)
+                here = None if source else self._matched([name for name, _ in found])
                 table = self._table(warehouse, dialect, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
                 recorder = None if self.options.dry_run else table
                 if here:
-                    changes, columns = self._changes(warehouse, dialect, here, known)
+                    changes, columns = self._changes(warehouse, dialect, here, dict(found), known)
                 else:
                     changes, columns = comparing.enter_context(self._changes_elsewhere(source or hook, table, known))
             if recorder and self.baseline:
@@ -445,7 +446,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return matched
 
     def _changes(
-        self, warehouse: Warehouse, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
+        self,
+        warehouse: Warehouse,
+        dialect: Dialect,
+        matched: MatchedColumns,
+        types: Mapping[str, str],
+        known: KnownState | None,
     ) -> tuple[Changes, Columns]:
         """Return the difference as the database of the query computes it."""
         from airflow_provider_dub.warehouse.change_query import ChangeQuery
@@ -466,6 +472,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             frozenset(clears),
             latest_by and latest_by.replace("%", percent),
             blanks_clear,
+            {column.replace("%", percent): name for column, name in types.items()},
         )
         query = ChangeQuery(dialect, source, known, self.options.limit)
         return Changes(warehouse, query, self.parameters), Columns.of_query(matched, self.options)
