@@ -290,13 +290,25 @@ _DENIED = {
 }
 
 
-def is_denied(name: str, code: object) -> bool:
+def is_denied(code: str) -> bool:
     """Return whether a database's error says that it does not allow a statement.
 
-    :param name: The name of the error's class.
-    :param code: Its code, if it has one.
+    :param code: Its code, or the name of its class.
     """
-    return bool(_DENIED.intersection((name, str(code))))
+    return code in _DENIED
+
+
+#: MariaDB and MySQL: no default, no such value of the type, too long, no NULL, no such column, a CHECK. Their drivers
+#: take some of these for a failure of the server.
+_NOT_TAKEN = {"1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"}
+
+
+def is_lasting(code: str) -> bool:
+    """Return whether a database's error says that it does not take a statement or a value, also the next time.
+
+    :param code: Its code.
+    """
+    return code in _NOT_TAKEN
 
 
 def dialect_named(name: str) -> Dialect:
