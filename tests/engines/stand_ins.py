@@ -11,7 +11,7 @@ from sqlglot import exp
 from tests.support.database import Database
 
 #: The package of the stand-in for each engine, each in an environment of its own (noxfile.py).
-PACKAGES = {"snowflake": "fakesnow"}
+PACKAGES = {"snowflake": "fakesnow", "bigquery": "bqemulator", "databricks": "pyspark"}
 #: The engines for which something stands in; for Redshift it is the PostgreSQL of the other tests.
 STAND_INS = ("redshift", *PACKAGES)
 

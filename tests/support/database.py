@@ -18,12 +18,15 @@ class Database:
         self.engine = engine
         self.connection = json.dumps(connection)
 
-    def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """Run statements and return the rows of the last one."""
+    def hook(self, **arguments: Any) -> Any:
+        """Return the hook of the connection."""
         from airflow_provider_dub.version_compat import BaseHook
 
-        hook = BaseHook.get_connection("warehouse").get_hook()
-        with closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
+        return BaseHook.get_connection("warehouse").get_hook(hook_params=arguments)
+
+    def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """Run statements and return the rows of the last one."""
+        with closing(self.hook().get_conn()) as connection, closing(connection.cursor()) as cursor:
             for statement in statements:
                 cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
             rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
