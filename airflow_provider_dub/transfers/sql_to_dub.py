@@ -224,7 +224,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 self._record_baseline(changes, columns, recorder, context)
             plan = self._plan(changes.counts())
             self._guard_plan(plan, table if known else None, context)
-            statuses = self._pending(plan, changes, recorder) if recorder else plan.statuses_to_read
+            with self._checking():
+                statuses = self._pending(plan, changes, recorder) if recorder else plan.statuses_to_read
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
             rows = stack.enter_context(changes.read(columns, statuses, failed_in))
             with self._checking():
@@ -268,6 +269,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         from airflow_provider_dub.warehouse.change_query import RECORDED, Status
 
         if not plan.changes_recorded_rows:
+            if plan.to_send:
+                table.check_update()
             return plan.statuses_to_read
         table.set_pending(changes.query, self.parameters)
         # A row that changes only now is not pending, and is left for the next run.
@@ -458,7 +461,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         :param context: The task's context.
         """
         from airflow_provider_dub.warehouse.change_query import KnownState
-        from airflow_provider_dub.warehouse.state_table import timestamp
+        from airflow_provider_dub.warehouse.schema import timestamp
 
         if table is None or (self.options.dry_run and not self._can_read(table)):
             yield None
@@ -473,7 +476,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         with self._leased(table, hook, context):
             table.upgrade()
             table.merge_previous()
-            table.tidy(self.keep_history)
+            table.check(self.keep_history)
             yield known
 
     def _can_read(self, table: StateTable) -> bool:

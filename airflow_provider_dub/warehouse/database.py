@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from airflow_provider_dub.warehouse.dialects import execute, in_transaction, streaming_cursor, writing_connection
+from airflow_provider_dub.warehouse.dialects import (
+    execute,
+    in_transaction,
+    is_denied,
+    streaming_cursor,
+    writing_connection,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -30,25 +36,63 @@ class UnreadableRowsError(Exception):
         )
 
 
-class UnwritableStateError(Exception):
-    """The database or its driver failed while outcomes were recorded."""
+class DatabaseFailedError(Exception):
+    """A statement about the state table, its lease or its history failed; what the database said is not kept.
+
+    :param error: The error of the database or its driver.
+    """
 
     def __init__(self, error: Exception) -> None:
+        #: The class of the database's error, and its code.
+        self.kind = _kind(error)
+        #: Whether the database does not allow the statement.
+        self.is_denied = is_denied(type(error).__name__, _code(error))
+        #: Whether the statement itself is what the database does not take, so that a retry fails, too.
+        self.is_lasting = self.is_denied or bool(_LASTING.intersection(base.__name__ for base in type(error).__mro__))
         super().__init__(
-            f"The database did not record the outcomes: {_kind(error)}. What it says of it may hold a value of a row "
-            "and is not shown. Check that the connection's user may insert, update and delete in the state table and "
-            "its history, and that no column is narrower than those that this package creates. What is not recorded "
-            "is sent again."
+            f"A statement about the state table failed: {self.kind}. What the database says of it may hold a value of "
+            "a row and is not shown."
         )
+
+
+class UnwritableStateError(Exception):
+    """The database or its driver failed while outcomes were recorded.
+
+    :param kind: The class of the database's error, and its code.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"The database did not record the outcomes: {kind}. What it says of it may hold a value of a row and is "
+            "not shown. Check that the connection's user may insert, update and delete in the state table and its "
+            "history, and that no column is narrower than those that this package creates. What is not recorded is "
+            "sent again."
+        )
+
+
+class _UndoneError(NotRepeatedError):
+    """Ends a transaction so that it is rolled back."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+#: The classes of the DB-API for errors of the statement or its values.
+_LASTING = {"ProgrammingError", "DataError", "IntegrityError", "NotSupportedError"}
 
 
 def _kind(error: Exception) -> str:
     """Return the class of a database's error and its code, as far as it has one."""
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    code = (
-        getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or next(filter(_is_number, error.args), None)
-    )
-    return f"{kind} {code}" if code else kind
+    return f"{kind} {code}" if (code := _code(error)) else kind
+
+
+def _code(error: Exception) -> object:
+    for name in ("sqlstate", "pgcode", "sqlite_errorname", "errno", "code"):
+        if isinstance(code := getattr(error, name, None), int | str) and code:
+            return code
+    return next(filter(_is_number, error.args), None)
 
 
 def _is_number(argument: object) -> bool:
@@ -94,14 +138,35 @@ class Warehouse:
         so the work must bear to be done twice.
 
         :param work: Takes the cursor.
+        :raises DatabaseFailedError: The database or its driver fails. It has nothing of the database's own error,
+            which may quote a value.
         """
-        try:
-            return self._once(work)
-        except NotRepeatedError:
-            raise
-        except Exception:
+        failed: DatabaseFailedError | None = None
+        for _ in range(2):
+            try:
+                return self._once(work)
+            except NotRepeatedError:
+                raise
+            except Exception as error:
+                failed = DatabaseFailedError(error)
             self.close()
-            return self._once(work)
+        raise cast("DatabaseFailedError", failed) from None  # here, where it has no context
+
+    def try_out(self, work: Callable[[Any], T]) -> T:
+        """Do work with a cursor in one transaction that is rolled back, and return its result.
+
+        :param work: Takes the cursor.
+        :raises DatabaseFailedError: The database or its driver fails.
+        """
+
+        def undone(cursor: Any) -> None:
+            raise _UndoneError(work(cursor))
+
+        try:
+            self.transaction(undone)
+        except _UndoneError as end:
+            result: T = end.result
+        return result
 
     def record(self, work: Callable[[Any], T]) -> T:
         """Do work that writes values of rows in one transaction, as :meth:`transaction` does.
@@ -111,10 +176,8 @@ class Warehouse:
         """
         try:
             return self.transaction(work)
-        except NotRepeatedError:
-            raise
-        except Exception as error:
-            raise UnwritableStateError(error) from None
+        except DatabaseFailedError as error:
+            raise UnwritableStateError(error.kind) from None
 
     def responds(self, sql: str) -> bool:
         """Return whether the database can be reached, and responds.
@@ -143,4 +206,5 @@ def _without_values(ask: Callable[..., T], *arguments: Any) -> T:
     try:
         return ask(*arguments)
     except Exception as error:
-        raise UnreadableRowsError(error) from None
+        failed = UnreadableRowsError(error)
+    raise failed from None  # here, where it has no context

@@ -31,6 +31,7 @@ class Dialect:
     :param exact: Makes two texts equal only if they are an exact match, whatever the columns' collations.
     :param reads_timestamps_as_text: Whether a timestamp's text is ISO 8601. Then it is read so, since a driver may be
         unable to read one (``infinity``), and with it the whole query.
+    :param has_transactions: Whether statements of one transaction can be rolled back.
     :param clock: The database's time, in whole seconds since 1970.
     :param text_type: The type of the state table's columns of text.
     :param key_type: The type of its key, which may be indexed.
@@ -44,6 +45,9 @@ class Dialect:
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
     :param add_column: The keywords between a table and its new column.
+    :param grants: The statements that give a role the least rights: ``{rights}`` on ``{table}`` to ``{role}``, and, of
+        those with ``{schema}``, what it needs to see the schema.
+    :param role: How a role is written in them: ``identifier``, ``account`` (MySQL's, with a host) or ``text``.
     :param renew_every: Seconds between two renewals of the lease, which is four times as long. An engine that is paid
         by the time it is awake is left alone for longer.
     :param append_every: Outcomes that came slowly are appended after so many seconds at most.
@@ -54,6 +58,7 @@ class Dialect:
     run_on: str = ""
     text: str = "CAST(x AS TEXT)"
     exact: str = "x"
+    has_transactions: bool = True
     clock: str = ""
     reads_timestamps_as_text: bool = False
     text_type: str = "TEXT"
@@ -67,6 +72,8 @@ class Dialect:
     executemany_is_fast: bool = False
     changes_by_join: bool = False
     add_column: str = "ADD COLUMN"
+    grants: tuple[str, ...] = ("GRANT USAGE ON SCHEMA {schema} TO {role}", "GRANT {rights} ON {table} TO {role}")
+    role: str = "identifier"
     renew_every: float = 15
     append_every: float = 30
     commit_every: int = 2500
@@ -124,6 +131,8 @@ _DIALECTS = (
         table_charset="utf8mb4",
         table_collation="utf8mb4_bin",
         changes_by_join=True,
+        grants=("GRANT {rights} ON {table} TO {role}",),
+        role="account",
     ),
     Dialect(
         "sqlite",
@@ -132,6 +141,7 @@ _DIALECTS = (
         clock="CAST(STRFTIME('%s', 'now') AS INTEGER)",
         key_type="TEXT",
         timestamp_type="TEXT",
+        grants=(),
         indexed=True,
         index_names_schema=True,
         executemany_is_fast=True,
@@ -142,35 +152,49 @@ _DIALECTS = (
         clock="CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT)",
         reads_timestamps_as_text=True,
         key_type="TEXT",
+        grants=(),
         indexed=True,
     ),
     _PaidByTime(
         "snowflake",
         run_on="fakesnow (a stand-in)",
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
+        grants=(
+            "GRANT USAGE ON SCHEMA {schema} TO ROLE {role}",
+            "GRANT {rights} ON TABLE {table} TO ROLE {role}",
+        ),
     ),
     _PaidByTime(
         "bigquery",
         text="CAST(x AS STRING)",
+        has_transactions=False,
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
         rows_at_once=500,  # of at most 10,000 parameters
         text_type="STRING",
         key_type="STRING",
         timestamp_type="DATETIME",
+        grants=("GRANT `roles/bigquery.dataEditor` ON TABLE {table} TO {role}",),
+        role="text",
     ),
     _PaidByTime(
         "redshift",
         run_on="PostgreSQL 18 (a stand-in)",
         text="CAST(x AS VARCHAR(65535))",
+        key_type="VARCHAR(1024)",  # bytes
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
         text_type="VARCHAR(65535)",  # the longest
     ),
     _PaidByTime(
         "databricks",
         text="CAST(x AS STRING)",
+        has_transactions=False,
         clock="UNIX_TIMESTAMP()",
         text_type="STRING",
         key_type="STRING",
+        grants=(
+            "GRANT USE SCHEMA ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT, MODIFY ON TABLE {table} TO {role}",
+        ),
     ),
     Dialect(
         "tsql",
@@ -183,12 +207,34 @@ _DIALECTS = (
         indexed=True,
         rows_at_once=100,  # of at most 2,100 parameters
         add_column="ADD",
+        grants=("GRANT {rights} ON {table} TO {role}",),
     ),
 )
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _DIALECTS}
 
 #: Airflow's connection types, where they are not named like the dialect.
 _BY_CONNECTION_TYPE = {"gcpbigquery": "bigquery", "google_cloud_platform": "bigquery", "mssql": "tsql", "odbc": "tsql"}
+
+
+#: How drivers say that a right is missing, or that nothing can be written: a code, or the class of the error.
+_DENIED = {
+    "42501",  # the standard's: PostgreSQL, Redshift, Snowflake
+    *("1044", "1142", "1143", "1227", "1290"),  # MySQL and MariaDB
+    *("SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_DBMOVED", "SQLITE_PERM"),
+    "25006",  # PostgreSQL: a transaction that only reads
+    "InvalidInputException",  # DuckDB: a file that is attached to be read only
+    *("229", "230", "262"),  # SQL Server
+    "403",  # BigQuery
+}
+
+
+def is_denied(name: str, code: object) -> bool:
+    """Return whether a database's error says that it does not allow a statement.
+
+    :param name: The name of the error's class.
+    :param code: Its code, if it has one.
+    """
+    return bool(_DENIED.intersection((name, str(code))))
 
 
 def dialect_named(name: str) -> Dialect:

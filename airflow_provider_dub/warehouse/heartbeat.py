@@ -9,13 +9,14 @@ from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from airflow_provider_dub.warehouse.database import DatabaseFailedError
 from airflow_provider_dub.warehouse.lease import LeaseLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_dub.warehouse.database import Warehouse
-    from airflow_provider_dub.warehouse.lease import Lease
+from airflow_provider_dub.warehouse.lease import Lease
 
 #: Seconds until the next attempt when one failed: a database may be locked by readers, or restarted.
 INTERVAL_AFTER_FAILURE = 2.0
@@ -67,7 +68,8 @@ class Heartbeat:
                     self._on_lost()
                     return
                 except Exception as error:  # whatever it is, nothing is sent when the lease is no longer safe
-                    log.warning("The lease could not be renewed (%s); trying again.", type(error).__name__)
+                    kind = error.kind if isinstance(error, DatabaseFailedError) else type(error).__name__
+                    log.warning("The lease could not be renewed (%s); trying again.", kind)
                     pause = min(self._lease.renew_every, INTERVAL_AFTER_FAILURE)
 
     def _watch(self) -> None:

@@ -17,8 +17,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_dub.warehouse.database import NotRepeatedError
+from airflow_provider_dub.warehouse.database import DatabaseFailedError, NotRepeatedError
 from airflow_provider_dub.warehouse.process import is_gone, this_process
+from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import schema_version
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class _Row(NamedTuple):
     expires_at: int
     version: int | None
     previous: str | None
+    now: int
 
 
 class _Seen(NamedTuple):
@@ -88,7 +90,7 @@ class _Seen(NamedTuple):
     mine: list[_Row]
     others: list[_Row]
     now: int
-    error: Exception | None
+    error: DatabaseFailedError | None
 
 
 class Lease:
@@ -128,6 +130,7 @@ class Lease:
         :raises LockedError: Another run has the lease.
         :raises OtherTargetError: The table is about another Dub.
         :raises NewerVersionError: The table was written by a newer version.
+        :raises UnusableTableError: A right is missing.
         """
         logged, gone, met, attempts = False, "", False, _ATTEMPTS
         while True:
@@ -273,12 +276,13 @@ class Lease:
 
         :param gone: The owner whose process is gone.
         """
-        error: Exception | None = None
+        error: DatabaseFailedError | None = None
         try:
-            self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
-        except Exception as conflict:  # with another run that begins, as far as we know
+            with found_early(self._statements, "insert and update rows", self._statements.lease_table):
+                self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
+        except DatabaseFailedError as conflict:  # with another run that begins, as far as we know
             error = conflict
-        rows, now = self._warehouse.transaction(lambda cursor: (self._read(cursor), self._clock(cursor)))
+        rows, now = self._warehouse.transaction(self._read_at)
         seen = _Seen(self._mine(rows), self._held_by_others(rows, now), now, error)
         other_target = next((row.target for row in rows if row.target != self._owner.target), None)
         if other_target is not None:
@@ -292,7 +296,7 @@ class Lease:
         return seen
 
     def _acquire(self, cursor: Any, gone: str) -> None:
-        rows, now, me = self._read(cursor), self._clock(cursor), self._owner
+        (rows, now), me = self._read_at(cursor), self._owner
         if any(row.token != gone for row in self._held_by_others(rows, now)):
             return
         if not rows:
@@ -318,6 +322,11 @@ class Lease:
     def _read(self, cursor: Any) -> list[_Row]:
         cursor.execute(self._statements.read_lease())
         return [_Row(*row) for row in cursor.fetchall()]
+
+    def _read_at(self, cursor: Any) -> tuple[list[_Row], int]:
+        """Return the rows and the database's time."""
+        rows = self._read(cursor)
+        return rows, int(rows[0].now) if rows else self._clock(cursor)
 
     def _set(self, cursor: Any, task: str | None, expires_at: int) -> None:
         cursor.execute(self._statements.renew_lease(), [task, expires_at, self._owner.token])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlglot import exp
@@ -91,3 +92,13 @@ def is_applied(column: Callable[[str], Part]) -> Part:
 def one_of(column: Part, values: Sequence[str]) -> Part:
     """Return the condition that the column is one of these constants."""
     return column.isin(*(exp.Literal.string(value) for value in values))
+
+
+def now() -> str:
+    """Return this timestamp as every engine reads it: UTC, without a zone."""
+    return timestamp(datetime.now(UTC))
+
+
+def timestamp(at: datetime) -> str:
+    """Return a timestamp as every engine reads it: UTC, without a zone."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError
 from airflow_provider_dub.sync.results import Outcome
-from airflow_provider_dub.warehouse.state_table import now
+from airflow_provider_dub.warehouse.schema import now
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult

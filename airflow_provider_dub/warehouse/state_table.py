@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.warehouse.database import UnwritableStateError
+from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnwritableStateError
 from airflow_provider_dub.warehouse.dialects import execute
 from airflow_provider_dub.warehouse.lease import Lease
-from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns
+from airflow_provider_dub.warehouse.rights import found_early
+from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns, timestamp
+from airflow_provider_dub.warehouse.table_check import TableCheck
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
@@ -97,14 +99,19 @@ class StateTable:
         """Create the table and that of its lease, those that are not there.
 
         :raises ValueError: There is a table of that name that is no state table.
+        :raises UnusableTableError: A table cannot be read, and may not be created.
         """
-        self._state_columns = self._create(self._statements.probe(), self._statements.create())
+        write = self._statements
+        self._state_columns = self._create(write.state_table, write.probe(), write.create())
         self._check_columns(self._state_columns)
-        self._create(self._statements.read_lease(), self._statements.create_lease())
-        self._history_columns = self._create(self._statements.probe_history(), self._statements.create_history())
+        self._create(write.lease_table, write.read_lease(), write.create_lease())
+        self._history_columns = self._create(write.history_table, write.probe_history(), write.create_history())
 
     def upgrade(self) -> None:
-        """Add the columns that the table of an older version lacks; for the owner of its lease."""
+        """Add the columns that the table of an older version lacks; for the owner of its lease.
+
+        :raises UnusableTableError: Its user may not.
+        """
         missing = [
             (name, is_history)
             for is_history, found in enumerate((self._state_columns, self._history_columns))
@@ -118,7 +125,9 @@ class StateTable:
             self.lease.set_version(cursor)
 
         if missing:
-            self._warehouse.transaction(add)
+            names = ", ".join(dict.fromkeys(name for name, _ in missing))
+            with found_early(self._statements, f"add the columns {names} of this version", self._statements.table):
+                self._warehouse.transaction(add)
 
     def _check_columns(self, found: list[str]) -> bool:
         """Return whether there is a table.
@@ -138,6 +147,7 @@ class StateTable:
         :param changes: The query whose rows are sent.
         :param parameters: The parameters of the user's query.
         :raises LeaseLostError: Another run took over; nothing was written.
+        :raises UnusableTableError: Its user may not update rows.
         """
         statement = self._statements.set_pending(changes.recorded_keys(), self.lease.token)
 
@@ -145,7 +155,18 @@ class StateTable:
             self.lease.verify(cursor)
             execute(cursor, statement, parameters)
 
-        self._warehouse.record(update)
+        self._update(update)
+
+    def check_update(self) -> None:
+        """Check that rows can be set to pending, by a run that sets none.
+
+        :raises UnusableTableError: Its user may not update rows.
+        """
+        self._update(lambda cursor: cursor.execute(self._statements.set_none_pending()))
+
+    def _update(self, work: Callable[[Any], None]) -> None:
+        with found_early(self._statements, "update rows", self._statements.state_table, writes_values=True):
+            self._warehouse.transaction(work)
 
     def append(self, lines: Sequence[tuple[Any, ...]]) -> None:
         """Append outcomes to the history, in one transaction.
@@ -153,21 +174,26 @@ class StateTable:
         :param lines: All columns of the state table, the key first.
         """
         whole = [(*line, self.lease.token) for line in lines]
+        self._record(lambda cursor: self._insert(cursor, whole))
 
-        def insert(cursor: Any) -> None:
-            if self.dialect.executemany_is_fast:
-                cursor.executemany(self._append(1), whole)
-                return
-            for start in range(0, len(whole), self.dialect.rows_at_once):
-                some = whole[start : start + self.dialect.rows_at_once]
-                cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
+    def _insert(self, cursor: Any, lines: Sequence[tuple[Any, ...]]) -> None:
+        """Insert lines into the history.
 
-        self._record(insert)
+        :param cursor: The cursor of a transaction.
+        :param lines: All columns of the history.
+        """
+        if self.dialect.executemany_is_fast:
+            cursor.executemany(self._append(1), lines)
+            return
+        for start in range(0, len(lines), self.dialect.rows_at_once):
+            some = lines[start : start + self.dialect.rows_at_once]
+            cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
 
     def merge_previous(self) -> None:
         """Merge the outcomes of a run that crashed, or that could not do so itself.
 
         :raises LeaseLostError: Another run took over; nothing was written.
+        :raises UnusableTableError: Its user may not, or the state table does not take them.
         """
         if not self.lease.previous:
             return
@@ -178,7 +204,9 @@ class StateTable:
                 self._merge(cursor, previous)
             self.lease.set_merged(cursor)
 
-        self._warehouse.record(merge)
+        write = self._statements
+        with found_early(write, "delete and insert rows", write.state_table, writes_values=True):
+            self._warehouse.transaction(merge)
 
     def merge(self, *, end: bool = False) -> None:
         """Merge the outcomes of this run.
@@ -195,27 +223,28 @@ class StateTable:
 
         self._record(merge)
 
-    def tidy(self, keep: timedelta) -> None:
-        """Check that each customer has one row, and delete lines of the history that are too old, about once a day.
+    def check(self, keep: timedelta) -> None:
+        """Check that outcomes can be recorded, and that each customer has one row; for the owner of the lease.
+
+        Lines of the history that are too old are deleted, about once a day, and tried where there are none.
 
         :param keep: How long lines are kept; their outcomes are in the state table.
+        :raises UnusableTableError: A right is missing, or a table does not take what is written.
         :raises ValueError: A customer has more rows, which somebody else wrote.
         """
-        before = datetime.now(UTC) - keep
-
-        def tidy(cursor: Any) -> int:
-            cursor.execute(self._statements.condition())
-            repeated, oldest = cursor.fetchone()
-            if oldest is not None and str(oldest) < timestamp(before - _PRUNED_EVERY):
-                cursor.execute(self._statements.prune(timestamp(before)))
-            return int(repeated)
-
-        if repeated := self._warehouse.transaction(tidy):
+        condition = TableCheck(self._warehouse, self._statements, self._insert, self.lease.token).run()
+        if condition.repeated:
             raise ValueError(
-                f"The state table {self._statements.table} has more than one row for {repeated:,} of its keys, so it "
-                "says two things about them. This package writes one for each. Nothing was sent. Look at them (GROUP "
-                "BY customer_key HAVING COUNT(*) > 1), and keep the row with the latest last_tried_at of each."
+                f"The state table {self._statements.table} has more than one row for {condition.repeated:,} of its "
+                "keys, so it says two things about them. This package writes one for each. Nothing was sent. Look at "
+                "them (GROUP BY customer_key HAVING COUNT(*) > 1), and keep the row with the latest last_tried_at of "
+                "each."
             )
+        before = datetime.now(UTC) - keep
+        if condition.oldest is None or condition.oldest < timestamp(before - _PRUNED_EVERY):
+            with found_early(self._statements, "delete rows", self._statements.history_table):
+                prune = self._statements.prune(timestamp(before))
+                self._warehouse.transaction(lambda cursor: cursor.execute(prune))
 
     def _record(self, work: Callable[[Any], None]) -> None:
         """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.
@@ -245,7 +274,7 @@ class StateTable:
         for statement, parameters in zip(self._statements.merge(), self._statements.of_attempt(attempt), strict=True):
             cursor.execute(statement, parameters)
 
-    def _create(self, probe: str, statements: Sequence[str]) -> list[str]:
+    def _create(self, table: str, probe: str, statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
 
         def create(cursor: Any) -> None:
@@ -256,11 +285,12 @@ class StateTable:
             if found := self._columns(probe):
                 return found
             try:
-                self._warehouse.transaction(create)
+                with found_early(self._statements, "read the table (if there is one) or create it", table):
+                    self._warehouse.transaction(create)
                 break
-            except Exception as error:
+            except DatabaseFailedError as failed:
                 if is_last:
-                    error.add_note(f"{self._statements.table} or its _lease cannot be read, so it was to be created.")
+                    failed.add_note(f"{table} cannot be read, so it was to be created.")
                     raise
                 time.sleep(_BEFORE_THE_NEXT_ATTEMPT)
         return []
@@ -271,13 +301,3 @@ class StateTable:
             return [name.lower() for name in self._warehouse.columns(probe, None)]
         except Exception:  # every driver has its own
             return []
-
-
-def now() -> str:
-    """Return this timestamp as every engine reads it: UTC, without a zone."""
-    return timestamp(datetime.now(UTC))
-
-
-def timestamp(at: datetime) -> str:
-    """Return a timestamp as every engine reads it: UTC, without a zone."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import sqlglot
 from sqlglot import exp
 
 from airflow_provider_dub.warehouse.schema import (
@@ -41,6 +42,27 @@ class Statements:
     placeholder: str
     table: str
 
+    @property
+    def state_table(self) -> str:
+        """The state table, as statements name it."""
+        return written(self._state, self.dialect)
+
+    @property
+    def lease_table(self) -> str:
+        """The table of the lease, as statements name it."""
+        return written(self._lease, self.dialect)
+
+    @property
+    def history_table(self) -> str:
+        """The history, as statements name it."""
+        return written(self._history, self.dialect)
+
+    @property
+    def schema(self) -> str:
+        """The schema of the tables, as statements name it; empty if their name has none."""
+        parts = [part for part in (self._state.args.get("catalog"), self._state.args.get("db")) if part]
+        return ".".join(written(part, self.dialect) for part in parts)
+
     def create(self) -> list[str]:
         """Return the statements that create the state table, and its index where the engine has one."""
         return [self._create(self._state, self._types(state_columns())), *self._index(self._state, KEY)]
@@ -55,15 +77,36 @@ class Statements:
         kinds |= {"expires_at": "BIGINT", "schema_version": "INTEGER"}
         return [self._create(self._lease, kinds)]
 
+    def least_rights(self, role: str) -> list[str]:
+        """Return the statements that give a role what a run needs once the tables are there.
+
+        :param role: Its name; of BigQuery a principal such as ``serviceAccount:dub@project.iam.gserviceaccount.com``,
+            of MySQL and MariaDB with the host after ``@`` if it is not any.
+        """
+        rights = {
+            self.state_table: "SELECT, INSERT, UPDATE, DELETE",
+            self.lease_table: "SELECT, INSERT, UPDATE",
+            self.history_table: "SELECT, INSERT, DELETE",
+        }
+        name = self._role(role)
+        about_schema = [grant for grant in self.dialect.grants if "{schema}" in grant and self.schema]
+        about_tables = [grant for grant in self.dialect.grants if "{table}" in grant]
+        return [
+            *(grant.format(schema=self.schema, role=name) for grant in about_schema),
+            *(
+                grant.format(rights=needed, table=table, role=name)
+                for table, needed in rights.items()
+                for grant in about_tables
+            ),
+        ]
+
     def probe(self) -> str:
         """Return the query that has the columns of the state table and none of its rows."""
-        none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
-        return written(exp.select("*").from_(self._state).where(none), self.dialect)
+        return written(exp.select("*").from_(self._state).where(_never()), self.dialect)
 
     def probe_history(self) -> str:
         """Return the query that has the columns of the history and none of its rows."""
-        none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
-        return written(exp.select("*").from_(self._history).where(none), self.dialect)
+        return written(exp.select("*").from_(self._history).where(_never()), self.dialect)
 
     def count(self) -> str:
         """Return the query that counts the rows of the state table."""
@@ -77,9 +120,10 @@ class Statements:
         """Return the query for the rows of the lease.
 
         There is one; where nothing keeps keys unique, first runs that began at once may have left several.
-        Its columns: target, task, owner, process, expires_at, schema_version, previous.
+        Its columns: target, task, owner, process, expires_at, schema_version, previous, and the database's time.
         """
-        return written(exp.select(*_LEASE_COLUMNS).from_(self._lease), self.dialect)
+        clock = sqlglot.parse_one(self.dialect.clock, read=self.dialect.name).as_("dub_now")
+        return written(exp.select(*_LEASE_COLUMNS, clock).from_(self._lease), self.dialect)
 
     def insert_lease(self) -> str:
         """Return the statement that makes the lease's one row; parameters: target, schema_version."""
@@ -167,15 +211,39 @@ class Statements:
         where = exp.Where(this=exp.In(this=self.dialect.exactly(exp.column(KEY)), query=exact.subquery()))
         return written(exp.Update(this=self._state, expressions=pending, where=where), self.dialect)
 
-    def condition(self) -> str:
-        """Return the query for the keys with several rows, how many, and the oldest line of the history, as text."""
+    def condition(self, lines: int) -> str:
+        """Return the query for lines that were merged to try it, and for the condition of the tables.
+
+        Its columns: those of the state table; how many keys have several rows; and the oldest line of the history, as
+        text, of all but those of an attempt. Where nothing can be rolled back, the lines are those of the history.
+        Its parameters: that attempt; then the keys of the lines, or the attempt again.
+
+        :param lines: The number of keys.
+        """
         same = self.dialect.exactly(exp.column(KEY))
         several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
         repeated = exp.select(same.as_("dub_key")).from_(self._state).group_by(same.copy()).having(several)
-        oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at")))).from_(self._history)
-        count = exp.Count(this=exp.Star()).as_("repeated")
-        parts = exp.select(count, oldest.subquery().as_("oldest"))
-        return written(parts.from_(repeated.subquery("dub_repeated")), self.dialect)
+        count = exp.select(exp.Count(this=exp.Star())).from_(repeated.subquery("dub_repeated"))
+        others = exp.NEQ(this=exp.column(ATTEMPT), expression=self._parameter())
+        oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at"))))
+        oldest = oldest.from_(self._history).where(others)
+        parts = exp.select(*state_columns(), count.subquery().as_("repeated"), oldest.subquery().as_("oldest"))
+        if not self.dialect.has_transactions:
+            return written(parts.from_(self._history).where(self._is(ATTEMPT)), self.dialect)
+        these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
+        return written(parts.from_(self._state).where(these), self.dialect)
+
+    def forget(self) -> str:
+        """Return the statement that deletes the lines of an attempt from the history; parameter: the attempt."""
+        return written(exp.Delete(this=self._history, where=exp.Where(this=self._is(ATTEMPT))), self.dialect)
+
+    def set_none_pending(self) -> str:
+        """Return the statement that would set rows to pending, and sets none: whether it may is what it shows."""
+        changes = [
+            exp.EQ(this=exp.column("code"), expression=exp.Null()),
+            exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string("pending")),
+        ]
+        return written(exp.Update(this=self._state, expressions=changes, where=exp.Where(this=_never())), self.dialect)
 
     def prune(self, before: str) -> str:
         """Return the statement that deletes old lines of the history.
@@ -195,10 +263,8 @@ class Statements:
         :param name: The column.
         :param to_history: Whether it is added to the history.
         """
-        table, column = (
-            written(self._history if to_history else self._state, self.dialect),
-            written(exp.to_identifier(name), self.dialect),
-        )
+        table = self.history_table if to_history else self.state_table
+        column = written(exp.to_identifier(name), self.dialect)
         return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
 
     def append(self, rows: int) -> str:
@@ -210,6 +276,15 @@ class Statements:
         table = written(self._history, self.dialect)
         columns = ", ".join(written(exp.to_identifier(name), self.dialect) for name in history_columns())
         return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names and placeholders
+
+    def _role(self, name: str) -> str:
+        if self.dialect.role == "identifier":
+            return written(exp.to_identifier(name), self.dialect)
+        parts = [name]
+        if self.dialect.role == "account":
+            user, _, host = name.rpartition("@")
+            parts = [user, host] if user else [name, "%"]
+        return "@".join(exp.Literal.string(part).sql(dialect=self.dialect.name) for part in parts)
 
     @property
     def _state(self) -> exp.Table:
@@ -299,3 +374,7 @@ class Statements:
 
     def _parameter(self) -> Part:
         return exp.Var(this=self.placeholder)
+
+
+def _never() -> Part:
+    return exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))

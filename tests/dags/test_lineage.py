@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_dub.version_compat import can_reschedule_failures
 from tests.dags.planted import PLANTED
+from tests.support.airflow_tables import xcoms
 
 PAGES = {
     "dub_customers_link": "https://app.dub.co/acme/customers",
@@ -92,11 +93,8 @@ def _query(airflow, query: str, *values: str) -> list[tuple]:
 
 
 def _links(airflow, task: str) -> dict[tuple[int, str], str]:
-    query = (
-        "SELECT map_index, key, value FROM xcom "
-        "WHERE dag_id = 'lineage_probe' AND task_id = ? AND key LIKE 'dub_%_link'"
-    )
-    return {(index, key): _json(value) for index, key, value in _query(airflow, query, task)}
+    links = (xcom for xcom in xcoms(airflow["database"], "lineage_probe") if xcom.key in PAGES)
+    return {(xcom.map_index, xcom.key): _json(xcom.value) for xcom in links if xcom.task_id == task}
 
 
 def _outputs(airflow, kind: str, task: str) -> list[dict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
@@ -12,7 +13,7 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError
 from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.database import UnwritableStateError
-from airflow_provider_dub.warehouse.schema import history_columns
+from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
 from tests.support.task_instance import TaskInstance
@@ -152,14 +153,12 @@ def test_no_value_is_shown_when_the_database_takes_no_outcome(database, connecte
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
     database.insert(("user_1", "planted"))
     sync(sql="SELECT * FROM customers WHERE 1 = 0")
-    columns = ", ".join(name for name in history_columns() if name != "name")
-    database.run(
-        "CREATE TABLE narrow (name VARCHAR(200) CHECK (name <> 'planted'))",
-        "DROP TABLE dub_state_history",
-        *(f"ALTER TABLE narrow ADD COLUMN {column} VARCHAR(200)" for column in columns.split(", ")),
-        "ALTER TABLE narrow RENAME TO dub_state_history",
-    )
+    create = Statements(DIALECTS[database.engine], "%s", "dub_state").create_history()[0]
+    narrow, checks = re.subn(r"(\Wname\W \w+)", r"\1 CHECK (name <> 'planted')", create)
+    assert checks == 1
+    database.run("DROP TABLE dub_state_history", narrow)
     with pytest.raises(UnwritableStateError, match="did not record the outcomes") as error:
         sync()
     assert "planted" not in str(error.value) + logged()
     assert error.value.__suppress_context__
+    assert "planted" not in repr(error.value.__context__)

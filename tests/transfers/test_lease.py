@@ -218,7 +218,7 @@ def test_a_database_in_which_nobody_can_acquire_the_lease_is_not_waited_for(ware
     warehouse.run(
         "CREATE TRIGGER no BEFORE UPDATE ON dub_state_lease BEGIN SELECT RAISE(FAIL, 'not allowed here'); END"
     )
-    with pytest.raises(Exception, match="not allowed here"):
+    with pytest.raises(Exception, match="statement about the state table failed"):
         sync(on_locked="wait")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import suppress
 from datetime import timedelta
 
@@ -19,7 +18,7 @@ from airflow_provider_dub.exceptions import (
 )
 from airflow_provider_dub.version_compat import AirflowSkipException
 from airflow_provider_dub.warehouse.changes import Changes
-from airflow_provider_dub.warehouse.database import UnreadableRowsError
+from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnreadableRowsError
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
 from tests.support.watched_connection import watch_warehouse
@@ -390,7 +389,7 @@ def test_sql_that_was_never_run_fails_before_the_first_statement_unless_it_is_al
     with pytest.raises(DubFixSetupError, match=r"state_conn_id.*sqlite.*allow_untested_dialect=True"):
         sync(dialect="tsql")
     assert statements == []
-    with pytest.raises(sqlite3.OperationalError):  # SQLite is no SQL Server
+    with pytest.raises(DatabaseFailedError, match=r"sqlite3\.OperationalError"):  # SQLite is no SQL Server
         sync(dialect="tsql", allow_untested_dialect=True)
     assert statements
 

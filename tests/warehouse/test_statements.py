@@ -60,7 +60,9 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
         "set merged": about_state.set_merged(),
         "end lease": about_state.end_lease(),
-        "condition": about_state.condition(),
+        "condition": about_state.condition(2),
+        "set none pending": about_state.set_none_pending(),
+        "forget": about_state.forget(),
         "prune": about_state.prune("2026-01-01 00:00:00.000000"),
         **{f"create history {n}": statement for n, statement in enumerate(about_state.create_history())},
     }

@@ -526,7 +526,8 @@ SELECT
   `process`,
   `expires_at`,
   `schema_version`,
-  `previous`
+  `previous`,
+  UNIX_TIMESTAMP() AS `dub_now`
 FROM `analytics`.`dub_state_lease`;
 
 -- insert lease
@@ -1051,21 +1052,56 @@ WHERE
 
 -- condition
 SELECT
-  COUNT(*) AS `repeated`,
+  `customer_key`,
+  `email`,
+  `name`,
+  `avatar`,
+  `external_id`,
+  `stripe_customer_id`,
+  `country`,
+  `subscription_canceled_at`,
+  `cleared`,
+  `outcome`,
+  `code`,
+  `message`,
+  `dub_id`,
+  `first_applied_at`,
+  `last_applied_at`,
+  `last_tried_at`,
+  `run`,
+  (
+    SELECT
+      COUNT(*)
+    FROM (
+      SELECT
+        CAST(`customer_key` AS BINARY) AS `dub_key`
+      FROM `analytics`.`dub_state`
+      GROUP BY
+        CAST(`customer_key` AS BINARY)
+      HAVING
+        COUNT(*) > 1
+    ) AS `dub_repeated`
+  ) AS `repeated`,
   (
     SELECT
       CAST(MIN(`last_tried_at`) AS CHAR CHARACTER SET utf8mb4)
     FROM `analytics`.`dub_state_history`
+    WHERE
+      `attempt` <> :p
   ) AS `oldest`
-FROM (
-  SELECT
-    CAST(`customer_key` AS BINARY) AS `dub_key`
-  FROM `analytics`.`dub_state`
-  GROUP BY
-    CAST(`customer_key` AS BINARY)
-  HAVING
-    COUNT(*) > 1
-) AS `dub_repeated`;
+FROM `analytics`.`dub_state`
+WHERE
+  `customer_key` IN (:p, :p);
+
+-- set none pending
+UPDATE `analytics`.`dub_state` SET `code` = NULL, `outcome` = 'pending'
+WHERE
+  1 = 0;
+
+-- forget
+DELETE FROM `analytics`.`dub_state_history`
+WHERE
+  `attempt` = :p;
 
 -- prune
 DELETE FROM `analytics`.`dub_state_history`

@@ -437,7 +437,7 @@ WHERE
 
 -- create 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
-  "customer_key" VARCHAR(255),
+  "customer_key" VARCHAR(1024),
   "email" VARCHAR(65535),
   "name" VARCHAR(65535),
   "avatar" VARCHAR(65535),
@@ -446,7 +446,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
   "country" VARCHAR(65535),
   "subscription_canceled_at" VARCHAR(65535),
   "cleared" VARCHAR(65535),
-  "outcome" VARCHAR(255),
+  "outcome" VARCHAR(1024),
   "code" VARCHAR(65535),
   "message" VARCHAR(65535),
   "dub_id" VARCHAR(65535),
@@ -487,7 +487,8 @@ SELECT
   "process",
   "expires_at",
   "schema_version",
-  "previous"
+  "previous",
+  CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT) AS "dub_now"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease
@@ -1024,21 +1025,56 @@ WHERE
 
 -- condition
 SELECT
-  COUNT(*) AS "repeated",
+  "customer_key",
+  "email",
+  "name",
+  "avatar",
+  "external_id",
+  "stripe_customer_id",
+  "country",
+  "subscription_canceled_at",
+  "cleared",
+  "outcome",
+  "code",
+  "message",
+  "dub_id",
+  "first_applied_at",
+  "last_applied_at",
+  "last_tried_at",
+  "run",
+  (
+    SELECT
+      COUNT(*)
+    FROM (
+      SELECT
+        "customer_key" AS "dub_key"
+      FROM "analytics"."dub_state"
+      GROUP BY
+        "customer_key"
+      HAVING
+        COUNT(*) > 1
+    ) AS "dub_repeated"
+  ) AS "repeated",
   (
     SELECT
       CAST(MIN("last_tried_at") AS VARCHAR(65535))
     FROM "analytics"."dub_state_history"
+    WHERE
+      "attempt" <> %(p)s
   ) AS "oldest"
-FROM (
-  SELECT
-    "customer_key" AS "dub_key"
-  FROM "analytics"."dub_state"
-  GROUP BY
-    "customer_key"
-  HAVING
-    COUNT(*) > 1
-) AS "dub_repeated";
+FROM "analytics"."dub_state"
+WHERE
+  "customer_key" IN (%(p)s, %(p)s);
+
+-- set none pending
+UPDATE "analytics"."dub_state" SET "code" = NULL, "outcome" = 'pending'
+WHERE
+  1 = 0;
+
+-- forget
+DELETE FROM "analytics"."dub_state_history"
+WHERE
+  "attempt" = %(p)s;
 
 -- prune
 DELETE FROM "analytics"."dub_state_history"
@@ -1047,7 +1083,7 @@ WHERE
 
 -- create history 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
-  "customer_key" VARCHAR(255),
+  "customer_key" VARCHAR(1024),
   "email" VARCHAR(65535),
   "name" VARCHAR(65535),
   "avatar" VARCHAR(65535),
@@ -1056,7 +1092,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
   "country" VARCHAR(65535),
   "subscription_canceled_at" VARCHAR(65535),
   "cleared" VARCHAR(65535),
-  "outcome" VARCHAR(255),
+  "outcome" VARCHAR(1024),
   "code" VARCHAR(65535),
   "message" VARCHAR(65535),
   "dub_id" VARCHAR(65535),
@@ -1064,6 +1100,6 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
   "last_applied_at" TIMESTAMP,
   "last_tried_at" TIMESTAMP,
   "run" VARCHAR(65535),
-  "attempt" VARCHAR(255)
+  "attempt" VARCHAR(1024)
 );
 

@@ -487,7 +487,8 @@ SELECT
   [process],
   [expires_at],
   [schema_version],
-  [previous]
+  [previous],
+  DATEDIFF_BIG(SECOND, CAST('1970-01-01' AS DATETIME2), CAST(SYSUTCDATETIME() AS DATETIME2)) AS [dub_now]
 FROM [analytics].[dub_state_lease];
 
 -- insert lease
@@ -1004,21 +1005,56 @@ WHERE
 
 -- condition
 SELECT
-  COUNT(*) AS [repeated],
+  [customer_key],
+  [email],
+  [name],
+  [avatar],
+  [external_id],
+  [stripe_customer_id],
+  [country],
+  [subscription_canceled_at],
+  [cleared],
+  [outcome],
+  [code],
+  [message],
+  [dub_id],
+  [first_applied_at],
+  [last_applied_at],
+  [last_tried_at],
+  [run],
+  (
+    SELECT
+      COUNT(*)
+    FROM (
+      SELECT
+        CAST([customer_key] AS VARBINARY(MAX)) AS [dub_key]
+      FROM [analytics].[dub_state]
+      GROUP BY
+        CAST([customer_key] AS VARBINARY(MAX))
+      HAVING
+        COUNT(*) > 1
+    ) AS [dub_repeated]
+  ) AS [repeated],
   (
     SELECT
       CAST(MIN([last_tried_at]) AS NVARCHAR(MAX))
     FROM [analytics].[dub_state_history]
+    WHERE
+      [attempt] <> :p
   ) AS [oldest]
-FROM (
-  SELECT
-    CAST([customer_key] AS VARBINARY(MAX)) AS [dub_key]
-  FROM [analytics].[dub_state]
-  GROUP BY
-    CAST([customer_key] AS VARBINARY(MAX))
-  HAVING
-    COUNT(*) > 1
-) AS [dub_repeated];
+FROM [analytics].[dub_state]
+WHERE
+  [customer_key] IN (:p, :p);
+
+-- set none pending
+UPDATE [analytics].[dub_state] SET [code] = NULL, [outcome] = 'pending'
+WHERE
+  1 = 0;
+
+-- forget
+DELETE FROM [analytics].[dub_state_history]
+WHERE
+  [attempt] = :p;
 
 -- prune
 DELETE FROM [analytics].[dub_state_history]

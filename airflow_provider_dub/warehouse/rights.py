@@ -1,0 +1,45 @@
+"""What an administrator has to give before a run can work: the tables, and the least rights on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_provider_dub.warehouse.database import DatabaseFailedError
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.statements import Statements
+
+
+class UnusableTableError(ValueError):
+    """A run cannot work with the state table, which is found before its first request."""
+
+    def __init__(self, what: str, statements: Statements) -> None:
+        super().__init__(
+            f"{what} Nothing was sent. What the database says of it may hold a value and is not shown. "
+            f"`python -m airflow_provider_dub.warehouse --dialect {statements.dialect.name} --state-table "
+            f"{statements.table}` prints the tables as they should be and the least rights, for an administrator."
+        )
+
+
+@contextmanager
+def found_early(statements: Statements, may: str, table: str, *, writes_values: bool = False) -> Iterator[None]:
+    """Say what is wrong if the database does not allow or does not take what is done before the first request.
+
+    :param statements: Those about the state table.
+    :param may: What is done, such as ``insert rows``.
+    :param table: The table that it is done to.
+    :param writes_values: Whether an error that a retry meets again is about the table's columns.
+    :raises UnusableTableError: The database does not allow it, or the table does not take it.
+    """
+    try:
+        yield
+    except DatabaseFailedError as failed:
+        if failed.is_denied:
+            what = f"The connection's user may not {may}: table {table} ({failed.kind})."
+        elif writes_values and failed.is_lasting:
+            what = f"The table {table} does not take what is written ({failed.kind})."
+        else:
+            raise
+        raise UnusableTableError(what, statements) from None

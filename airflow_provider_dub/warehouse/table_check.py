@@ -1,0 +1,164 @@
+"""Whether the state table and its history can take what a run writes, found before its first request.
+
+The run does what it is going to do, with lines that can be no customer's, and undoes it: it appends them to the
+history, merges them, reads them back, and deletes them. That is in one transaction, which is rolled back. Where there
+are no transactions the lines stay in the history alone, under a token that is no run's, so that nothing merges them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_dub.customers.converters import MAX_LENGTH
+from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.warehouse.rights import UnusableTableError
+from airflow_provider_dub.warehouse.schema import KEY, TIMESTAMPS, history_columns, now, state_columns
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.statements import Statements
+
+_NAME = "airflow-provider-dub tries whether it can write here; this is no customer "
+_LENGTH = MAX_LENGTH + 1
+#: Longer than any id that is recorded. One reads as a number, of which SQLite makes one where a column is of numbers.
+_KEYS = (_NAME.ljust(_LENGTH - 3, ".") + "é日🦆", "7".rjust(_LENGTH, "0"))
+#: An avatar may be of any length; this is more than a column has that somebody made for short texts.
+_LONG, _NUMBER = "é日🦆".ljust(1000, "."), "007"
+
+
+class Condition(NamedTuple):
+    """The condition of the tables.
+
+    :param repeated: How many keys have several rows.
+    :param oldest: The oldest line of the history, as text; None if there is none.
+    """
+
+    repeated: int
+    oldest: str | None
+
+
+class TableCheck:
+    """Tries to record outcomes.
+
+    :param warehouse: Where the tables are.
+    :param statements: Writes the statements about them.
+    :param insert: Inserts lines into the history, with a cursor.
+    :param token: That of the run.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        statements: Statements,
+        insert: Callable[[Any, Sequence[tuple[Any, ...]]], None],
+        token: str,
+    ) -> None:
+        self._warehouse = warehouse
+        self._statements = statements
+        self._insert = insert
+        self._attempt = f"try-{token}"
+        self._at = now()
+        #: What is being done, and to which table.
+        self._doing = ("", "")
+
+    def run(self) -> Condition:
+        """Return the condition of the tables.
+
+        :raises UnusableTableError: A right is missing, or a table does not take or keep what is written.
+        :raises DatabaseFailedError: The database fails in a way that may pass.
+        """
+        lines = [self._line(_KEYS[0], _LONG), self._line(_KEYS[1], _NUMBER)]
+        try:
+            found = self._tried(lines)
+        except DatabaseFailedError as failed:
+            if not failed.is_lasting:
+                raise
+            what = self._reason(failed)
+        else:
+            if not (changed := _changed(lines, found)):
+                *_, repeated, oldest = found[0]
+                return Condition(int(repeated), None if oldest is None else str(oldest))
+            what = f"The table {self._written_table} does not keep what is written to it: columns {', '.join(changed)}."
+        raise UnusableTableError(what, self._statements)
+
+    def _tried(self, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Return what the database has of lines that were written."""
+        return self._warehouse.try_out(lambda cursor: self._try(cursor, lines))
+
+    def _try(self, cursor: Any, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
+        write, undone = self._statements, self._statements.dialect.has_transactions
+        self._doing = "insert rows", write.history_table
+        self._insert(cursor, lines)
+        attempt = self._attempt if undone else f"{self._attempt}, none of it"
+        # What was inserted is deleted again, also where a rollback has no effect.
+        (delete, about_deleted), (insert, about_inserted) = zip(write.merge(), write.of_attempt(attempt), strict=True)
+        self._doing = "insert rows", write.state_table
+        cursor.execute(insert, about_inserted)
+        self._doing = "read rows", write.state_table
+        read = [line[0] for line in lines] if undone else [self._attempt]
+        cursor.execute(write.condition(len(lines)), [self._attempt, *read])
+        found = list(cursor.fetchall())
+        self._doing = "delete rows", write.state_table
+        cursor.execute(delete, about_deleted)
+        if not undone:
+            self._doing = "delete rows", write.history_table
+            cursor.execute(write.forget(), [self._attempt])
+        return found
+
+    def _line(self, key: str, text: str | None, column: str | None = None) -> tuple[Any, ...]:
+        """Return a line with a text in each column, or in one alone."""
+        special = {KEY: key, "outcome": "unchanged", "attempt": self._attempt} | dict.fromkeys(TIMESTAMPS, self._at)
+        return tuple(special.get(name, text if column in (None, name) else None) for name in history_columns())
+
+    @property
+    def _written_table(self) -> str:
+        write = self._statements
+        return write.state_table if write.dialect.has_transactions else write.history_table
+
+    def _reason(self, failed: DatabaseFailedError) -> str:
+        """Return why the lines could not be written."""
+        may, table = self._doing
+        if failed.is_denied:
+            return f"The connection's user may not {may}: table {table} ({failed.kind})."
+        what = f"The table {table} does not take what is written ({failed.kind})."
+        if not self._statements.dialect.has_transactions:
+            return what
+        narrow = self._untaken()
+        return f"{what} Look at {narrow}." if narrow else what
+
+    def _untaken(self) -> str:
+        """Return which columns may be why."""
+        if self._fails(None):
+            others = self._other_columns()
+            return f"{KEY}, and {', '.join(others)}, which must take NULL or have a default" if others else KEY
+        columns = [name for name in state_columns() if name not in (KEY, "outcome", *TIMESTAMPS) and self._fails(name)]
+        return f"columns {', '.join(columns)}" if columns else ""
+
+    def _fails(self, column: str | None) -> bool:
+        """Return whether a line with a text in no other column is not taken."""
+        line = self._line(_KEYS[0], _LONG if column else None, column)
+        try:
+            self._tried([line])
+        except DatabaseFailedError:
+            return True
+        return False
+
+    def _other_columns(self) -> list[str]:
+        """Return the columns of the table that are none of this package's."""
+        write = self._statements
+        probe = write.probe() if self._doing[1] == write.state_table else write.probe_history()
+        found = (name.lower() for name in self._warehouse.columns(probe, None))
+        return [name for name in found if name not in history_columns()]
+
+
+def _changed(lines: Sequence[tuple[Any, ...]], found: Sequence[Any]) -> list[str]:
+    """Return the columns whose values are not as they were written."""
+    by_key = {row[0]: row for row in found}
+    if {*by_key} != {line[0] for line in lines}:
+        return [KEY]
+    return [
+        name
+        for place, name in enumerate(state_columns())
+        if name not in TIMESTAMPS and any(by_key[line[0]][place] != line[place] for line in lines)
+    ]

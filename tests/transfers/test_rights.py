@@ -1,0 +1,286 @@
+"""A missing right, and a table that does not take what is written, are found before the first request."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from airflow_provider_dub.exceptions import DubFixSetupError, DubStateTableLockedError
+from airflow_provider_dub.warehouse.__main__ import main
+from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.warehouse.dialects import DIALECTS
+from airflow_provider_dub.warehouse.lease import Lease
+from airflow_provider_dub.warehouse.state_table import StateTable
+from airflow_provider_dub.warehouse.statements import Statements
+
+TABLES = ("dub_state", "dub_state_lease", "dub_state_history")
+#: What a run needs once the tables are there.
+LEAST = {
+    "dub_state": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "dub_state_lease": {"SELECT", "INSERT", "UPDATE"},
+    "dub_state_history": {"SELECT", "INSERT", "DELETE"},
+}
+MISSING = [(table, right) for table, rights in LEAST.items() for right in sorted(rights)]
+
+
+@pytest.fixture
+def customers(database, connected):
+    """user_1 and user_2, who are in Dub."""
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
+    database.insert(("user_1", "planted"), ("user_2", "planted"))
+    return database
+
+
+@pytest.fixture
+def tables(customers, sync):
+    """The tables as a first run creates them, with nothing in them."""
+    sync(sql="SELECT * FROM customers WHERE 1 = 0")
+    customers.run("DELETE FROM dub_state_lease")
+    return customers
+
+
+@pytest.fixture
+def as_role(customers, monkeypatch) -> Iterator[Callable[[dict[str, set[str]]], Any]]:
+    """Connect the run as a role of PostgreSQL that may do no more than this with the tables."""
+    admin = customers.connection
+
+    @contextmanager
+    def as_admin() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setenv("AIRFLOW_CONN_WAREHOUSE", admin)
+            yield
+
+    def connect(rights: dict[str, set[str]]) -> Any:
+        grants = (f"GRANT {', '.join(sorted(may))} ON {table} TO dub_run" for table, may in rights.items() if may)
+        with as_admin():
+            customers.run("CREATE ROLE dub_run LOGIN", "GRANT SELECT ON customers TO dub_run", *grants)
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(json.loads(admin) | {"login": "dub_run"}))
+        return as_admin
+
+    yield connect
+    with as_admin():
+        customers.run("DROP OWNED BY dub_run", "DROP ROLE dub_run")
+
+
+def make_again(database, table: str, pattern: str, by: str) -> None:
+    """Create a table again, as somebody else made it."""
+    write = Statements(DIALECTS[database.engine], "%s", "dub_state")
+    statements = {"dub_state": write.create(), "dub_state_history": write.create_history()}[table]
+    create, changes = re.subn(pattern, by, statements[0])
+    assert changes == 1
+    database.run(f"DROP TABLE {table}", create)
+
+
+def said(error: BaseException | None) -> str:
+    """Return all that an error says, and those that it is from."""
+    chain = ""
+    while error is not None:
+        chain += f"{error!r} {getattr(error, '__notes__', '')} "
+        error = error.__cause__ or error.__context__
+    return chain
+
+
+def refused(sync, connected, match: str, **options: Any) -> str:
+    """Run, and return why nothing was sent."""
+    with pytest.raises(DubFixSetupError, match=match) as error:
+        sync(**options)
+    assert connected.requests == []
+    assert "planted" not in said(error.value)
+    assert "this is no customer" not in said(error.value)
+    message = str(error.value)
+    assert "Nothing was sent" in message
+    assert "python -m airflow_provider_dub.warehouse --dialect" in message
+    assert not {"drop", "delete", "truncate"} & {*message.lower().replace("may not delete", "").split()}
+    return message
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@pytest.mark.parametrize(("table", "right"), MISSING)
+def test_a_right_that_is_missing_is_named(tables, as_role, connected, sync, table: str, right: str) -> None:
+    as_role({name: may - {right} if name == table else may for name, may in LEAST.items()})
+    verb = "read" if right == "SELECT" else right.lower()
+    assert f'"{table}"' in refused(sync, connected, f"may not .*{verb}.*42501")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_the_least_rights_are_enough_once_the_tables_are_there(tables, as_role, connected, sync) -> None:
+    as_admin = as_role(LEAST)
+    assert sync()["updated"] == 2
+    with as_admin():
+        tables.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
+    assert sync()["plan"]["changed"] == 1
+    with as_admin():
+        tables.run("UPDATE dub_state_history SET last_tried_at = '2026-01-01'")
+    assert sync()["plan"]["to_send"] == 0
+    assert tables.run("SELECT COUNT(*) FROM dub_state_history") == [(0,)]
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_what_is_printed_for_an_administrator_is_enough(customers, as_role, connected, sync, capsys) -> None:
+    as_admin = as_role({})
+    main(["--dialect", "postgres", "--state-table", "dub_state", "--role", "dub_run"])
+    with as_admin():
+        customers.run(capsys.readouterr().out)
+    assert sync()["updated"] == 2
+    assert sync()["plan"]["unchanged"] == 2
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_right_to_update_that_is_missing_is_found_by_a_run_that_updates_nothing(
+    tables, as_role, connected, sync
+) -> None:
+    as_role(LEAST | {"dub_state": {"SELECT", "INSERT", "DELETE"}})
+    refused(sync, connected, "may not update rows")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_without_the_right_to_create_tables_the_error_says_where_they_are_from(
+    customers, as_role, connected, sync
+) -> None:
+    as_role({})
+    assert '"dub_state"' in refused(sync, connected, "may not read the table .* or create it")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_column_of_this_version_that_may_not_be_added_is_named(tables, as_role, connected, sync) -> None:
+    as_admin = as_role(LEAST)
+    with as_admin():
+        tables.run("ALTER TABLE dub_state DROP COLUMN country")
+    refused(sync, connected, "may not add the columns country of this version")
+
+
+@pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_file_that_is_read_only_is_found(customers, connected, sync, monkeypatch, first: bool) -> None:
+    if not first:
+        sync(sql="SELECT * FROM customers WHERE 1 = 0")
+    file = json.loads(customers.connection)["host"]
+    if customers.engine == "sqlite":
+        connection = {"conn_type": "sqlite", "host": file, "extra": {"mode": "ro"}}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    else:
+        import duckdb
+        from duckdb_provider.hooks.duckdb_hook import DuckDBHook
+
+        monkeypatch.setattr(DuckDBHook, "get_conn", lambda self: duckdb.connect(file, read_only=True))
+    refused(sync, connected, "may not (read the table|insert and update)")
+
+
+@pytest.mark.parametrize("database", ["duckdb", "postgres"], indirect=True)
+@pytest.mark.parametrize("table", ["dub_state", "dub_state_history"])
+def test_a_column_that_is_too_narrow_is_named(tables, connected, sync, table: str) -> None:
+    narrow = "VARCHAR(3)" if tables.engine == "postgres" else "VARCHAR CHECK (LENGTH(stripe_customer_id) <= 3)"
+    make_again(tables, table, '"stripe_customer_id" TEXT', f'"stripe_customer_id" {narrow}')
+    message = refused(sync, connected, f'"{table}" does not take what is written')
+    assert "Look at columns stripe_customer_id." in message
+
+
+def test_an_extra_column_that_takes_no_null_is_named(tables, connected, sync) -> None:
+    make_again(tables, "dub_state", r"\((?=.customer_key)", "(tenant VARCHAR(9) NOT NULL, ")
+    message = refused(sync, connected, "does not take what is written")
+    assert "tenant, which must take NULL or have a default" in message
+
+
+@pytest.mark.parametrize("database", ["sqlite", "duckdb", "postgres"], indirect=True)
+def test_a_key_that_is_a_number_is_found(tables, connected, sync) -> None:
+    key = DIALECTS[tables.engine].key_type
+    make_again(tables, "dub_state", re.escape(f'"customer_key" {key}'), '"customer_key" INTEGER')
+    assert "customer_key" in refused(sync, connected, "does not (take|keep) what is written")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_column_that_fills_texts_up_with_blanks_is_found(tables, connected, sync) -> None:
+    make_again(tables, "dub_state", '"name" TEXT', '"name" CHAR(2000)')
+    refused(sync, connected, "does not keep what is written to it: columns name")
+
+
+def test_what_was_tried_leaves_nothing_behind(customers, connected, sync) -> None:
+    for _ in range(2):
+        sync(baseline="source")
+        assert {*customers.state("outcome")} == {"user_1", "user_2"}
+        tried = customers.run("SELECT COUNT(*) FROM dub_state_history WHERE customer_key NOT LIKE 'user%'")
+        assert tried == [(0,)]
+
+
+def test_without_transactions_nothing_is_left_in_the_state_table_wherever_it_crashes(
+    customers, connected, sync, engine, monkeypatch
+) -> None:
+    """The line that is left in the history is no run's, so nobody merges it, and it counts for nothing."""
+    engine(has_transactions=False)
+    sync()
+    with monkeypatch.context() as patch:
+        patch.setattr(Statements, "forget", lambda self: "SELECT 1 WHERE 1 = 0 AND '' = " + self.placeholder)
+        patch.setattr(
+            "airflow_provider_dub.warehouse.database.Warehouse.try_out", lambda self, work: self.transaction(work)
+        )
+        sync()
+    tried = customers.run("SELECT attempt FROM dub_state_history WHERE customer_key NOT LIKE 'user%'")
+    assert len(tried) == 2
+    assert sync(max_change_rate=0.5)["plan"]["unchanged"] == 2
+    assert {*customers.state("outcome")} == {"user_1", "user_2"}
+
+
+@pytest.mark.parametrize("key", ["INTEGER", "BIGINT", "NUMERIC(20, 0)"])
+def test_a_key_of_the_query_may_be_a_number(database, connected, sync, key: str) -> None:
+    connected.reset(setup_customers=[{"id": "cus_9A", "externalId": "42", "name": "n", "email": None}])
+    database.run(f"CREATE TABLE customers (user_id {key}, name VARCHAR(200))")
+    database.insert((42, "Ada"))
+    assert sync()["updated"] == 1
+    assert sync()["plan"]["unchanged"] == 1
+    database.run("UPDATE customers SET name = 'Countess'")
+    assert (sync()["updated"], database.state("name")) == (1, {"42": "Countess"})
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize(
+    ("where", "of"),
+    [
+        ("create", (Statements, "create")),
+        ("upgrade", (Lease, "set_version")),
+        ("set pending", (Statements, "set_pending")),
+        ("prune", (Statements, "prune")),
+        ("lease", (Statements, "acquire_lease")),
+    ],
+)
+def test_no_value_is_shown_by_an_error_of_any_statement(
+    customers, connected, sync, logged, monkeypatch, where: str, of: tuple[Any, str]
+) -> None:
+    fails = "SELECT CAST('planted' AS INTEGER) FROM no_such_table_planted"
+    if where != "create":
+        sync()
+        customers.run("UPDATE customers SET name = 'planted again'")
+        customers.run("UPDATE dub_state_history SET last_tried_at = '2026-01-01 00:00:00.000000'")
+    if where == "upgrade":
+        customers.run("ALTER TABLE dub_state DROP COLUMN country")
+        monkeypatch.setattr(*of, lambda self, cursor: cursor.execute(fails))
+    else:
+        result = [fails] if where == "create" else fails
+        monkeypatch.setattr(*of, lambda *arguments: result)
+    sent = len(connected.requests)
+    with pytest.raises((DatabaseFailedError, DubFixSetupError, DubStateTableLockedError)) as error:
+        sync()
+    assert len(connected.requests) == sent
+    assert "planted" not in said(error.value) + logged()
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_no_value_is_shown_when_the_lines_of_a_crashed_run_cannot_be_merged(
+    customers, connected, sync, logged, monkeypatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(StateTable, "merge", lambda self, *, end=False: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Lease, "release", lambda self: None)
+        with pytest.raises(KeyboardInterrupt):
+            sync()
+    customers.run("UPDATE dub_state_lease SET expires_at = 1")
+    customers.run("ALTER TABLE dub_state ADD CHECK (name <> 'planted')")
+    sent = len(connected.requests)
+    with pytest.raises(DubFixSetupError, match="does not take what is written") as error:
+        sync()
+    assert len(connected.requests) == sent
+    assert "planted" not in said(error.value) + logged()
