@@ -39,6 +39,20 @@ NEXT_AIRFLOW = "3.4.0b2"
 #: What stands in for a warehouse, with Airflow's provider of it...
 STAND_INS = {
     "snowflake": ["apache-airflow-providers-snowflake==6.19.0", "fakesnow[server]==0.12.1"],
+    # An extension of DuckDB's that bqemulator would download; it has to be made for this DuckDB.
+    "bigquery": [
+        "apache-airflow-providers-google==22.1.0",
+        "bqemulator==1.4.0",
+        "duckdb==1.5.5",
+        "duckdb-extension-spatial==1.5.5",
+    ],
+    # Spark, which needs Java 17; and the jars of Iceberg for it.
+    "databricks": [
+        "apache-airflow-providers-databricks==7.23.0",
+        "databricks-sql-connector==4.9.0",
+        "pyspark==3.5.9",
+        "snowpark-connect-deps-iceberg==1.0.1",
+    ],
 }
 #: ...and with each of them.
 FOR_STAND_INS = ["apache-airflow==3.3.2", "pytest>=8.3", "pytest-xdist>=3.7", "hypothesis>=6.120"]
@@ -102,17 +116,25 @@ def mariadb(session: nox.Session) -> None:
     session.run(UV, "run", "--frozen", "--group", "mysql", *command, external=True)
 
 
-def _on_stand_in(session: nox.Session, engine: str, *tests: str) -> None:
-    """Run the transfer on a stand-in for an engine, in an environment of its own: their pins do not fit together."""
-    session.env["UV_EXCLUDE_NEWER"] = TODAY
-    session.install("--quiet", "--editable", ".[emulator,sql]", *FOR_STAND_INS, *STAND_INS[engine])
-    session.run("python", "-m", "pytest", "-q", "-k", engine, *(session.posargs or ("tests/engines", *tests)))
-
-
-@nox.session
+@nox.session(allow_parallel=True, tags=["stand-ins"])
 def snowflake(session: nox.Session) -> None:
     """Run the transfer on fakesnow, through Airflow's hook of Snowflake."""
     _on_stand_in(session, "snowflake", "tests/transfers/test_engines.py")
+
+
+@nox.session(allow_parallel=True, tags=["stand-ins"])
+def bigquery(session: nox.Session) -> None:
+    """Run the transfer on bqemulator, through Airflow's hook of BigQuery."""
+    _on_stand_in(session, "bigquery", "tests/transfers/test_engines.py")
+
+
+@nox.session(allow_parallel=True, tags=["stand-ins"])
+def databricks(session: nox.Session) -> None:
+    """Run the transfer on Spark, through Airflow's hook of Databricks SQL."""
+    if shutil.which("java"):
+        _on_stand_in(session, "databricks")
+    else:
+        session.skip("There is no Java here, which Spark needs.")
 
 
 @nox.session(venv_backend="none")
@@ -265,6 +287,15 @@ def _test_wheel(session: nox.Session, airflow: str, needs: list[str], *selection
     # One worker, since two of these sessions run at a time.
     session.run("python", "-m", "pytest", "-q", left_out, *selection, *session.posargs)
     session.run("python", "-m", "example_dags")
+
+
+def _on_stand_in(session: nox.Session, engine: str, *tests: str) -> None:
+    """Run the transfer on a stand-in for an engine, in an environment of its own: their pins do not fit together."""
+    session.env["UV_EXCLUDE_NEWER"] = TODAY
+    session.install("--quiet", "--editable", ".[emulator,sql]", *FOR_STAND_INS, *STAND_INS[engine])
+    # bqemulator's own plugin needs what is for containers.
+    plugins = ("-p", "no:bqemulator")
+    session.run("python", "-m", "pytest", "-q", *plugins, "-k", engine, *(session.posargs or ("tests/engines", *tests)))
 
 
 def _inner(session: nox.Session, *options: str) -> None:

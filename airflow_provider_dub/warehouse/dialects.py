@@ -166,6 +166,7 @@ _DIALECTS = (
     ),
     _PaidByTime(
         "bigquery",
+        run_on="bqemulator (a stand-in)",
         text="CAST(x AS STRING)",
         has_transactions=False,
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
@@ -186,11 +187,13 @@ _DIALECTS = (
     ),
     _PaidByTime(
         "databricks",
+        run_on="Spark 3.5 (a stand-in)",
         text="CAST(x AS STRING)",
         has_transactions=False,
         clock="UNIX_TIMESTAMP()",
         text_type="STRING",
         key_type="STRING",
+        timestamp_type="STRING",  # a TIMESTAMP takes no text
         grants=(
             "GRANT USE SCHEMA ON SCHEMA {schema} TO {role}",
             "GRANT SELECT, MODIFY ON TABLE {table} TO {role}",
