@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -216,9 +217,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
                 matched = self._columns(warehouse, dialect)
                 columns = Columns.of_query(matched, self.options)
-                table = self._table(warehouse, dialect, hook, context)
+                table = self._table(warehouse, dialect, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
-                changes = Changes(warehouse, self._change_query(hook, dialect, matched, known), self.parameters)
+                changes = Changes(warehouse, self._change_query(warehouse, dialect, matched, known), self.parameters)
             recorder = None if self.options.dry_run else table
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
@@ -367,16 +368,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError("baseline needs a state_table to record the rows in, and no dry_run.")
 
     def _database(self) -> tuple[DbApiHook, Dialect]:
-        from airflow.providers.common.sql.hooks.sql import DbApiHook
-
         from airflow_provider_dub.warehouse.dialects import check_is_tested, dialect_named
+        from airflow_provider_dub.warehouse.sql_hooks import dialect_of, sql_hook
 
         connection = BaseHook.get_connection(self.sql_conn_id)
-        hook: Any = connection.get_hook(hook_params=dict(self.sql_hook_params or {}))  # type: ignore[no-untyped-call]
-        if not isinstance(hook, DbApiHook):
-            raise ValueError(f"The connection {self.sql_conn_id} ({connection.conn_type}) is none to an SQL database.")
-        self._set_lineage(hook, connection)
-        dialect = dialect_named(self.dialect or str(connection.conn_type))
+        hook = sql_hook(connection, self.sql_hook_params or {})
+        self._set_lineage(copy(hook), connection)
+        dialect = dialect_named(self.dialect) if self.dialect else dialect_of(connection, hook)
         if not self.allow_untested_dialect:
             check_is_tested(dialect)
         return hook, dialect
@@ -416,13 +414,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return matched
 
     def _change_query(
-        self, hook: DbApiHook, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
+        self, warehouse: Warehouse, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
     ) -> ChangeQuery:
         from airflow_provider_dub.warehouse.change_query import ChangeQuery
         from airflow_provider_dub.warehouse.source import Source
 
-        # With parameters a driver that marks them by %s reads a percent sign anywhere in the statement as one.
-        percent = "%%" if self.parameters and hook.placeholder == "%s" else "%"
+        # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
+        percent = "%%" if self.parameters and warehouse.reads_percent_signs else "%"
         clears = self.options.cleared_fields(matched.fields.values())
         fields = {column.replace("%", percent): field.name for column, field in matched.fields.items()}
         blanks_clear = self.options.blanks == "missing"
@@ -437,7 +435,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         )
         return ChangeQuery(dialect, source, known, self.options.limit)
 
-    def _table(self, warehouse: Warehouse, dialect: Dialect, hook: DbApiHook, context: Context) -> StateTable | None:
+    def _table(self, warehouse: Warehouse, dialect: Dialect, context: Context) -> StateTable | None:
         from airflow_provider_dub.warehouse.lease import Owner
         from airflow_provider_dub.warehouse.state_table import StateTable
         from airflow_provider_dub.warehouse.statements import Statements
@@ -450,7 +448,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise DubFixSetupError(str(error)) from error
         target = f"{address}, {'external ids' if self.options.external_id_column else 'Dub ids'}"
         owner = Owner(target=target, task=_task_of(context), token=uuid4().hex)
-        return StateTable(warehouse, Statements(dialect, hook.placeholder, self.state_table), owner)
+        return StateTable(warehouse, Statements(dialect, self.state_table), owner)
 
     @contextmanager
     def _known_state(self, table: StateTable | None, hook: DbApiHook, context: Context) -> Iterator[KnownState | None]:

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        print(_script(Statements(dialect_named(options.dialect), "?", options.state_table), options.role))  # noqa: T201
+        print(_script(Statements(dialect_named(options.dialect), options.state_table), options.role))  # noqa: T201
     except ValueError as error:
         parser.error(str(error))
     return 0

@@ -110,7 +110,8 @@ class ChangeQuery:
 
     def counts(self) -> str:
         """Return the query that counts the rows by status, and those of them whose Dub id is known."""
-        rows, with_dub_id = exp.Count(this=exp.Star()), exp.Count(this=_column("dub_id"))
+        # A cursor of dicts needs a name for each.
+        rows, with_dub_id = exp.Count(this=exp.Star()).as_("rows_of_it"), exp.Count(this=_column("dub_id")).as_("known")
         return self._written(exp.select("status", rows, with_dub_id).from_("dub_classified").group_by("status"))
 
     def rows(self, statuses: Collection[Status]) -> str:

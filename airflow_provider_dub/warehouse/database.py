@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from airflow_provider_dub.warehouse.dialects import (
-    execute,
-    in_transaction,
-    is_denied,
-    streaming_cursor,
-    writing_connection,
-)
+from airflow_provider_dub.warehouse.cursors import connect
+from airflow_provider_dub.warehouse.dialects import is_denied
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    from airflow_provider_dub.warehouse.cursors import Connection, Cursor
 
 T = TypeVar("T")
 #: Rows that are fetched at a time.
@@ -107,7 +104,9 @@ class Warehouse:
 
     def __init__(self, hook: DbApiHook) -> None:
         self._hook = hook
-        self._writing: Any = None
+        self._writing: Connection | None = None
+        #: Whether a percent sign anywhere in a statement with parameters belongs to one; known after the first query.
+        self.reads_percent_signs = False
 
     def columns(self, sql: str, parameters: Any) -> list[str]:
         """Return the names of a query's columns.
@@ -115,9 +114,12 @@ class Warehouse:
         :param sql: The query.
         :param parameters: Its parameters.
         """
-        with closing(self._hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
-            execute(cursor, sql, parameters)
-            return [column[0] for column in cursor.description]
+        with closing(connect(self._hook)) as connection, connection.cursor() as cursor:
+            cursor.execute_as_given(sql, parameters)
+            names = [column[0] for column in cursor.description]
+            cursor.fetchall()  # a driver may refuse to close what has unread rows
+            self.reads_percent_signs = connection.driver.reads_percent_signs
+            return names
 
     def batches(self, sql: str, parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield a query's rows as tuples, some at a time; with a server-side cursor where the driver has one.
@@ -126,12 +128,12 @@ class Warehouse:
         :param parameters: Its parameters.
         :raises UnreadableRowsError: The database or its driver fails.
         """
-        with closing(self._hook.get_conn()) as connection, closing(streaming_cursor(connection)) as cursor:
-            _without_values(execute, cursor, sql, parameters)
+        with closing(connect(self._hook)) as connection, connection.streaming_cursor() as cursor:
+            _without_values(cursor.execute_as_given, sql, parameters)
             while batch := _without_values(cursor.fetchmany, BATCH):
                 yield batch
 
-    def transaction(self, work: Callable[[Any], T]) -> T:
+    def transaction(self, work: Callable[[Cursor], T]) -> T:
         """Do work with a cursor in one transaction and return its result.
 
         A database that fails, perhaps since the connection idled for too long, is connected to and asked once more;
@@ -152,14 +154,14 @@ class Warehouse:
             self.close()
         raise cast("DatabaseFailedError", failed) from None  # here, where it has no context
 
-    def try_out(self, work: Callable[[Any], T]) -> T:
+    def try_out(self, work: Callable[[Cursor], T]) -> T:
         """Do work with a cursor in one transaction that is rolled back, and return its result.
 
         :param work: Takes the cursor.
         :raises DatabaseFailedError: The database or its driver fails.
         """
 
-        def undone(cursor: Any) -> None:
+        def undone(cursor: Cursor) -> None:
             raise _UndoneError(work(cursor))
 
         try:
@@ -168,7 +170,7 @@ class Warehouse:
             result: T = end.result
         return result
 
-    def record(self, work: Callable[[Any], T]) -> T:
+    def record(self, work: Callable[[Cursor], T]) -> T:
         """Do work that writes values of rows in one transaction, as :meth:`transaction` does.
 
         :param work: Takes the cursor.
@@ -192,14 +194,13 @@ class Warehouse:
     def close(self) -> None:
         """Close the connection for writing."""
         if self._writing is not None:
-            with suppress(Exception):  # it may be what failed
-                self._writing.close()
+            self._writing.close()
             self._writing = None
 
-    def _once(self, work: Callable[[Any], T]) -> T:
+    def _once(self, work: Callable[[Cursor], T]) -> T:
         if self._writing is None:
-            self._writing = writing_connection(self._hook)
-        return in_transaction(self._writing, work)
+            self._writing = connect(self._hook, to_write=True)
+        return self._writing.in_transaction(work)
 
 
 def _without_values(ask: Callable[..., T], *arguments: Any) -> T:

@@ -1,24 +1,28 @@
-"""All that differs between engines and between their drivers, as far as a sync notices.
-
-:class:`Dialect` is an engine's SQL. The functions below it are about drivers: they ask what a connection can do, and
-name a driver only where nothing else gives it away.
-"""
+"""All that differs between engines, as far as a sync notices; what differs between drivers is in :mod:`.drivers`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
 
-if TYPE_CHECKING:
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-T = TypeVar("T")
+@dataclass(frozen=True)
+class JsonRows:
+    """How an engine selects rows out of one parameter of JSON, an array of arrays of text.
+
+    :param source: What is selected from; ``{json}`` is the parameter, ``{cells}`` stands for the definitions.
+    :param cell: Selects a cell; ``{n}`` is its place, from 0.
+    :param definition: Defines a cell in the source.
+    """
+
+    source: str
+    cell: str
+    definition: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Dialect:
     :param table_charset: The character set of a new table, where the default may not hold any text.
     :param table_collation: The collation of a new table, with ``table_charset``.
     :param rows_at_once: The number of lines that one statement inserts at most.
-    :param executemany_is_fast: Whether the driver's ``executemany`` is the quickest way to insert many lines.
+    :param characters_at_once: The number of characters that these lines have at most.
+    :param json_rows: How lines are inserted as one parameter, where a statement may have only few.
+    :param copies: Whether it has ``COPY … FROM STDIN``.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
     :param add_column: The keywords between a table and its new column.
@@ -69,7 +75,9 @@ class Dialect:
     table_charset: str = ""
     table_collation: str = ""
     rows_at_once: int = 2500
-    executemany_is_fast: bool = False
+    characters_at_once: int = 4_000_000  # MariaDB's max_allowed_packet is 16 MB, and a character four bytes at most
+    json_rows: JsonRows | None = None
+    copies: bool = False
     changes_by_join: bool = False
     add_column: str = "ADD COLUMN"
     grants: tuple[str, ...] = ("GRANT USAGE ON SCHEMA {schema} TO {role}", "GRANT {rights} ON {table} TO {role}")
@@ -116,6 +124,7 @@ _DIALECTS = (
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
         reads_timestamps_as_text=True,
         indexed=True,
+        copies=True,
     ),
     # Bytes are compared, since even the binary collations ignore trailing blanks.
     Dialect(
@@ -144,7 +153,6 @@ _DIALECTS = (
         grants=(),
         indexed=True,
         index_names_schema=True,
-        executemany_is_fast=True,
     ),
     Dialect(
         "duckdb",
@@ -159,6 +167,7 @@ _DIALECTS = (
         "snowflake",
         run_on="fakesnow (a stand-in)",
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
+        characters_at_once=800_000,  # of a statement of 1 MB
         grants=(
             "GRANT USAGE ON SCHEMA {schema} TO ROLE {role}",
             "GRANT {rights} ON TABLE {table} TO ROLE {role}",
@@ -171,6 +180,7 @@ _DIALECTS = (
         has_transactions=False,
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
         rows_at_once=500,  # of at most 10,000 parameters
+        characters_at_once=800_000,  # of a statement of 1 MB
         text_type="STRING",
         key_type="STRING",
         timestamp_type="DATETIME",
@@ -191,6 +201,11 @@ _DIALECTS = (
         text="CAST(x AS STRING)",
         has_transactions=False,
         clock="UNIX_TIMESTAMP()",
+        # A statement has at most 255 parameters. Without the mode, what cannot be read would be no rows.
+        json_rows=JsonRows(
+            "(SELECT EXPLODE(FROM_JSON({json}, 'ARRAY<ARRAY<STRING>>', MAP('mode', 'FAILFAST'))) AS dub_row)",
+            "dub_row[{n}]",
+        ),
         text_type="STRING",
         key_type="STRING",
         timestamp_type="STRING",  # a TIMESTAMP takes no text
@@ -208,7 +223,8 @@ _DIALECTS = (
         key_type="NVARCHAR(255)",
         timestamp_type="DATETIME2",
         indexed=True,
-        rows_at_once=100,  # of at most 2,100 parameters
+        # A statement has at most 2,100 parameters.
+        json_rows=JsonRows("OPENJSON({json}) WITH ({cells})", "dub_{n}", "dub_{n} NVARCHAR(MAX) '$[{n}]'"),
         add_column="ADD",
         grants=("GRANT {rights} ON {table} TO {role}",),
     ),
@@ -266,63 +282,3 @@ def check_is_tested(dialect: Dialect) -> None:
         f"connection to a database of a tested kind ({tested}): it has the state table then, and this one is only "
         "read. Or set allow_untested_dialect=True, and begin with dry_run=True and a Dub workspace for tests."
     )
-
-
-def streaming_cursor(connection: Any) -> Any:
-    """Return a cursor whose rows stay on the server until they are fetched, where the driver has one.
-
-    :param connection: A connection of the driver.
-    """
-    driver = type(connection).__module__.partition(".")[0]
-    if driver in ("psycopg", "psycopg2"):
-        return connection.cursor("dub_rows")
-    if driver == "MySQLdb":
-        from MySQLdb.cursors import SSCursor  # type: ignore[import-untyped]
-
-        return connection.cursor(SSCursor)
-    return connection.cursor()
-
-
-def writing_connection(hook: DbApiHook) -> Any:
-    """Return a connection whose transactions begin and end explicitly.
-
-    :param hook: The hook of the Airflow connection.
-    """
-    connection = hook.get_conn()
-    if hook.supports_autocommit:  # some drivers begin with it
-        hook.set_autocommit(connection, False)
-    if hasattr(connection, "prepare_threshold"):
-        # psycopg would have PostgreSQL plan once for any keys, which is to read the whole table for each.
-        connection.prepare_threshold = None
-    return connection
-
-
-def in_transaction(connection: Any, work: Callable[[Any], T]) -> T:
-    """Do work with a cursor in one transaction, and return its result.
-
-    :param connection: A :func:`writing_connection`.
-    :param work: Takes the cursor.
-    """
-    with closing(connection.cursor()) as cursor:
-        owner = cursor if hasattr(cursor, "commit") else connection  # DuckDB's cursors are connections
-        if hasattr(owner, "begin"):
-            owner.begin()
-        try:
-            result = work(cursor)
-            owner.commit()
-        except BaseException:
-            with suppress(Exception):  # the first error is the one to raise
-                owner.rollback()
-            raise
-    return result
-
-
-def execute(cursor: Any, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
-    """Run a statement.
-
-    :param cursor: A cursor of the driver.
-    :param sql: The statement.
-    :param parameters: Its parameters, in the driver's style.
-    """
-    # Without parameters drivers leave a percent sign of the user's alone.
-    cursor.execute(sql, parameters) if parameters else cursor.execute(sql)

@@ -15,7 +15,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_dub.warehouse.database import DatabaseFailedError, NotRepeatedError
 from airflow_provider_dub.warehouse.process import is_gone, this_process
@@ -25,6 +25,7 @@ from airflow_provider_dub.warehouse.schema import schema_version
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.statements import Statements
 
@@ -192,7 +193,7 @@ class Lease:
         :raises LeaseLostError: Another run took over.
         """
 
-        def renew(cursor: Any) -> None:
+        def renew(cursor: Cursor) -> None:
             self._set(cursor, self._owner.task, self._expiry(self._clock(cursor)))
             self.verify(cursor)
 
@@ -211,7 +212,7 @@ class Lease:
             self.renew()
         self.guards_requests = True
 
-    def verify(self, cursor: Any) -> None:
+    def verify(self, cursor: Cursor) -> None:
         """Check, within a transaction, that the table is still ours.
 
         :param cursor: The cursor of the transaction.
@@ -233,7 +234,7 @@ class Lease:
         """
         self._check_versions(self._warehouse.transaction(self._read))
 
-    def set_version(self, cursor: Any) -> None:
+    def set_version(self, cursor: Cursor) -> None:
         """Write down, within a transaction, that the table has the schema of this version.
 
         :param cursor: The cursor of the transaction.
@@ -245,14 +246,14 @@ class Lease:
         """The token of this run."""
         return self._owner.token
 
-    def set_merged(self, cursor: Any) -> None:
+    def set_merged(self, cursor: Cursor) -> None:
         """Write down, within a transaction, that the outcomes of the previous owners are merged.
 
         :param cursor: The cursor of the transaction.
         """
         cursor.execute(self._statements.set_merged(), [self._owner.token])
 
-    def end(self, cursor: Any) -> None:
+    def end(self, cursor: Cursor) -> None:
         """Release the lease, within a transaction, with nothing left to merge.
 
         :param cursor: The cursor of the transaction.
@@ -295,7 +296,7 @@ class Lease:
         self._check_versions(rows)
         return seen
 
-    def _acquire(self, cursor: Any, gone: str) -> None:
+    def _acquire(self, cursor: Cursor, gone: str) -> None:
         (rows, now), me = self._read_at(cursor), self._owner
         if any(row.token != gone for row in self._held_by_others(rows, now)):
             return
@@ -315,18 +316,18 @@ class Lease:
     def _expiry(self, now: int) -> int:
         return now + math.ceil(self.length)
 
-    def _clock(self, cursor: Any) -> int:
+    def _clock(self, cursor: Cursor) -> int:
         cursor.execute(self._statements.clock())
         return int(cursor.fetchone()[0])
 
-    def _read(self, cursor: Any) -> list[_Row]:
+    def _read(self, cursor: Cursor) -> list[_Row]:
         cursor.execute(self._statements.read_lease())
         return [_Row(*row) for row in cursor.fetchall()]
 
-    def _read_at(self, cursor: Any) -> tuple[list[_Row], int]:
+    def _read_at(self, cursor: Cursor) -> tuple[list[_Row], int]:
         """Return the rows and the database's time."""
         rows = self._read(cursor)
         return rows, int(rows[0].now) if rows else self._clock(cursor)
 
-    def _set(self, cursor: Any, task: str | None, expires_at: int) -> None:
+    def _set(self, cursor: Cursor, task: str | None, expires_at: int) -> None:
         cursor.execute(self._statements.renew_lease(), [task, expires_at, self._owner.token])

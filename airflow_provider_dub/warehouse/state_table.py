@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnwritableStateError
-from airflow_provider_dub.warehouse.dialects import execute
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns, timestamp
@@ -19,6 +17,7 @@ from airflow_provider_dub.warehouse.table_check import TableCheck
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
+    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
     from airflow_provider_dub.warehouse.lease import Owner
@@ -46,8 +45,6 @@ class StateTable:
     def __init__(self, warehouse: Warehouse, statements: Statements, owner: Owner) -> None:
         self._warehouse = warehouse
         self._statements = statements
-        # To write a statement with a thousand parameters takes longer than to run it.
-        self._append = cache(statements.append)
         self._state_columns: list[str] = []
         self._history_columns: list[str] = []
         #: The right to change it.
@@ -89,7 +86,7 @@ class StateTable:
     def count(self) -> int:
         """Return the number of customers that the table knows."""
 
-        def count(cursor: Any) -> int:
+        def count(cursor: Cursor) -> int:
             cursor.execute(self._statements.count())
             return int(cursor.fetchone()[0])
 
@@ -119,7 +116,7 @@ class StateTable:
             if found and name not in found
         ]
 
-        def add(cursor: Any) -> None:
+        def add(cursor: Cursor) -> None:
             for name, is_history in missing:
                 cursor.execute(self._statements.add_column(name, to_history=bool(is_history)))
             self.lease.set_version(cursor)
@@ -151,9 +148,9 @@ class StateTable:
         """
         statement = self._statements.set_pending(changes.recorded_keys(), self.lease.token)
 
-        def update(cursor: Any) -> None:
+        def update(cursor: Cursor) -> None:
             self.lease.verify(cursor)
-            execute(cursor, statement, parameters)
+            cursor.execute_as_given(statement, parameters)
 
         self._update(update)
 
@@ -164,7 +161,7 @@ class StateTable:
         """
         self._update(lambda cursor: cursor.execute(self._statements.set_none_pending()))
 
-    def _update(self, work: Callable[[Any], None]) -> None:
+    def _update(self, work: Callable[[Cursor], None]) -> None:
         with found_early(self._statements, "update rows", self._statements.state_table, writes_values=True):
             self._warehouse.transaction(work)
 
@@ -176,18 +173,13 @@ class StateTable:
         whole = [(*line, self.lease.token) for line in lines]
         self._record(lambda cursor: self._insert(cursor, whole))
 
-    def _insert(self, cursor: Any, lines: Sequence[tuple[Any, ...]]) -> None:
+    def _insert(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> None:
         """Insert lines into the history.
 
         :param cursor: The cursor of a transaction.
         :param lines: All columns of the history.
         """
-        if self.dialect.executemany_is_fast:
-            cursor.executemany(self._append(1), lines)
-            return
-        for start in range(0, len(lines), self.dialect.rows_at_once):
-            some = lines[start : start + self.dialect.rows_at_once]
-            cursor.execute(self._append(len(some)), [cell for line in some for cell in line])
+        cursor.insert_rows(self._statements.history, history_columns(), lines, dialect=self.dialect)
 
     def merge_previous(self) -> None:
         """Merge the outcomes of a run that crashed, or that could not do so itself.
@@ -198,7 +190,7 @@ class StateTable:
         if not self.lease.previous:
             return
 
-        def merge(cursor: Any) -> None:
+        def merge(cursor: Cursor) -> None:
             self.lease.verify(cursor)
             for previous in self.lease.previous:
                 self._merge(cursor, previous)
@@ -215,7 +207,7 @@ class StateTable:
         :raises LeaseLostError: Another run took over; nothing was written.
         """
 
-        def merge(cursor: Any) -> None:
+        def merge(cursor: Cursor) -> None:
             self.lease.verify(cursor)
             self._merge(cursor, self.lease.token)
             if end:
@@ -246,7 +238,7 @@ class StateTable:
                 prune = self._statements.prune(timestamp(before))
                 self._warehouse.transaction(lambda cursor: cursor.execute(prune))
 
-    def _record(self, work: Callable[[Any], None]) -> None:
+    def _record(self, work: Callable[[Cursor], None]) -> None:
         """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.
 
         :param work: Takes the cursor; it must bear to be done again.
@@ -270,14 +262,14 @@ class StateTable:
             log.info("The outcomes are recorded; the run goes on.")
         self.lease.is_database_away = False
 
-    def _merge(self, cursor: Any, attempt: str) -> None:
+    def _merge(self, cursor: Cursor, attempt: str) -> None:
         for statement, parameters in zip(self._statements.merge(), self._statements.of_attempt(attempt), strict=True):
             cursor.execute(statement, parameters)
 
     def _create(self, table: str, probe: str, statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
 
-        def create(cursor: Any) -> None:
+        def create(cursor: Cursor) -> None:
             for statement in statements:
                 cursor.execute(statement)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlglot
 from sqlglot import exp
 
+from airflow_provider_dub.warehouse.drivers import PLACEHOLDER
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
     KEY,
@@ -34,12 +35,10 @@ class Statements:
     """Writes the statements about one state table.
 
     :param dialect: The engine.
-    :param placeholder: Stands for a parameter, in the driver's style.
     :param table: The name of the table, possibly with schema and database.
     """
 
     dialect: Dialect
-    placeholder: str
     table: str
 
     @property
@@ -55,7 +54,7 @@ class Statements:
     @property
     def history_table(self) -> str:
         """The history, as statements name it."""
-        return written(self._history, self.dialect)
+        return written(self.history, self.dialect)
 
     @property
     def schema(self) -> str:
@@ -69,7 +68,7 @@ class Statements:
 
     def create_history(self) -> list[str]:
         """Return the statements that create the history."""
-        return [self._create(self._history, self._types(history_columns())), *self._index(self._history, ATTEMPT)]
+        return [self._create(self.history, self._types(history_columns())), *self._index(self.history, ATTEMPT)]
 
     def create_lease(self) -> list[str]:
         """Return the statements that create the table of the lease."""
@@ -106,15 +105,15 @@ class Statements:
 
     def probe_history(self) -> str:
         """Return the query that has the columns of the history and none of its rows."""
-        return written(exp.select("*").from_(self._history).where(_never()), self.dialect)
+        return written(exp.select("*").from_(self.history).where(_never()), self.dialect)
 
     def count(self) -> str:
         """Return the query that counts the rows of the state table."""
-        return written(exp.select(exp.Count(this=exp.Star())).from_(self._state), self.dialect)
+        return written(exp.select(exp.Count(this=exp.Star()).as_("customers")).from_(self._state), self.dialect)
 
     def clock(self) -> str:
         """Return the query for the database's time, in seconds since 1970."""
-        return f"SELECT {self.dialect.clock}"
+        return f"SELECT {self.dialect.clock} AS dub_now"  # a cursor of dicts needs a name
 
     def read_lease(self) -> str:
         """Return the query for the rows of the lease.
@@ -172,7 +171,7 @@ class Statements:
 
         They may run twice: the state is the same afterwards.
         """
-        keys = exp.select(KEY).from_(self._history).where(self._is(ATTEMPT))
+        keys = exp.select(KEY).from_(self.history).where(self._is(ATTEMPT))
         if self.dialect.changes_by_join:
             delete = f"DELETE dub_rows FROM {self._joined(keys.distinct())}"
         else:
@@ -183,7 +182,7 @@ class Statements:
             partition_by=[self.dialect.exactly(exp.column(KEY))],
             order=exp.Order(expressions=last_first),
         )
-        lines = exp.select(*state_columns(), place.as_("place")).from_(self._history).where(self._is(ATTEMPT))
+        lines = exp.select(*state_columns(), place.as_("place")).from_(self.history).where(self._is(ATTEMPT))
         last = exp.EQ(this=exp.column("place"), expression=exp.Literal.number(1))
         rows = exp.select(*state_columns()).from_(lines.subquery("dub_lines")).where(last)
         return [
@@ -233,16 +232,16 @@ class Statements:
         count = exp.select(exp.Count(this=exp.Star())).from_(repeated.subquery("dub_repeated"))
         others = exp.NEQ(this=exp.column(ATTEMPT), expression=self._parameter())
         oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at"))))
-        oldest = oldest.from_(self._history).where(others)
+        oldest = oldest.from_(self.history).where(others)
         parts = exp.select(*state_columns(), count.subquery().as_("repeated"), oldest.subquery().as_("oldest"))
         if not self.dialect.has_transactions:
-            return written(parts.from_(self._history).where(self._is(ATTEMPT)), self.dialect)
+            return written(parts.from_(self.history).where(self._is(ATTEMPT)), self.dialect)
         these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
         return written(parts.from_(self._state).where(these), self.dialect)
 
     def forget(self) -> str:
         """Return the statement that deletes the lines of an attempt from the history; parameter: the attempt."""
-        return written(exp.Delete(this=self._history, where=exp.Where(this=self._is(ATTEMPT))), self.dialect)
+        return written(exp.Delete(this=self.history, where=exp.Where(this=self._is(ATTEMPT))), self.dialect)
 
     def set_none_pending(self) -> str:
         """Return the statement that would set rows to pending, and sets none: whether it may is what it shows."""
@@ -258,7 +257,7 @@ class Statements:
         :param before: The time, as every engine reads it.
         """
         old = exp.LT(this=exp.column("last_tried_at"), expression=exp.Literal.string(before))
-        return written(exp.Delete(this=self._history, where=exp.Where(this=old)), self.dialect)
+        return written(exp.Delete(this=self.history, where=exp.Where(this=old)), self.dialect)
 
     def set_version(self) -> str:
         """Return the statement that sets the version of the table; parameters: schema_version, owner."""
@@ -274,15 +273,10 @@ class Statements:
         column = written(exp.to_identifier(name), self.dialect)
         return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
 
-    def append(self, rows: int) -> str:
-        """Return the statement that appends so many lines to the history; parameters: every column of each.
-
-        :param rows: The number of lines.
-        """
-        row = f"({', '.join([self.placeholder] * len(history_columns()))})"
-        table = written(self._history, self.dialect)
-        columns = ", ".join(written(exp.to_identifier(name), self.dialect) for name in history_columns())
-        return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names and placeholders
+    @property
+    def history(self) -> exp.Table:
+        """The table of the history."""
+        return table_named(self.table, self.dialect, suffix="_history")
 
     def _role(self, name: str) -> str:
         if self.dialect.role == "identifier":
@@ -300,10 +294,6 @@ class Statements:
     @property
     def _lease(self) -> exp.Table:
         return table_named(self.table, self.dialect, suffix="_lease")
-
-    @property
-    def _history(self) -> exp.Table:
-        return table_named(self.table, self.dialect, suffix="_history")
 
     def _types(self, columns: Sequence[str]) -> dict[str, str]:
         text, key = self.dialect.text_type, self.dialect.key_type
@@ -380,7 +370,7 @@ class Statements:
         return written(exp.Update(this=self._lease, expressions=changes, where=where), self.dialect)
 
     def _parameter(self) -> Part:
-        return exp.Var(this=self.placeholder)
+        return exp.Var(this=PLACEHOLDER)
 
 
 def _never() -> Part:

@@ -16,6 +16,7 @@ from airflow_provider_dub.warehouse.rights import UnusableTableError
 from airflow_provider_dub.warehouse.schema import KEY, TIMESTAMPS, history_columns, now, state_columns
 
 if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.statements import Statements
 
@@ -51,7 +52,7 @@ class TableCheck:
         self,
         warehouse: Warehouse,
         statements: Statements,
-        insert: Callable[[Any, Sequence[tuple[Any, ...]]], None],
+        insert: Callable[[Cursor, Sequence[tuple[Any, ...]]], None],
         token: str,
     ) -> None:
         self._warehouse = warehouse
@@ -86,7 +87,7 @@ class TableCheck:
         """Return what the database has of lines that were written."""
         return self._warehouse.try_out(lambda cursor: self._try(cursor, lines))
 
-    def _try(self, cursor: Any, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _try(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
         write, undone = self._statements, self._statements.dialect.has_transactions
         self._doing = "insert rows", write.history_table
         self._insert(cursor, lines)

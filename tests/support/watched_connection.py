@@ -24,8 +24,16 @@ class Watched:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.real, name, value)
 
-    def cursor(self, *arguments: Any) -> Watched:
-        return Watched(self.real.cursor(*arguments), self.before)
+    @property
+    def __class__(self) -> type:  # its driver is that of the real one
+        return type(self.real)
+
+    def cursor(self, *arguments: Any, **options: Any) -> Watched:
+        return Watched(self.real.cursor(*arguments, **options), self.before)
+
+    def copy(self, sql: str) -> Any:
+        self.before(sql)
+        return self.real.copy(sql)
 
     def execute(self, sql: str, *arguments: Any) -> Any:
         self.before(sql)

@@ -198,8 +198,7 @@ def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, e
 
 def state_table(database, name: str, target: str = "dub") -> StateTable:
     warehouse = Warehouse(BaseHook.get_connection("warehouse").get_hook())
-    mark = "?" if database.engine in ("sqlite", "duckdb") else "%s"
-    statements = Statements(dialect_named(database.engine), mark, "dub_state")
+    statements = Statements(dialect_named(database.engine), "dub_state")
     return StateTable(warehouse, statements, lease.Owner(target, name, name))
 
 

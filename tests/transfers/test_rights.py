@@ -69,7 +69,7 @@ def as_role(customers, monkeypatch) -> Iterator[Callable[[dict[str, set[str]]], 
 
 def make_again(database, table: str, pattern: str, by: str) -> None:
     """Create a table again, as somebody else made it."""
-    write = Statements(DIALECTS[database.engine], "%s", "dub_state")
+    write = Statements(DIALECTS[database.engine], "dub_state")
     statements = {"dub_state": write.create(), "dub_state_history": write.create_history()}[table]
     create, changes = re.subn(pattern, by, statements[0])
     assert changes == 1
@@ -214,7 +214,7 @@ def test_without_transactions_nothing_is_left_in_the_state_table_wherever_it_cra
     engine(has_transactions=False)
     sync()
     with monkeypatch.context() as patch:
-        patch.setattr(Statements, "forget", lambda self: "SELECT 1 WHERE 1 = 0 AND '' = " + self.placeholder)
+        patch.setattr(Statements, "forget", lambda self: "SELECT 1 WHERE 1 = 0 AND '' = %s")
         patch.setattr(
             "airflow_provider_dub.warehouse.database.Warehouse.try_out", lambda self, work: self.transaction(work)
         )

@@ -98,6 +98,4 @@ def warehouse() -> Warehouse:
 
 
 def statements(database) -> Statements:
-    return Statements(
-        dialect_named(database.engine), "?" if database.engine in ("sqlite", "duckdb") else "%s", "dub_state"
-    )
+    return Statements(dialect_named(database.engine), "dub_state")

@@ -21,7 +21,7 @@ def printed(capsys, *arguments: str) -> str:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_tables_are_those_that_a_run_creates(dialect: str, capsys) -> None:
     script = printed(capsys, "--dialect", dialect, "--state-table", "dub_state", "--role", "dub")
-    write = Statements(DIALECTS[dialect], "%s", "dub_state")
+    write = Statements(DIALECTS[dialect], "dub_state")
     for statement in (*write.create(), *write.create_lease(), *write.create_history()):
         assert f"{statement};" in script
     assert ("GRANT" in script) == (dialect not in ("sqlite", "duckdb"))
@@ -50,7 +50,7 @@ def test_the_rights_are_the_least(dialect: str, role: str, grant: str, capsys) -
 
 @pytest.mark.parametrize("dialect", [name for name in DIALECTS if DIALECTS[name].grants])
 def test_every_grant_can_be_parsed(dialect: str) -> None:
-    grants = Statements(DIALECTS[dialect], "%s", "analytics.dub_state").least_rights("dub")
+    grants = Statements(DIALECTS[dialect], "analytics.dub_state").least_rights("dub")
     assert len(grants) >= 3
     for grant in grants:
         assert sqlglot.tokenize(grant, read=dialect)

@@ -11,7 +11,10 @@ import pytest
 import sqlglot
 
 from airflow_provider_dub.warehouse.change_query import TO_SEND, ChangeQuery, KnownState
+from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.dialects import DIALECTS
+from airflow_provider_dub.warehouse.drivers import Driver
+from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.source import Source, column_names
 from airflow_provider_dub.warehouse.statements import Statements
 
@@ -35,7 +38,7 @@ EACH_DIALECT = pytest.mark.parametrize(
 
 def statements_of(dialect_name: str) -> dict[str, str]:
     dialect = DIALECTS[dialect_name]
-    about_state = Statements(dialect, "%s", KNOWN.table)
+    about_state = Statements(dialect, KNOWN.table)
     changes = ChangeQuery(dialect, SOURCE, KNOWN)
     return {
         "columns": column_names(SOURCE.sql, dialect),
@@ -56,7 +59,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "set pending, the first": about_state.set_pending(
             ChangeQuery(dialect, SOURCE, KNOWN, limit=10).recorded_keys(), "token"
         ),
-        "append": about_state.append(2),
+        "append": appended(about_state),
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
         "set merged": about_state.set_merged(),
         "end lease": about_state.end_lease(),
@@ -66,6 +69,27 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "prune": about_state.prune("2026-01-01 00:00:00.000000"),
         **{f"create history {n}": statement for n, statement in enumerate(about_state.create_history())},
     }
+
+
+def appended(about_state: Statements) -> str:
+    """Return the statement that appends two lines, of a driver without a way of its own."""
+    cursor = RecordingCursor()
+    lines = [[None] * len(history_columns())] * 2
+    Cursor(cursor, Driver(style="format")).insert_rows(
+        about_state.history, history_columns(), lines, dialect=about_state.dialect
+    )
+    (statement,) = cursor.statements
+    return statement
+
+
+class RecordingCursor:
+    """Keeps the statements that it is to execute."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def execute(self, sql: str, parameters: object = None) -> None:
+        self.statements.append(sql)
 
 
 def snapshot(dialect_name: str) -> str:

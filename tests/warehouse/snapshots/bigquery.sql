@@ -175,8 +175,8 @@ WITH `dub_source` AS (
 )
 SELECT
   `status`,
-  COUNT(*),
-  COUNT(`dub_id`)
+  COUNT(*) AS `rows_of_it`,
+  COUNT(`dub_id`) AS `known`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -485,7 +485,7 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
 
 -- clock
 SELECT
-  UNIX_SECONDS(CURRENT_TIMESTAMP());
+  UNIX_SECONDS(CURRENT_TIMESTAMP()) AS dub_now;
 
 -- read lease
 SELECT

@@ -183,8 +183,8 @@ WITH `dub_source` AS (
 )
 SELECT
   `status`,
-  COUNT(*),
-  COUNT(`dub_id`)
+  COUNT(*) AS `rows_of_it`,
+  COUNT(`dub_id`) AS `known`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -501,7 +501,7 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
 
 -- clock
 SELECT
-  UNIX_TIMESTAMP(CURRENT_TIMESTAMP());
+  UNIX_TIMESTAMP(CURRENT_TIMESTAMP()) AS dub_now;
 
 -- read lease
 SELECT
@@ -947,9 +947,29 @@ INSERT INTO `analytics`.`dub_state_history` (
   `run`,
   `attempt`
 )
-VALUES
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p),
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p);
+SELECT
+  dub_row[0],
+  dub_row[1],
+  dub_row[2],
+  dub_row[3],
+  dub_row[4],
+  dub_row[5],
+  dub_row[6],
+  dub_row[7],
+  dub_row[8],
+  dub_row[9],
+  dub_row[10],
+  dub_row[11],
+  dub_row[12],
+  dub_row[13],
+  dub_row[14],
+  dub_row[15],
+  dub_row[16],
+  dub_row[17]
+FROM (
+  SELECT
+    EXPLODE(FROM_JSON(:p, 'ARRAY<ARRAY<STRING>>', MAP('mode', 'FAILFAST'))) AS dub_row
+);
 
 -- merge 0
 DELETE FROM `analytics`.`dub_state`

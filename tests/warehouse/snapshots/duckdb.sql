@@ -171,8 +171,8 @@ WITH "dub_source" AS (
 )
 SELECT
   "status",
-  COUNT(*),
-  COUNT("dub_id")
+  COUNT(*) AS "rows_of_it",
+  COUNT("dub_id") AS "known"
 FROM "dub_classified"
 GROUP BY
   "status";
@@ -480,7 +480,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
 
 -- clock
 SELECT
-  CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT);
+  CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT) AS dub_now;
 
 -- read lease
 SELECT

@@ -186,8 +186,8 @@ WITH `dub_source` AS (
 )
 SELECT
   `status`,
-  COUNT(*),
-  COUNT(`dub_id`)
+  COUNT(*) AS `rows_of_it`,
+  COUNT(`dub_id`) AS `known`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -516,7 +516,7 @@ COLLATE=utf8mb4_bin;
 
 -- clock
 SELECT
-  UNIX_TIMESTAMP();
+  UNIX_TIMESTAMP() AS dub_now;
 
 -- read lease
 SELECT

@@ -172,8 +172,8 @@ WITH "dub_source" AS (
 )
 SELECT
   "status",
-  COUNT(*),
-  COUNT("dub_id")
+  COUNT(*) AS "rows_of_it",
+  COUNT("dub_id") AS "known"
 FROM "dub_classified"
 GROUP BY
   "status";
@@ -482,7 +482,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
 
 -- clock
 SELECT
-  CAST(STRFTIME(':p', 'now') AS INTEGER);
+  CAST(STRFTIME(':p', 'now') AS INTEGER) AS dub_now;
 
 -- read lease
 SELECT

@@ -174,8 +174,8 @@ WITH [dub_source] AS (
 )
 SELECT
   [status],
-  COUNT(*),
-  COUNT([dub_id])
+  COUNT(*) AS [rows_of_it],
+  COUNT([dub_id]) AS [known]
 FROM [dub_classified]
 GROUP BY
   [status];
@@ -477,7 +477,7 @@ IF NOT EXISTS(
 
 -- clock
 SELECT
-  DATEDIFF_BIG(SECOND, CAST('1970-01-01' AS DATETIME2), CAST(SYSUTCDATETIME() AS DATETIME2));
+  DATEDIFF_BIG(SECOND, CAST('1970-01-01' AS DATETIME2), CAST(SYSUTCDATETIME() AS DATETIME2)) AS dub_now;
 
 -- read lease
 SELECT
@@ -906,9 +906,45 @@ INSERT INTO [analytics].[dub_state_history] (
   [run],
   [attempt]
 )
-VALUES
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p),
-  (:p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p, :p);
+SELECT
+  dub_0,
+  dub_1,
+  dub_2,
+  dub_3,
+  dub_4,
+  dub_5,
+  dub_6,
+  dub_7,
+  dub_8,
+  dub_9,
+  dub_10,
+  dub_11,
+  dub_12,
+  dub_13,
+  dub_14,
+  dub_15,
+  dub_16,
+  dub_17
+FROM OPENJSON(:p) WITH (
+    dub_0 NVARCHAR(MAX) '$[0]',
+    dub_1 NVARCHAR(MAX) '$[1]',
+    dub_2 NVARCHAR(MAX) '$[2]',
+    dub_3 NVARCHAR(MAX) '$[3]',
+    dub_4 NVARCHAR(MAX) '$[4]',
+    dub_5 NVARCHAR(MAX) '$[5]',
+    dub_6 NVARCHAR(MAX) '$[6]',
+    dub_7 NVARCHAR(MAX) '$[7]',
+    dub_8 NVARCHAR(MAX) '$[8]',
+    dub_9 NVARCHAR(MAX) '$[9]',
+    dub_10 NVARCHAR(MAX) '$[10]',
+    dub_11 NVARCHAR(MAX) '$[11]',
+    dub_12 NVARCHAR(MAX) '$[12]',
+    dub_13 NVARCHAR(MAX) '$[13]',
+    dub_14 NVARCHAR(MAX) '$[14]',
+    dub_15 NVARCHAR(MAX) '$[15]',
+    dub_16 NVARCHAR(MAX) '$[16]',
+    dub_17 NVARCHAR(MAX) '$[17]'
+);
 
 -- merge 0
 DELETE FROM [analytics].[dub_state]

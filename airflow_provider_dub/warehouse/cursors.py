@@ -1,0 +1,163 @@
+"""Connections and cursors that are alike whatever their driver; what differs is in :mod:`.drivers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_dub.warehouse.bulk_insert import insert_rows
+from airflow_provider_dub.warehouse.drivers import Driver, driver_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from sqlglot import exp
+
+    from airflow_provider_dub.warehouse.bulk_insert import Row
+    from airflow_provider_dub.warehouse.dialects import Dialect
+
+T = TypeVar("T")
+
+
+def connect(hook: DbApiHook, *, to_write: bool = False) -> Connection:
+    """Return a new connection, which nobody else has.
+
+    :param hook: The hook of the Airflow connection, which has not connected yet.
+    :param to_write: Whether its transactions begin and end explicitly.
+    """
+    own = copy(hook)  # a hook may keep its connection, and give it to all who ask
+    connection = own.get_conn()
+    driver = driver_of(connection, hook.placeholder)
+    if to_write and driver.transactions != "none" and hook.supports_autocommit:  # some drivers begin with it
+        own.set_autocommit(connection, False)
+    if to_write and driver.prepare:
+        driver.prepare(connection)
+    return Connection(connection, driver)
+
+
+class Connection:
+    """A connection of any driver.
+
+    :param connection: The driver's.
+    :param driver: Its contract.
+    """
+
+    def __init__(self, connection: Any, driver: Driver) -> None:
+        self._connection = connection
+        #: The driver's contract.
+        self.driver = driver
+
+    def cursor(self) -> Cursor:
+        """Return a cursor."""
+        return Cursor(self.driver.cursor(self._connection), self.driver)
+
+    def streaming_cursor(self) -> Cursor:
+        """Return a cursor whose rows stay on the server until they are fetched, where the driver has one."""
+        return Cursor(self.driver.streaming_cursor(self._connection), self.driver)
+
+    def in_transaction(self, work: Callable[[Cursor], T]) -> T:
+        """Do work with a cursor in one transaction, where there are any, and return its result.
+
+        :param work: Takes the cursor.
+        """
+        cursor = self.driver.cursor(self._connection)
+        owner = {"connection": self._connection, "cursor": cursor, "none": None}[self.driver.transactions]
+        with Cursor(cursor, self.driver) as ours:
+            if hasattr(owner, "begin"):
+                owner.begin()
+            try:
+                result = work(ours)
+                if owner is not None:
+                    owner.commit()
+            except BaseException:
+                if owner is not None:
+                    with suppress(Exception):  # the first error is the one to raise
+                        owner.rollback()
+                raise
+        return result
+
+    def close(self) -> None:
+        """Close it."""
+        with suppress(Exception):  # it may be what failed
+            self._connection.close()
+
+
+class Cursor:
+    """A cursor of any driver, whose rows are tuples; a context manager.
+
+    :param cursor: The driver's.
+    :param driver: Its contract.
+    """
+
+    def __init__(self, cursor: Any, driver: Driver) -> None:
+        self._cursor = cursor
+        self._driver = driver
+
+    def __enter__(self) -> Cursor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with suppress(Exception):  # rows that were not fetched, of a connection that is about to be closed
+            self._cursor.close()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement of this package.
+
+        :param sql: The statement; ``%s`` marks a parameter.
+        :param parameters: The parameters.
+        """
+        if parameters:
+            self._cursor.execute(self._driver.marked(sql), self._driver.bound(parameters))
+        else:
+            self._cursor.execute(sql)
+
+    def execute_as_given(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> None:
+        """Run a statement of the user's, or one that has the user's query in it.
+
+        :param sql: The statement.
+        :param parameters: The user's parameters, in the driver's style.
+        """
+        # Without parameters drivers leave a percent sign of the user's alone.
+        self._cursor.execute(sql, parameters) if parameters else self._cursor.execute(sql)
+
+    def insert_rows(self, table: exp.Table, columns: Sequence[str], rows: Sequence[Row], *, dialect: Dialect) -> None:
+        """Insert rows of text by few statements, as the engine and the driver do it best.
+
+        :param table: The table.
+        :param columns: The columns of the rows.
+        :param rows: The rows.
+        :param dialect: The engine.
+        """
+        insert_rows(self._cursor, self._driver, dialect, table, columns, rows)
+
+    @property
+    def description(self) -> Sequence[Sequence[Any]]:
+        """The columns of the result, as PEP 249 has them."""
+        return self._cursor.description or ()
+
+    def fetchone(self) -> tuple[Any, ...]:
+        """Return the one row of a result, and leave nothing to be read."""
+        (row,) = self.fetchall()
+        return row
+
+    def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
+        """Return the next rows, none at the end.
+
+        :param size: The number of rows.
+        """
+        return self._tuples(self._cursor.fetchmany(size))
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows that are left."""
+        return self._tuples(self._cursor.fetchall())
+
+    def _tuples(self, rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+        if rows and isinstance(rows[0], Mapping):  # a cursor that the connection's extra asks for
+            names = [column[0] for column in self.description]
+            return [tuple(row[name] for name in names) for row in rows]
+        return [tuple(row) for row in rows]

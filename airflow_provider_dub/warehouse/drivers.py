@@ -1,0 +1,233 @@
+"""All that differs between drivers, as far as a sync notices.
+
+A driver is known by its connections: by the modules of their class and what is above them. What is not in the table
+here is expected to keep to PEP 249, with the ``paramstyle`` that its module states.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+#: PEP 249's names of how a statement marks its parameters. Drivers that say ``pyformat`` and take ``%s``, too, are
+#: ``format`` here.
+Style: TypeAlias = Literal["format", "pyformat", "qmark", "numeric", "named"]
+_Rows: TypeAlias = Sequence[Sequence[str | None]]
+#: What marks a parameter in the statements of this package, whichever the driver.
+PLACEHOLDER = "%s"
+
+_MARK = re.compile(PLACEHOLDER)
+_BY_PLACEHOLDER: Mapping[str, Style] = {"%s": "format", "?": "qmark"}
+
+
+def _plain_cursor(connection: Any) -> Any:
+    return connection.cursor()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """A driver's contract.
+
+    :param style: How a statement marks its parameters.
+    :param cursor: Returns a cursor of a connection, one of tuples where the driver has such.
+    :param streaming_cursor: Returns one whose rows stay on the server until they are fetched.
+    :param transactions: What commits: the connection, the cursor, or nothing.
+    :param prepare: Makes a new connection ready to be written to.
+    :param most_parameters: The number of parameters that a statement has at most.
+    :param executemany_is_fast: Whether ``executemany`` is the quickest way to insert many lines.
+    :param copy: Runs a ``COPY … FROM STDIN`` of PostgreSQL with rows of text.
+    :param bulk_inserts: By dialect, what inserts rows of text into a table without a statement.
+    """
+
+    style: Style
+    cursor: Callable[[Any], Any] = _plain_cursor
+    streaming_cursor: Callable[[Any], Any] = _plain_cursor
+    transactions: Literal["connection", "cursor", "none"] = "connection"
+    prepare: Callable[[Any], None] | None = None
+    most_parameters: int | None = None
+    executemany_is_fast: bool = False
+    copy: Callable[[Any, str, _Rows], None] | None = None
+    bulk_inserts: Mapping[str, Callable[[Any, exp.Table, Sequence[str], _Rows], None]] = field(default_factory=dict)
+
+    @property
+    def reads_percent_signs(self) -> bool:
+        """Whether a percent sign anywhere in a statement with parameters belongs to one, unless it is doubled."""
+        return self.style in ("format", "pyformat")
+
+    def marked(self, sql: str) -> str:
+        """Return a statement of this package with the parameters marked as the driver wants it.
+
+        :param sql: The statement, with :data:`PLACEHOLDER`; it has no other percent signs.
+        """
+        if self.style == "format":
+            return sql
+        if self.style == "qmark":
+            return sql.replace(PLACEHOLDER, "?")
+        written: Callable[[int], str] = {
+            "numeric": ":{}".format,
+            "named": ":p{}".format,
+            "pyformat": "%(p{})s".format,
+        }[self.style]
+        numbers = count(1)
+        return _MARK.sub(lambda _: written(next(numbers)), sql)
+
+    def bound(self, parameters: Sequence[Any]) -> Sequence[Any] | Mapping[str, Any]:
+        """Return the parameters of a statement of this package as the driver wants them.
+
+        :param parameters: The parameters, in order.
+        """
+        if self.style in ("named", "pyformat"):
+            return {f"p{number}": value for number, value in enumerate(parameters, start=1)}
+        return tuple(parameters)
+
+
+def driver_of(connection: Any, placeholder: str) -> Driver:
+    """Return the contract of a connection's driver.
+
+    :param connection: The connection.
+    :param placeholder: What the connection's hook takes for the mark of a parameter. It is not more than a default of
+        many hooks, and asked last.
+    :raises ValueError: Nothing says how parameters are marked.
+    """
+    names = [*_modules(connection.__class__)]  # that of a wrapped connection is the driver's own
+    for name in names:
+        if name in _KNOWN:
+            return _KNOWN[name](connection)
+    for name in names:
+        style = getattr(sys.modules.get(name), "paramstyle", None)
+        if style in ("format", "pyformat", "qmark", "numeric", "named"):
+            return Driver(style=style)
+    if placeholder in _BY_PLACEHOLDER:
+        return Driver(style=_BY_PLACEHOLDER[placeholder])
+    raise ValueError(
+        f"Nothing says how the driver {names[0]} marks parameters. Set placeholder in the connection's extra to %s or "
+        "to ?."
+    )
+
+
+def _modules(connection_class: type) -> Iterator[str]:
+    """Yield the modules of a class and its bases, each with what is above it."""
+    for one in connection_class.__mro__:
+        name = one.__module__
+        while name:
+            yield name
+            name = name.rpartition(".")[0]
+
+
+def _psycopg2_copy(cursor: Any, statement: str, rows: _Rows) -> None:
+    cursor.copy_expert(statement, StringIO("".join("\t".join(map(_copied, row)) + "\n" for row in rows)))
+
+
+def _copied(cell: str | None) -> str:
+    if cell is None:
+        return r"\N"
+    return cell.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+
+
+def _psycopg_copy(cursor: Any, statement: str, rows: _Rows) -> None:
+    with cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _bigquery_load(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:
+    """Load the rows, which costs nothing and is no statement."""
+    from google.cloud.bigquery import LoadJobConfig
+
+    client = cursor.hook.get_client(project_id=cursor.project_id, location=cursor.location)
+    name = ".".join((table.catalog or cursor.project_id, table.db, table.name))
+    config = LoadJobConfig(
+        schema=client.get_table(name).schema, create_disposition="CREATE_NEVER", write_disposition="WRITE_APPEND"
+    )
+    lines = [dict(zip(columns, row, strict=True)) for row in rows]
+    client.load_table_from_json(lines, name, job_config=config).result()
+
+
+def _psycopg2(_: Any) -> Driver:
+    from psycopg2.extensions import cursor  # type: ignore[import-untyped]
+
+    return Driver(
+        style="format",
+        cursor=lambda connection: connection.cursor(cursor_factory=cursor),
+        streaming_cursor=lambda connection: connection.cursor("dub_rows", cursor_factory=cursor),
+        copy=_psycopg2_copy,
+    )
+
+
+def _psycopg(_: Any) -> Driver:
+    from psycopg.rows import tuple_row
+
+    def prepare(connection: Any) -> None:
+        # PostgreSQL would plan once for any keys, which is to read the whole table for each.
+        connection.prepare_threshold = None
+
+    return Driver(
+        style="format",
+        cursor=lambda connection: connection.cursor(row_factory=tuple_row),
+        streaming_cursor=lambda connection: connection.cursor("dub_rows", row_factory=tuple_row),
+        prepare=prepare,
+        copy=_psycopg_copy,
+        most_parameters=65_535,
+    )
+
+
+def _mysqlclient(_: Any) -> Driver:
+    from MySQLdb.cursors import Cursor, SSCursor  # type: ignore[import-untyped]
+
+    return Driver(
+        style="format",
+        cursor=lambda connection: connection.cursor(Cursor),
+        streaming_cursor=lambda connection: connection.cursor(SSCursor),
+    )
+
+
+def _pymysql(_: Any) -> Driver:
+    from pymysql.cursors import Cursor, SSCursor  # type: ignore[import-untyped]
+
+    return Driver(
+        style="format",
+        cursor=lambda connection: connection.cursor(Cursor),
+        streaming_cursor=lambda connection: connection.cursor(SSCursor),
+    )
+
+
+def _snowflake(connection: Any) -> Driver:
+    return Driver(style="format" if connection.is_pyformat else "qmark")
+
+
+def _databricks(connection: Any) -> Driver:
+    # Its module says "named", of parameters that the server binds. Spark's own Thrift server cannot; then the
+    # connection's extra has use_inline_params.
+    if connection.use_inline_params:
+        return Driver(style="format", transactions="none")
+    return Driver(style="qmark", transactions="none", most_parameters=255)
+
+
+def _bigquery(_: Any) -> Driver:
+    return Driver(style="pyformat", transactions="none", bulk_inserts={"bigquery": _bigquery_load})
+
+
+#: By module, what the driver's connections are like.
+_KNOWN: Mapping[str, Callable[[Any], Driver]] = {
+    "psycopg2": _psycopg2,
+    "psycopg": _psycopg,
+    "MySQLdb": _mysqlclient,
+    "pymysql": _pymysql,
+    "mysql.connector": lambda _: Driver(style="format"),
+    "sqlite3": lambda _: Driver(style="qmark", executemany_is_fast=True),
+    "duckdb": lambda _: Driver(style="qmark", transactions="cursor"),
+    "_duckdb": lambda _: Driver(style="qmark", transactions="cursor"),
+    "pymssql": lambda _: Driver(style="format"),
+    "redshift_connector": lambda _: Driver(style="format", most_parameters=32_767),
+    "snowflake.connector": _snowflake,
+    "databricks.sql": _databricks,
+    "airflow.providers.google.cloud.hooks.bigquery": _bigquery,
+}

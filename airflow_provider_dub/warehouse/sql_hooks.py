@@ -1,0 +1,104 @@
+"""The hook and the dialect of an Airflow connection to a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_dub.warehouse.cursors import connect
+from airflow_provider_dub.warehouse.dialects import Dialect, dialect_named
+
+if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    from airflow_provider_dub.version_compat import Connection
+
+
+class _Hook(NamedTuple):
+    """Where a hook is.
+
+    :param provider: The distribution that has it.
+    :param module: Its module.
+    :param name: Its class.
+    :param argument: Its argument for the id of the connection.
+    """
+
+    provider: str
+    module: str
+    name: str
+    argument: str
+
+
+#: Connection types whose own hook speaks to an API, and the hook that speaks SQL.
+_SQL_HOOKS = {
+    "databricks": _Hook(
+        "apache-airflow-providers-databricks",
+        "airflow.providers.databricks.hooks.databricks_sql",
+        "DatabricksSqlHook",
+        "databricks_conn_id",
+    ),
+    "google_cloud_platform": _Hook(
+        "apache-airflow-providers-google",
+        "airflow.providers.google.cloud.hooks.bigquery",
+        "BigQueryHook",
+        "gcp_conn_id",
+    ),
+}
+#: What a hook is always given, by connection type.
+_ALWAYS: Mapping[str, Mapping[str, Any]] = {
+    "gcpbigquery": {"use_legacy_sql": False},
+    "google_cloud_platform": {"use_legacy_sql": False},
+}
+
+
+def sql_hook(connection: Connection, arguments: Mapping[str, Any]) -> DbApiHook:
+    """Return the hook that speaks SQL over a connection.
+
+    :param connection: The Airflow connection.
+    :param arguments: The user's arguments for the hook.
+    :raises ValueError: There is none.
+    """
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    kind = str(connection.conn_type)
+    given = {**arguments, **_ALWAYS.get(kind, {})}
+    if kind in _SQL_HOOKS:
+        provider, module, name, argument = _SQL_HOOKS[kind]
+        try:
+            hook_class = getattr(import_module(module), name)
+        except ImportError as error:
+            raise ValueError(
+                f"The hook for SQL over the connection {connection.conn_id} ({kind}) cannot be imported: install "
+                f"{provider}."
+            ) from error
+        hook: Any = hook_class(**{argument: connection.conn_id}, **given)
+    else:
+        hook = connection.get_hook(hook_params=given)  # type: ignore[no-untyped-call]
+    if not isinstance(hook, DbApiHook):
+        raise ValueError(f"The connection {connection.conn_id} ({kind}) is none to an SQL database.")
+    return hook
+
+
+def dialect_of(connection: Connection, hook: DbApiHook) -> Dialect:
+    """Return the dialect of a connection's database.
+
+    A server that is reached like PostgreSQL is asked whether it is Redshift.
+
+    :param connection: The Airflow connection.
+    :param hook: Its hook.
+    :raises ValueError: None is known for it.
+    """
+    kind = str(connection.conn_type)
+    return dialect_named("redshift" if kind == "postgres" and _is_redshift(hook) else kind)
+
+
+def _is_redshift(hook: DbApiHook) -> bool:
+    connection = connect(hook)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT version()")
+            (version,) = cursor.fetchone()
+            return "Redshift" in str(version)
+    finally:
+        connection.close()
