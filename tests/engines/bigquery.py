@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +13,6 @@ from tests.engines.servers import free_port, running
 from tests.engines.stand_ins import StandIn
 
 _DATA_SET = {"projectId": "project", "datasetId": "crm"}
-
-
-class _BigQuery(StandIn):
-    def hook(self) -> Any:
-        return super().hook(use_legacy_sql=False)  # which is not the hook's default
 
 
 @pytest.fixture(scope="session")
@@ -69,4 +63,4 @@ def bigquery_database(bqemulator, monkeypatch) -> StandIn:
         "is_anonymous": True,
         "api_resource_configs": {"query": {"defaultDataset": _DATA_SET}},
     }
-    return _BigQuery("bigquery", conn_type="gcpbigquery", extra=extra)
+    return StandIn("bigquery", conn_type="gcpbigquery", extra=extra)

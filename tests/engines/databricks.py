@@ -1,4 +1,4 @@
-"""Databricks SQL, for which Spark stands in: its Thrift server, with tables of Iceberg, which take UPDATE and DELETE."""
+"""Databricks SQL, for which Spark stands in: its Thrift server, with tables of Iceberg, which take any DML."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ def databricks_database(spark, monkeypatch) -> StandIn:
         "_connection_uri": f"http://127.0.0.1:{spark}/cliservice",
         "enable_telemetry": False,
         "use_cloud_fetch": False,
+        "use_inline_params": "silent",  # the server binds none
     }
     return StandIn("databricks", conn_type="databricks", host="http://127.0.0.1", password=_TOKEN, extra=extra)
 

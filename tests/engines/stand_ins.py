@@ -27,8 +27,13 @@ class StandIn(Database):
     def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """Run statements and return the rows of the last one."""
         assert parameters is None
-        written = (sqlglot.transpile(statement, write=self.engine)[0] for statement in statements)
+        written = [sqlglot.transpile(statement, write=self.engine)[0] for statement in statements]
+        self._is_query = written[-1].startswith("SELECT")
         return super().run(*written)
+
+    def has_rows(self, cursor: Any) -> bool:
+        """Return whether a statement has rows."""
+        return self._is_query
 
     def insert(self, *rows: tuple[Any, ...]) -> None:
         """Insert rows into the table of customers, by one statement: each is a request."""
