@@ -93,7 +93,7 @@ def _or_default(python: str) -> str:
 
 #: CI runs the highest Airflow from the lock file, and of these the lowest and a middle one.
 CI = [("2.11.2", _or_default("3.11")), ("3.1.8", _or_default("3.12"))]
-MATRIX = dict.fromkeys([*((airflow, python) for airflow in AIRFLOWS for python in PYTHONS), *CI])
+MATRIX = dict.fromkeys([*((airflow, python) for airflow in AIRFLOWS for python in PYTHONS), ("3.3.2", "3.14"), *CI])
 
 
 @nox.session(venv_backend="none", tags=["inner"])
@@ -269,7 +269,7 @@ def airflow(session: nox.Session, airflow: str) -> None:
     _test_wheel(session, airflow, AIRFLOWS[airflow], "-m", ON_EACH_AIRFLOW)
 
 
-@nox.session(python=_or_default("3.13"), requires=["wheel"])
+@nox.session(python=_or_default("3.14"), requires=["wheel"])
 def next_airflow(session: nox.Session) -> None:
     """Run the tests on the next Airflow. A failure is shown and does not fail CI."""
     try:

@@ -63,7 +63,7 @@ def text(value: object, *, max_length: int | None = MAX_LENGTH) -> str:
     :raises ValueError: It is no text, too long for Dub, or cannot be written as UTF-8.
     """
     if not isinstance(value, str):
-        raise ValueError(f"must be text, not {type(value).__name__}")
+        raise ValueError(f"must be text, not {type(value).__name__}: make it text, in a query by CAST(x AS TEXT)")
     exact = str.__str__(value)
     if max_length is not None and len(exact) > max_length:
         raise ValueError(f"is longer than the {max_length} characters that Dub stores")

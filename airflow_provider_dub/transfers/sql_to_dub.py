@@ -215,11 +215,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 self._check_templated()
                 hook, dialect = self._database()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
-                matched = self._columns(warehouse, dialect)
+                matched, types = self._columns(warehouse, dialect)
                 columns = Columns.of_query(matched, self.options)
                 table = self._table(warehouse, dialect, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
-                changes = Changes(warehouse, self._change_query(warehouse, dialect, matched, known), self.parameters)
+                changes = Changes(
+                    warehouse, self._change_query(warehouse, dialect, matched, types, known), self.parameters
+                )
             recorder = None if self.options.dry_run else table
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
@@ -395,12 +397,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             lineage.inputs, lineage.run_facets, lineage.job_facets = read.inputs, read.run_facets, read.job_facets
         return lineage
 
-    def _columns(self, warehouse: Warehouse, dialect: Dialect) -> MatchedColumns:
+    def _columns(self, warehouse: Warehouse, dialect: Dialect) -> tuple[MatchedColumns, dict[str, str]]:
         from airflow_provider_dub.warehouse.changes import columns_of
 
         found = columns_of(warehouse, dialect, self.sql, self.parameters)
         matched = match_columns(
-            found,
+            [name for name, _ in found],
             key_column=self.options.key_column,
             columns=self.options.columns,
             others={"latest_by": self.latest_by} if self.latest_by and self.options.on_duplicate == "last" else None,
@@ -411,10 +413,15 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             self.log.info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
         for warning in matched.warnings:
             self.log.warning("%s", warning)
-        return matched
+        return matched, dict(found)
 
     def _change_query(
-        self, warehouse: Warehouse, dialect: Dialect, matched: MatchedColumns, known: KnownState | None
+        self,
+        warehouse: Warehouse,
+        dialect: Dialect,
+        matched: MatchedColumns,
+        types: Mapping[str, str],
+        known: KnownState | None,
     ) -> ChangeQuery:
         from airflow_provider_dub.warehouse.change_query import ChangeQuery
         from airflow_provider_dub.warehouse.source import Source
@@ -432,6 +439,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             frozenset(clears),
             latest_by and latest_by.replace("%", percent),
             blanks_clear,
+            {column.replace("%", percent): name for column, name in types.items()},
         )
         return ChangeQuery(dialect, source, known, self.options.limit)
 

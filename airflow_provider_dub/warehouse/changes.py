@@ -68,12 +68,12 @@ class Changes:
         return self.warehouse.batches(sql, self.parameters)
 
 
-def columns_of(warehouse: Warehouse, dialect: Dialect, sql: str, parameters: Any) -> list[str]:
-    """Return the names of the columns of the user's query.
+def columns_of(warehouse: Warehouse, dialect: Dialect, sql: str, parameters: Any) -> list[tuple[str, str]]:
+    """Return the names of the columns of the user's query, and how the driver calls their types.
 
     :param warehouse: Where it is run.
     :param dialect: The engine.
     :param sql: The query.
     :param parameters: Its parameters.
     """
-    return warehouse.columns(column_names(sql, dialect), parameters)
+    return warehouse.columns_and_types(column_names(sql, dialect), parameters)

@@ -136,6 +136,11 @@ class Cursor:
         insert_rows(self._cursor, self._driver, dialect, table, columns, rows)
 
     @property
+    def has_transactions(self) -> bool:
+        """Whether what is done with it can be rolled back, as far as the driver says."""
+        return self._driver.transactions != "none"
+
+    @property
     def description(self) -> Sequence[Sequence[Any]]:
         """The columns of the result, as PEP 249 has them."""
         return self._cursor.description or ()

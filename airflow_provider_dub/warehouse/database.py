@@ -114,12 +114,20 @@ class Warehouse:
         :param sql: The query.
         :param parameters: Its parameters.
         """
+        return [name for name, _ in self.columns_and_types(sql, parameters)]
+
+    def columns_and_types(self, sql: str, parameters: Any) -> list[tuple[str, str]]:
+        """Return the names of a query's columns, and how the driver calls their types.
+
+        :param sql: The query.
+        :param parameters: Its parameters.
+        """
         with closing(connect(self._hook)) as connection, connection.cursor() as cursor:
             cursor.execute_as_given(sql, parameters)
-            names = [column[0] for column in cursor.description]
+            found = [(column[0], str(column[1])) for column in cursor.description]
             cursor.fetchall()  # a driver may refuse to close what has unread rows
             self.reads_percent_signs = connection.driver.reads_percent_signs
-            return names
+            return found
 
     def batches(self, sql: str, parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield a query's rows as tuples, some at a time; with a server-side cursor where the driver has one.

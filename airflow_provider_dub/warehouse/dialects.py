@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,9 @@ class Dialect:
     :param name: Its name in sqlglot.
     :param run_on: What CI runs it on: the engine, or its stand-in; empty for SQL that is generated only.
     :param text: Writes any value as text.
+    :param timestamp_texts: Writes timestamps and dates as ISO 8601, whatever the session's time zone and formats are,
+        by the driver's name or code of the type. An instant is in UTC and says so. Where there is no text for a type,
+        ``text`` is the same in every session.
     :param exact: Makes two texts equal only if they are an exact match, whatever the columns' collations.
     :param reads_timestamps_as_text: Whether a timestamp's text is ISO 8601. Then it is read so, since a driver may be
         unable to read one (``infinity``), and with it the whole query.
@@ -63,6 +66,7 @@ class Dialect:
     name: str
     run_on: str = ""
     text: str = "CAST(x AS TEXT)"
+    timestamp_texts: Mapping[str, str] = field(default_factory=dict)
     exact: str = "x"
     has_transactions: bool = True
     clock: str = ""
@@ -86,9 +90,13 @@ class Dialect:
     append_every: float = 30
     commit_every: int = 2500
 
-    def as_text(self, value: Any) -> Any:
-        """Return the value as text."""
-        return self._filled(self.text, value)
+    def as_text(self, value: Any, kind: str | None = None) -> Any:
+        """Return the value as text.
+
+        :param value: The value.
+        :param kind: How the driver calls its type, if it is a column.
+        """
+        return self._filled(self.timestamp_texts.get(kind or "", self.text), value)
 
     def exactly(self, value: Any) -> Any:
         """Return the text so that it equals only itself."""
@@ -116,9 +124,20 @@ class Dialect:
 #: and so many outcomes are kept in memory until then at most.
 _PaidByTime = partial(Dialect, renew_every=300, append_every=300, commit_every=50_000)
 
+_SNOWFLAKE_FORMAT = "YYYY-MM-DD HH24:MI:SS.FF9"
+#: PostgreSQL and Redshift: the codes of timestamptz, timestamp and date.
+_TIMESTAMPTZ, _TIMESTAMP, _DATE = "1184", "1114", "1082"
+
 _DIALECTS = (
     Dialect(
         "postgres",
+        timestamp_texts={
+            # An infinite one is left for Dub's own rules to reject.
+            _TIMESTAMPTZ: "CASE WHEN ISFINITE(x) THEN (TO_JSON(x AT TIME ZONE 'UTC') #>> '{}') || 'Z' "
+            "ELSE CAST(x AS TEXT) END",
+            _TIMESTAMP: "TO_JSON(x) #>> '{}'",
+            _DATE: "TO_JSON(x) #>> '{}'",
+        },
         run_on="PostgreSQL 18",
         exact='x COLLATE "C"',
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
@@ -131,6 +150,12 @@ _DIALECTS = (
         "mysql",
         run_on="MariaDB",
         text="CAST(x AS CHAR CHARACTER SET utf8mb4)",
+        timestamp_texts={
+            # TIMESTAMP; the date 0000-00-00 is no instant.
+            "7": "COALESCE("
+            "CONCAT(CAST(CONVERT_TZ(x, @@session.time_zone, '+00:00') AS CHAR CHARACTER SET utf8mb4), 'Z'), "
+            "CAST(x AS CHAR CHARACTER SET utf8mb4))",
+        },
         exact="CAST(x AS BINARY)",
         clock="UNIX_TIMESTAMP()",
         reads_timestamps_as_text=True,
@@ -156,6 +181,10 @@ _DIALECTS = (
     ),
     Dialect(
         "duckdb",
+        timestamp_texts={
+            "TIMESTAMP WITH TIME ZONE": "CASE WHEN ISFINITE(x) THEN CAST(x AT TIME ZONE 'UTC' AS TEXT) || 'Z' "
+            "ELSE CAST(x AS TEXT) END",
+        },
         run_on="DuckDB",
         clock="CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT)",
         reads_timestamps_as_text=True,
@@ -166,6 +195,11 @@ _DIALECTS = (
     _PaidByTime(
         "snowflake",
         run_on="fakesnow (a stand-in)",
+        timestamp_texts={
+            **dict.fromkeys(("6", "7"), f"TO_CHAR(CONVERT_TIMEZONE('UTC', x), '{_SNOWFLAKE_FORMAT}') || 'Z'"),
+            **dict.fromkeys(("4", "8"), f"TO_CHAR(x, '{_SNOWFLAKE_FORMAT}')"),
+            "3": "TO_CHAR(x, 'YYYY-MM-DD')",
+        },
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
         characters_at_once=800_000,  # of a statement of 1 MB
         grants=(
@@ -177,6 +211,7 @@ _DIALECTS = (
         "bigquery",
         run_on="bqemulator (a stand-in)",
         text="CAST(x AS STRING)",
+        timestamp_texts={"TIMESTAMP": "STRING(x, 'UTC')"},
         has_transactions=False,
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
         rows_at_once=500,  # of at most 10,000 parameters
@@ -191,6 +226,11 @@ _DIALECTS = (
         "redshift",
         run_on="PostgreSQL 18 (a stand-in)",
         text="CAST(x AS VARCHAR(65535))",
+        timestamp_texts={
+            _TIMESTAMPTZ: "TO_CHAR(x AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z'",
+            _TIMESTAMP: "TO_CHAR(x, 'YYYY-MM-DD HH24:MI:SS.US')",
+            _DATE: "TO_CHAR(x, 'YYYY-MM-DD')",
+        },
         key_type="VARCHAR(1024)",  # bytes
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
         text_type="VARCHAR(65535)",  # the longest
@@ -199,6 +239,10 @@ _DIALECTS = (
         "databricks",
         run_on="Spark 3.5 (a stand-in)",
         text="CAST(x AS STRING)",
+        timestamp_texts={
+            "timestamp": "CONCAT(DATE_FORMAT(TO_UTC_TIMESTAMP(x, CURRENT_TIMEZONE()), "
+            "'yyyy-MM-dd HH:mm:ss.SSSSSS'), 'Z')"
+        },
         has_transactions=False,
         clock="UNIX_TIMESTAMP()",
         # A statement has at most 255 parameters. Without the mode, what cannot be read would be no rows.
@@ -217,6 +261,8 @@ _DIALECTS = (
     Dialect(
         "tsql",
         text="CAST(x AS NVARCHAR(MAX))",
+        # As text, a datetime has no seconds otherwise. pymssql calls it 4, and pyodbc by Python's class.
+        timestamp_texts=dict.fromkeys(("4", "<class 'datetime.datetime'>"), "CONVERT(NVARCHAR(40), x, 127)"),
         exact="CAST(x AS VARBINARY(MAX))",
         clock="DATEDIFF_BIG(SECOND, '1970-01-01', SYSUTCDATETIME())",
         text_type="NVARCHAR(MAX)",

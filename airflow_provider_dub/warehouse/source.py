@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,6 +59,7 @@ class Source:
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent;
         without it, none of them.
     :param blanks_clear: Whether a cell of blanks is empty, too.
+    :param types: How the driver calls the columns' types.
     """
 
     sql: str
@@ -67,6 +68,7 @@ class Source:
     clears: frozenset[str] = frozenset()
     latest_by: str | None = None
     blanks_clear: bool = False
+    types: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fields(self) -> Collection[str]:
@@ -112,15 +114,15 @@ class Source:
 
     def _timestamps(self, dialect: Dialect) -> list[str]:
         """Return the columns of timestamps, if the engine's text of them can be read."""
-        timestamps = (column for column, field in self.columns.items() if FIELDS[field].server_type == "timestamp")
+        timestamps = (column for column, name in self.columns.items() if FIELDS[name].server_type == "timestamp")
         return [*timestamps] if dialect.reads_timestamps_as_text else []
 
     def _compared(self, dialect: Dialect) -> list[Part]:
         """Return the values as text, NULL for a field that is not sent, and which fields an empty cell clears."""
-        by_field = {field: column for column, field in self.columns.items()}
+        by_field = {name: column for column, name in self.columns.items()}
         values = [
-            dialect.as_text(_source_column(by_field[name]) if name in by_field else exp.Null()).as_(field.column)
-            for name, field in FIELDS.items()
+            (self._text(by_field[name], dialect) if name in by_field else dialect.as_text(exp.Null())).as_(one.column)
+            for name, one in FIELDS.items()
         ]
         empty = exp.Literal.string("")
         cleared = [
@@ -138,7 +140,7 @@ class Source:
         return exp.or_(is_null, is_blank)
 
     def _text(self, column: str, dialect: Dialect) -> Part:
-        return dialect.as_text(_source_column(column))
+        return dialect.as_text(_source_column(column), self.types.get(column))
 
 
 def copies_of(same_customer: Part) -> Part:

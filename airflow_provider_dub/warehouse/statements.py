@@ -217,14 +217,13 @@ class Statements:
         where = exp.Where(this=exp.In(this=self.dialect.exactly(exp.column(KEY)), query=exact.subquery()))
         return written(exp.Update(this=self._state, expressions=pending, where=where), self.dialect)
 
-    def condition(self, lines: int) -> str:
+    def condition(self, lines: int | None) -> str:
         """Return the query for lines that were merged to try it, and for the condition of the tables.
 
         Its columns: those of the state table; how many keys have several rows; and the oldest line of the history, as
-        text, of all but those of an attempt. Where nothing can be rolled back, the lines are those of the history.
-        Its parameters: that attempt; then the keys of the lines, or the attempt again.
+        text, of all but those of an attempt. Its parameters: that attempt; then the keys of the lines.
 
-        :param lines: The number of keys.
+        :param lines: The number of keys; None: the lines of the attempt in the history, whose token is the parameter.
         """
         same = self.dialect.exactly(exp.column(KEY))
         several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
@@ -234,7 +233,7 @@ class Statements:
         oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at"))))
         oldest = oldest.from_(self.history).where(others)
         parts = exp.select(*state_columns(), count.subquery().as_("repeated"), oldest.subquery().as_("oldest"))
-        if not self.dialect.has_transactions:
+        if lines is None:
             return written(parts.from_(self.history).where(self._is(ATTEMPT)), self.dialect)
         these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
         return written(parts.from_(self._state).where(these), self.dialect)

@@ -60,6 +60,8 @@ class TableCheck:
         self._insert = insert
         self._attempt = f"try-{token}"
         self._at = now()
+        #: Whether what is done is rolled back.
+        self._undone = True
         #: What is being done, and to which table.
         self._doing = ("", "")
 
@@ -88,7 +90,8 @@ class TableCheck:
         return self._warehouse.try_out(lambda cursor: self._try(cursor, lines))
 
     def _try(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
-        write, undone = self._statements, self._statements.dialect.has_transactions
+        write = self._statements
+        self._undone = undone = write.dialect.has_transactions and cursor.has_transactions
         self._doing = "insert rows", write.history_table
         self._insert(cursor, lines)
         attempt = self._attempt if undone else f"{self._attempt}, none of it"
@@ -98,7 +101,7 @@ class TableCheck:
         cursor.execute(insert, about_inserted)
         self._doing = "read rows", write.state_table
         read = [line[0] for line in lines] if undone else [self._attempt]
-        cursor.execute(write.condition(len(lines)), [self._attempt, *read])
+        cursor.execute(write.condition(len(lines) if undone else None), [self._attempt, *read])
         found = list(cursor.fetchall())
         self._doing = "delete rows", write.state_table
         cursor.execute(delete, about_deleted)
@@ -115,7 +118,7 @@ class TableCheck:
     @property
     def _written_table(self) -> str:
         write = self._statements
-        return write.state_table if write.dialect.has_transactions else write.history_table
+        return write.state_table if self._undone else write.history_table
 
     def _reason(self, failed: DatabaseFailedError) -> str:
         """Return why the lines could not be written."""
@@ -123,7 +126,7 @@ class TableCheck:
         if failed.is_denied:
             return f"The connection's user may not {may}: table {table} ({failed.kind})."
         what = f"The table {table} does not take what is written ({failed.kind})."
-        if not self._statements.dialect.has_transactions:
+        if not self._undone:
             return what
         narrow = self._untaken()
         return f"{what} Look at {narrow}." if narrow else what

@@ -1,0 +1,190 @@
+"""The difference is the same in every session, and each type is written alike by every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_dub.exceptions import DubFixRowsError
+from airflow_provider_dub.version_compat import BaseHook
+from tests.support.stored import stored
+
+#: Sessions as users set them up, by the statements that do.
+SESSIONS = {
+    "postgres": [
+        ["SET TimeZone = 'UTC'", "SET DateStyle = 'ISO, MDY'"],
+        ["SET TimeZone = 'America/New_York'", "SET DateStyle = 'German'"],
+        ["SET TimeZone = 'Asia/Kathmandu'", "SET DateStyle = 'SQL, DMY'"],
+        ["SET TimeZone = 'America/New_York'", "SET DateStyle = 'Postgres'", "SET IntervalStyle = 'iso_8601'"],
+    ],
+    "duckdb": [["SET TimeZone = 'UTC'"], ["SET TimeZone = 'America/New_York'"], ["SET TimeZone = 'Asia/Kathmandu'"]],
+    "mysql": [["SET time_zone = '+00:00'"], ["SET time_zone = '-05:00'"], ["SET time_zone = '+05:45'"]],
+}
+SENT = "2026-03-01T12:30:15.123Z"
+
+
+@pytest.fixture
+def session(database, monkeypatch) -> Callable[[list[str]], None]:
+    """Set up every session of the warehouse by these statements, from now on."""
+    hook_class = type(BaseHook.get_connection("warehouse").get_hook())
+    original = hook_class.get_conn
+
+    def set_up(statements: list[str]) -> None:
+        def get_conn(self):
+            connection = original(self)
+            cursor = connection.cursor()
+            for statement in statements:
+                cursor.execute(statement)
+                connection.execute(statement) if database.engine == "duckdb" else connection.commit()
+            return connection
+
+        monkeypatch.setattr(hook_class, "get_conn", get_conn)
+
+    return set_up
+
+
+@pytest.mark.parametrize("database", SESSIONS, indirect=True)
+@pytest.mark.parametrize("kind", ["an instant", "a timestamp", "a date"])
+def test_a_timestamp_is_the_same_in_every_session(database, connected, sync, session, kind: str) -> None:
+    instant = "TIMESTAMP(3)" if database.engine == "mysql" else "TIMESTAMPTZ"
+    naive = "DATETIME(3)" if database.engine == "mysql" else "TIMESTAMP"
+    column = {"an instant": instant, "a timestamp": naive, "a date": "DATE"}[kind]
+    database.run(f"CREATE TABLE customers (user_id VARCHAR(20), canceled {column} NULL)")
+    session(SESSIONS[database.engine][0])
+    zone = "+00" if kind == "an instant" and database.engine != "mysql" else ""
+    database.insert(("user_1", f"2026-03-01 12:30:15.123{zone}"), ("user_2", None))
+    columns = {"canceled": "subscriptionCanceledAt"}
+    assert sync(columns=columns)["updated"] == 1
+    sent = SENT if kind != "a date" else "2026-03-01T00:00:00.000Z"
+    assert stored(connected, id="cus_1LABA")["subscriptionCanceledAt"] == sent
+    written = database.state("subscription_canceled_at")["user_1"]
+    assert written.endswith("Z") == (kind == "an instant")
+    for statements in SESSIONS[database.engine]:
+        session(statements)
+        assert sync(columns=columns)["plan"]["unchanged"] == 2
+    for statements in SESSIONS[database.engine]:
+        session(statements)
+        assert sync(columns=columns, full_refresh=True)["rejected"] == 0
+        assert stored(connected, id="cus_1LABA")["subscriptionCanceledAt"] == sent
+        assert database.state("subscription_canceled_at")["user_1"] == written
+
+
+@pytest.mark.parametrize("database", ["postgres", "duckdb"], indirect=True)
+@pytest.mark.parametrize("column", ["TIMESTAMPTZ", "TIMESTAMP", "DATE"])
+def test_a_timestamp_without_end_is_that_rows_failure_alone(database, connected, sync, session, column: str) -> None:
+    database.run(f"CREATE TABLE customers (user_id VARCHAR(20), canceled {column})")
+    database.insert(("user_1", "infinity"), ("user_2", "-infinity"))
+    session(SESSIONS[database.engine][1])
+    with pytest.raises(DubFixRowsError, match="2 rejected"):
+        sync(columns={"canceled": "subscriptionCanceledAt"})
+    assert sync(columns={"canceled": "subscriptionCanceledAt"})["plan"]["refused"] == 2
+
+
+@pytest.mark.parametrize("database", ["postgres", "duckdb"], indirect=True)
+def test_an_hour_that_the_clocks_repeat_has_two_instants(database, connected, sync, session) -> None:
+    session(SESSIONS[database.engine][1])
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), canceled TIMESTAMPTZ)")
+    database.insert(("user_1", "2026-11-01 01:30:00-04"))
+    columns = {"canceled": "subscriptionCanceledAt"}
+    sync(columns=columns)
+    database.run("UPDATE customers SET canceled = '2026-11-01 01:30:00-05'")
+    assert sync(columns=columns)["plan"]["changed"] == 1
+    assert stored(connected, id="cus_1LABA")["subscriptionCanceledAt"] == "2026-11-01T06:30:00.000Z"
+
+
+#: Types of columns that are sent as text, by engine: the type, a value, and what Dub gets.
+TEXTS = {
+    "postgres": [("CHAR(20)", "Ada", "Ada"), ("VARCHAR(9)", "Ada ", "Ada "), ("TEXT", "Ada", "Ada")],
+    "duckdb": [("CHAR(20)", "Ada", "Ada"), ("TEXT", "Ada ", "Ada ")],
+    "sqlite": [("CHAR(20)", "Ada", "Ada"), ("TEXT", "Ada ", "Ada "), ("JSON", '{"a": 1}', '{"a": 1}')],
+    "mysql": [("CHAR(20)", "Ada", "Ada"), ("TEXT", "Ada ", "Ada "), ("JSON", '{"a": 1}', '{"a": 1}')],
+}
+
+
+@pytest.mark.parametrize(
+    ("database", "column", "value", "sent"),
+    [(engine, *rest) for engine, cases in TEXTS.items() for rest in cases],
+    indirect=["database"],
+)
+def test_what_is_text_is_sent_as_it_is_and_only_once(
+    database, connected, sync, column: str, value: str, sent: str
+) -> None:
+    database.run(f"CREATE TABLE customers (user_id VARCHAR(20), name {column})")
+    database.insert(("user_1", value))
+    assert sync()["updated"] == 1
+    assert stored(connected, id="cus_1LABA")["name"] == sent
+    assert sync()["plan"]["unchanged"] == 1
+
+
+#: Types that a column of ids may have, by engine: the type, a value as it is inserted, and the id.
+IDS = {
+    "postgres": [("NUMERIC(30, 0)", 42), ("NUMERIC(20, 2)", 42), ("DOUBLE PRECISION", 42), ("REAL", 42), ("OID", 42)],
+    "duckdb": [("DECIMAL(30, 0)", 42), ("DECIMAL(20, 2)", 42), ("DOUBLE", 42), ("HUGEINT", 42), ("UTINYINT", 42)],
+    "sqlite": [("NUMERIC", 42), ("REAL", 42), ("DECIMAL(20, 2)", 42), ("BOOLEAN", 42)],
+    "mysql": [("DECIMAL(30, 0)", 42), ("DECIMAL(20, 2)", 42), ("DOUBLE", 42)],
+}
+
+
+@pytest.mark.parametrize(
+    ("database", "column", "value"),
+    [(engine, *rest) for engine, cases in IDS.items() for rest in cases],
+    indirect=["database"],
+)
+def test_a_number_of_any_type_is_sent_once(database, connected, sync, column: str, value: int) -> None:
+    database.run(f"CREATE TABLE customers (user_id VARCHAR(20), stripe {column})")
+    database.insert(("user_1", value), ("user_2", None))
+    columns = {"stripe": "stripeCustomerId"}
+    assert sync(columns=columns)["updated"] == 1
+    assert stored(connected, id="cus_1LABA")["stripeCustomerId"] == "42"
+    assert sync(columns=columns)["plan"]["unchanged"] == 2
+
+
+#: Types that are no text, by engine: the type, and a value as SQL.
+NO_TEXT = {
+    "postgres": [
+        ("INTEGER", "42"),
+        ("NUMERIC(5, 2)", "1.50"),
+        ("BOOLEAN", "TRUE"),
+        ("JSONB", '\'{"b": 1, "a": [1, 2]}\''),
+        ("TEXT[]", "ARRAY['a', 'b']"),
+        ("BYTEA", "'\\x00ff'"),
+        ("INTERVAL", "INTERVAL '1 day'"),
+    ],
+    "duckdb": [
+        ("INTEGER", "42"),
+        ("DECIMAL(5, 2)", "1.50"),
+        ("BOOLEAN", "TRUE"),
+        ("UUID", "'3c2b0b5e-3f4e-4d57-9c1e-0d6c0a1b2c3d'"),
+        ("TEXT[]", "['a', 'b']"),
+        ("STRUCT(a INTEGER)", "{'a': 1}"),
+        ("MAP(TEXT, INTEGER)", "MAP {'a': 1}"),
+        ("BLOB", "'\\x00\\xFF'"),
+    ],
+    "sqlite": [("INTEGER", "42"), ("REAL", "1.5"), ("BLOB", "x'6162'")],
+    "mysql": [("INTEGER", "42"), ("DECIMAL(5, 2)", "1.50"), ("BLOB", "x'6162'")],
+}
+
+
+@pytest.mark.parametrize(
+    ("database", "column", "value"),
+    [(engine, *rest) for engine, cases in NO_TEXT.items() for rest in cases],
+    indirect=["database"],
+)
+def test_what_is_no_text_is_rejected_once_with_the_way_to_cast_it(
+    database, connected, sync, column: str, value: str
+) -> None:
+    database.run(
+        f"CREATE TABLE customers (user_id VARCHAR(20), name {column})",
+        f"INSERT INTO customers VALUES ('user_1', {value})",
+    )
+    with pytest.raises(DubFixRowsError, match="1 rejected"):
+        sync()
+    assert "CAST(" in database.state("message")["user_1"]
+    plan = sync()["plan"]
+    assert (plan["refused"], plan["to_send"]) == (1, 0)
+    text = "CHAR" if database.engine == "mysql" else "TEXT"
+    if column not in ("BYTEA", "BLOB"):
+        cast = f"SELECT user_id, CAST(name AS {text}) AS name FROM customers"
+        assert sync(sql=cast, retry_rejected=True)["updated"] == 1
+        assert sync(sql=cast)["plan"]["unchanged"] == 1
