@@ -55,6 +55,8 @@ STAND_INS = {
         "snowpark-connect-deps-iceberg==1.0.1",
     ],
 }
+#: ClickHouse as a library, and Airflow's SQLite for the state.
+CLICKHOUSE = ["apache-airflow-providers-sqlite>=4.1", "chdb==4.4.0"]
 #: ...and with each of them.
 FOR_STAND_INS = ["apache-airflow==3.3.2", "pytest>=8.3", "pytest-xdist>=3.7", "hypothesis>=6.120"]
 
@@ -147,6 +149,15 @@ def databricks(session: nox.Session) -> None:
         _on_stand_in(session, "databricks")
     else:
         session.skip("There is no Java here, which Spark needs.")
+
+
+@nox.session
+def clickhouse(session: nox.Session) -> None:
+    """Read from ClickHouse, in this process, with the state elsewhere."""
+    session.env["UV_EXCLUDE_NEWER"] = TODAY
+    session.install("--quiet", "--editable", ".[emulator,sql]", *FOR_STAND_INS, *CLICKHOUSE)
+    command = ["python", "-m", "pytest", "-q", "-k", "clickhouse", "tests/transfers/test_state_elsewhere.py"]
+    session.run(*command, *session.posargs)
 
 
 @nox.session(venv_backend="none")
