@@ -212,6 +212,7 @@ _DIALECTS = (
     ),
     _PaidByTime(
         "bigquery",
+        run_on="bqemulator (a stand-in)",
         text="CAST(x AS STRING)",
         timestamp_texts={"TIMESTAMP": "STRING(x, 'UTC')"},
         has_transactions=False,
@@ -239,6 +240,7 @@ _DIALECTS = (
     ),
     _PaidByTime(
         "databricks",
+        run_on="Spark 3.5 (a stand-in)",
         text="CAST(x AS STRING)",
         timestamp_texts={
             "timestamp": "CONCAT(DATE_FORMAT(TO_UTC_TIMESTAMP(x, CURRENT_TIMEZONE()), "
@@ -253,6 +255,7 @@ _DIALECTS = (
         ),
         text_type="STRING",
         key_type="STRING",
+        timestamp_type="STRING",  # a TIMESTAMP takes no text
         grants=(
             "GRANT USE SCHEMA ON SCHEMA {schema} TO {role}",
             "GRANT SELECT, MODIFY ON TABLE {table} TO {role}",
