@@ -27,7 +27,7 @@ def connection(monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "fields", "module", "hook_class", "dialect"),
     [
-        ("databricks", {"extra": {"http_path": "x"}}, "databricks.hooks.databricks_sql", "DatabricksSqlHook", "databricks"),
+        ("databricks", {}, "databricks.hooks.databricks_sql", "DatabricksSqlHook", "databricks"),
         ("gcpbigquery", {"extra": {"use_legacy_sql": True}}, "google.cloud.hooks.bigquery", "BigQueryHook", "bigquery"),
         ("google_cloud_platform", {}, "google.cloud.hooks.bigquery", "BigQueryHook", "bigquery"),
         ("mssql", {}, "microsoft.mssql.hooks.mssql", "MsSqlHook", "tsql"),
