@@ -40,6 +40,8 @@ NEXT_AIRFLOW = "3.4.0b2"
 STAND_INS = {
     "snowflake": ["apache-airflow-providers-snowflake==6.19.0", "fakesnow[server]==0.12.1"],
 }
+#: ClickHouse as a library, and Airflow's SQLite for the state.
+CLICKHOUSE = ["apache-airflow-providers-sqlite>=4.1", "chdb==4.4.0"]
 #: ...and with each of them.
 FOR_STAND_INS = ["apache-airflow==3.3.2", "pytest>=8.3", "pytest-xdist>=3.7", "hypothesis>=6.120"]
 
@@ -113,6 +115,15 @@ def _on_stand_in(session: nox.Session, engine: str, *tests: str) -> None:
 def snowflake(session: nox.Session) -> None:
     """Run the transfer on fakesnow, through Airflow's hook of Snowflake."""
     _on_stand_in(session, "snowflake", "tests/transfers/test_engines.py")
+
+
+@nox.session
+def clickhouse(session: nox.Session) -> None:
+    """Read from ClickHouse, in this process, with the state elsewhere."""
+    session.env["UV_EXCLUDE_NEWER"] = TODAY
+    session.install("--quiet", "--editable", ".[emulator,sql]", *FOR_STAND_INS, *CLICKHOUSE)
+    command = ["python", "-m", "pytest", "-q", "-k", "clickhouse", "tests/transfers/test_state_elsewhere.py"]
+    session.run(*command, *session.posargs)
 
 
 @nox.session(venv_backend="none")

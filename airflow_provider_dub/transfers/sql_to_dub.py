@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
     from airflow_provider_dub.sync.results import Sink
     from airflow_provider_dub.version_compat import Connection, Context, ObjectStoragePath
-    from airflow_provider_dub.warehouse.change_query import ChangeQuery, KnownState, Status
+    from airflow_provider_dub.warehouse.change_query import KnownState, Status
     from airflow_provider_dub.warehouse.changes import Changes, Count
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -63,9 +63,9 @@ _RESCHEDULE_AFTER = timedelta(seconds=30)
 class SqlToDubCustomersOperator(DubSyncOperator):
     """Send the rows of a query to Dub; with a state table, only those that differ from what was last applied.
 
-    The difference is computed by the database of the query. Of a changed row only the fields that changed are sent, if
-    Dub has applied the row before. Rows are read with a server-side cursor where the driver
-    has one, and wait in a temporary file of the worker, without a name, until it is their turn.
+    The difference is computed by the database of the query, or by that of ``state_conn_id``. Of a changed row only the
+    fields that changed are sent, if Dub has applied the row before. Rows are read with a server-side cursor where the
+    driver has one, and wait in a temporary file of the worker, without a name, until it is their turn.
 
     The policies and what is raised are those of
     :class:`~airflow_provider_dub.operators.base.DubSyncOperator`, with these differences: nothing is
@@ -79,9 +79,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     :param sql: (templated) The query, or the name of a ``.sql`` file.
     :param sql_conn_id: (templated) The connection to the database; its hook must be a ``DbApiHook``.
     :param parameters: (templated) Parameters of the query, in the driver's style.
-    :param state_table: (templated) The table that holds what was applied, such as ``"analytics.dub_state"``, in the
-        database of the query; created if it is not there, with two more: ``…_lease``, and ``…_history`` for the
-        outcomes of all runs. Each sync needs one of its own. Without it every row is sent.
+    :param state_table: (templated) The table that holds what was applied, such as ``"analytics.dub_state"``; created if
+        it is not there, with two more: ``…_lease``, and ``…_history`` for the outcomes of all runs. Each sync needs one
+        of its own. Without it every row is sent.
+    :param state_conn_id: (templated) The connection to the database that has the state table. Then the query's database
+        needs only the right to SELECT, whatever engine it is: the rows are read once, and compared in a table
+        ``…_staging`` beside the state. None: the database of the query.
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent; needed
         by ``on_duplicate="last"``.
     :param retry_rejected: (templated) Send rows again that failed permanently although they did not change.
@@ -100,10 +103,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         or after five on an engine that is paid by the time it is awake. None: 2,500, or on such an engine all of those
         minutes. After a run that was killed, at most these and what was in flight are sent again.
     :param keep_history: How long the table ``…_history`` keeps the outcomes of every run.
-    :param dialect: sqlglot's name of the database's SQL, if the connection's type is not enough.
+    :param dialect: sqlglot's name of the SQL of the database that has the state table, if the connection's type is not
+        enough.
     :param allow_untested_dialect: Write SQL that was never run by the tests of this package: see the table of engines
         in the documentation.
-    :param sql_hook_params: (templated) Arguments for the hook of the database.
+    :param sql_hook_params: (templated) Arguments for the hook of ``sql_conn_id``.
+    :param state_hook_params: (templated) Arguments for the hook of ``state_conn_id``.
     :raises DubStateTableLockedError: Another run works with the state table, or took it over from this one.
     :raises UnreadableRowsError: The query failed amid its rows. What the database says is not shown, as it may hold a
         value.
@@ -114,11 +119,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         "sql_conn_id",
         "parameters",
         "state_table",
+        "state_conn_id",
         "retry_rejected",
         "full_refresh",
         "max_change_rate",
         "baseline",
         "sql_hook_params",
+        "state_hook_params",
         *DubSyncOperator.template_fields,
     )
     template_ext: Sequence[str] = (".sql",)
@@ -131,6 +138,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         sql_conn_id: str,
         parameters: Sequence[Any] | Mapping[str, Any] | None = None,
         state_table: str | None = None,
+        state_conn_id: str | None = None,
         latest_by: str | None = None,
         retry_rejected: bool | str = False,
         retry_missing_after: timedelta = timedelta(days=1),
@@ -143,6 +151,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         dialect: str | None = None,
         allow_untested_dialect: bool = False,
         sql_hook_params: Mapping[str, Any] | None = None,
+        state_hook_params: Mapping[str, Any] | None = None,
         dub_conn_id: str = DubHook.default_conn_name,
         id_column: str | None = None,
         external_id_column: str | None = None,
@@ -172,6 +181,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.sql_conn_id = sql_conn_id
         self.parameters = parameters
         self.state_table = state_table
+        self.state_conn_id = state_conn_id
         self.latest_by = latest_by
         self.retry_rejected = retry_rejected
         self.retry_missing_after = retry_missing_after
@@ -184,6 +194,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.dialect = dialect
         self.allow_untested_dialect = allow_untested_dialect
         self.sql_hook_params = sql_hook_params
+        self.state_hook_params = state_hook_params
         self._read_from: OperatorLineage[Any, Any] | None = None
         #: The external ids of all of Dub's customers, where the baseline has just read them.
         self._listed: IdIndex | None = None
@@ -206,23 +217,25 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
     def execute(self, context: Context) -> str | None:
         """Send what changed, and record the outcomes."""
-        from airflow_provider_dub.warehouse.changes import Changes
+        from airflow_provider_dub.warehouse.changes import columns_of
         from airflow_provider_dub.warehouse.database import Warehouse
-        from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseReader
+        from airflow_provider_dub.warehouse.query_rows import WarehouseReader
 
-        with ExitStack() as stack:
+        # The difference is over before anything is sent; the lease is held until the end.
+        with ExitStack() as stack, ExitStack() as comparing:
             with self._checking():
                 self._check_templated()
-                hook, dialect = self._database()
+                source, hook, dialect = self._databases()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
-                matched, types = self._columns(warehouse, dialect)
-                columns = Columns.of_query(matched, self.options)
+                found = [] if source else columns_of(warehouse, dialect, self.sql, self.parameters)
+                here = None if source else self._matched([name for name, _ in found])
                 table = self._table(warehouse, dialect, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
-                changes = Changes(
-                    warehouse, self._change_query(warehouse, dialect, matched, types, known), self.parameters
-                )
-            recorder = None if self.options.dry_run else table
+                recorder = None if self.options.dry_run else table
+                if here:
+                    changes, columns = self._changes(warehouse, dialect, here, dict(found), known)
+                else:
+                    changes, columns = comparing.enter_context(self._changes_elsewhere(source or hook, table, known))
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
             plan = self._plan(changes.counts())
@@ -231,6 +244,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 statuses = self._pending(plan, changes, recorder) if recorder else plan.statuses_to_read
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
             rows = stack.enter_context(changes.read(columns, statuses, failed_in))
+            comparing.close()
             with self._checking():
                 reader = WarehouseReader(rows, self.options)
             with self._publishing(len(rows), context):
@@ -275,7 +289,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             if plan.to_send:
                 table.check_update()
             return plan.statuses_to_read
-        table.set_pending(changes.query, self.parameters)
+        table.set_pending(changes.query, changes.parameters)
         # A row that changes only now is not pending, and is left for the next run.
         return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in (*RECORDED, "pending"))]
 
@@ -366,20 +380,39 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError('baseline must be "source", "dub" or None.')
         if self.state_table is not None and not self.state_table.strip():
             raise ValueError("state_table is empty; None sends every row of the query.")
+        if self.state_conn_id and not self.state_table:
+            raise ValueError("state_conn_id needs a state_table, the table in its database.")
         if self.baseline and (not self.state_table or self.options.dry_run):
             raise ValueError("baseline needs a state_table to record the rows in, and no dry_run.")
 
-    def _database(self) -> tuple[DbApiHook, Dialect]:
-        from airflow_provider_dub.warehouse.dialects import check_is_tested, dialect_named
-        from airflow_provider_dub.warehouse.sql_hooks import dialect_of, sql_hook
+    def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:
+        """Return the hook of the query, if it is only read, and that of the database that computes the difference."""
+        from airflow_provider_dub.warehouse.dialects import dialect_named
+        from airflow_provider_dub.warehouse.sql_hooks import sql_hook
 
         connection = BaseHook.get_connection(self.sql_conn_id)
         hook = sql_hook(connection, self.sql_hook_params or {})
         self._set_lineage(copy(hook), connection)
+        if self.state_conn_id:
+            connection = BaseHook.get_connection(self.state_conn_id)
+            beside = sql_hook(connection, self.state_hook_params or {})
+            return hook, beside, self._dialect_of(connection, beside)
+        try:
+            return None, hook, self._dialect_of(connection, hook)
+        except ValueError:
+            if self.state_table or self.dialect:
+                raise
+        self.log.info("The rows of %s are compared on this worker, as no SQL is known for it.", self.sql_conn_id)
+        return hook, hook, dialect_named("sqlite")  # that of the worker; nothing is asked of the other but the query
+
+    def _dialect_of(self, connection: Connection, hook: DbApiHook) -> Dialect:
+        from airflow_provider_dub.warehouse.dialects import check_is_tested, dialect_named
+        from airflow_provider_dub.warehouse.sql_hooks import dialect_of
+
         dialect = dialect_named(self.dialect) if self.dialect else dialect_of(connection, hook)
         if not self.allow_untested_dialect:
             check_is_tested(dialect)
-        return hook, dialect
+        return dialect
 
     def _set_lineage(self, hook: DbApiHook, connection: Connection) -> None:
         try:
@@ -397,12 +430,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             lineage.inputs, lineage.run_facets, lineage.job_facets = read.inputs, read.run_facets, read.job_facets
         return lineage
 
-    def _columns(self, warehouse: Warehouse, dialect: Dialect) -> tuple[MatchedColumns, dict[str, str]]:
-        from airflow_provider_dub.warehouse.changes import columns_of
-
-        found = columns_of(warehouse, dialect, self.sql, self.parameters)
+    def _matched(self, found: Sequence[str]) -> MatchedColumns:
         matched = match_columns(
-            [name for name, _ in found],
+            found,
             key_column=self.options.key_column,
             columns=self.options.columns,
             others={"latest_by": self.latest_by} if self.latest_by and self.options.on_duplicate == "last" else None,
@@ -413,17 +443,20 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             self.log.info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
         for warning in matched.warnings:
             self.log.warning("%s", warning)
-        return matched, dict(found)
+        return matched
 
-    def _change_query(
+    def _changes(
         self,
         warehouse: Warehouse,
         dialect: Dialect,
         matched: MatchedColumns,
         types: Mapping[str, str],
         known: KnownState | None,
-    ) -> ChangeQuery:
+    ) -> tuple[Changes, Columns]:
+        """Return the difference as the database of the query computes it."""
         from airflow_provider_dub.warehouse.change_query import ChangeQuery
+        from airflow_provider_dub.warehouse.changes import Changes
+        from airflow_provider_dub.warehouse.query_rows import Columns
         from airflow_provider_dub.warehouse.source import Source
 
         # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
@@ -441,7 +474,20 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             blanks_clear,
             {column.replace("%", percent): name for column, name in types.items()},
         )
-        return ChangeQuery(dialect, source, known, self.options.limit)
+        query = ChangeQuery(dialect, source, known, self.options.limit)
+        return Changes(warehouse, query, self.parameters), Columns.of_query(matched, self.options)
+
+    def _changes_elsewhere(
+        self, source: DbApiHook, table: StateTable | None, known: KnownState | None
+    ) -> AbstractContextManager[tuple[Changes, Columns]]:
+        """Return the difference as another database than that of the query computes it."""
+        from airflow_provider_dub.warehouse.database import Warehouse
+        from airflow_provider_dub.warehouse.elsewhere import QueryElsewhere
+
+        query = QueryElsewhere(Warehouse(source), self.sql, self.parameters, self.options, self._matched)
+        if table is None or known is None or self.options.dry_run:
+            return query.locally(table, known)
+        return query.beside(table, known)
 
     def _table(self, warehouse: Warehouse, dialect: Dialect, context: Context) -> StateTable | None:
         from airflow_provider_dub.warehouse.lease import Owner

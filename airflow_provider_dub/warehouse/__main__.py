@@ -17,15 +17,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        print(_script(Statements(dialect_named(options.dialect), options.state_table), options.role))  # noqa: T201
+        print(_script(Statements(dialect_named(options.dialect), options.state_table), options))  # noqa: T201
     except ValueError as error:
         parser.error(str(error))
     return 0
 
 
-def _script(statements: Statements, role: str | None) -> str:
-    dialect = statements.dialect
+def _script(statements: Statements, options: argparse.Namespace) -> str:
+    dialect, role = statements.dialect, options.role
     tables = [*statements.create(), *statements.create_lease(), *statements.create_history()]
+    tables += statements.create_staging() if options.state_conn_id else []
     lines = [f"-- The tables of {statements.table}. Nothing was run: look at it, and run it as an administrator."]
     lines += [f"{table};" for table in tables]
     if not dialect.grants:
@@ -33,7 +34,7 @@ def _script(statements: Statements, role: str | None) -> str:
     if role is None:
         return "\n\n".join([*lines, "-- With --role the least rights of a role are printed, too."])
     lines.append("-- The least rights, beside SELECT on what the query reads.")
-    lines.append("\n".join(f"{grant};" for grant in statements.least_rights(role)))
+    lines.append("\n".join(f"{grant};" for grant in statements.least_rights(role, staging=options.state_conn_id)))
     return "\n\n".join(lines)
 
 
@@ -54,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         "--role",
         help="who runs the sync: a role or user; of MySQL and MariaDB user@host; of BigQuery a principal, such as "
         "serviceAccount:dub@project.iam.gserviceaccount.com",
+    )
+    parser.add_argument(
+        "--state-conn-id",
+        action="store_true",
+        help="the operator has a state_conn_id, so the query is read elsewhere: the staging table, too",
     )
     return parser
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
 
+class IncompleteCopyError(Exception):
+    """Not all rows of a query that is read elsewhere can be compared."""
+
+
 class Count(NamedTuple):
     """How many rows there are of a status.
 
@@ -35,16 +39,23 @@ class Changes:
     :param warehouse: Where both are.
     :param query: Writes the queries.
     :param parameters: Of the user's query.
+    :param cells: The cells of all rows by their position, where the query was read elsewhere.
     """
 
     warehouse: Warehouse
     query: ChangeQuery
-    parameters: Any
+    parameters: Any = None
+    cells: Spool | None = None
 
     def counts(self) -> dict[Status, Count]:
         """Count the rows of the query by status."""
         found = (row for batch in self._batches(self.query.counts()) for row in batch)
         by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id in found}
+        if self.cells is not None and (compared := sum(count.rows for count in by_status.values())) != len(self.cells):
+            raise IncompleteCopyError(
+                f"The query gave {len(self.cells):,} rows, and {compared:,} of them arrived beside the state. Nothing "
+                "was sent, and nothing is lost: run the task again."
+            )
         return {status: by_status.get(status, Count(0, 0)) for status in Status}
 
     @contextmanager
@@ -59,13 +70,18 @@ class Changes:
         """
         wanted = [*statuses, *(FAILED_BEFORE if failed_in else ())]
         with Spool() as spool:
-            rows = WarehouseRows(spool, columns, failed_in)
+            rows = WarehouseRows(spool, columns, failed_in, cast=self.cells is None)
             for batch in self._batches(self.query.rows(wanted)) if wanted else ():
-                rows.add(batch)
+                rows.add(batch if self.cells is None else [_with_cells(row, self.cells, columns) for row in batch])
             yield rows
 
     def _batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         return self.warehouse.batches(sql, self.parameters)
+
+
+def _with_cells(row: tuple[Any, ...], cells: Spool, columns: Columns) -> tuple[Any, ...]:
+    position, *rest = row
+    return (*cells[position][: 1 + len(columns.fields)], *rest)
 
 
 def columns_of(warehouse: Warehouse, dialect: Dialect, sql: str, parameters: Any) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_provider_dub.warehouse.cursors import connect
@@ -141,6 +141,19 @@ class Warehouse:
             while batch := _without_values(cursor.fetchmany, BATCH):
                 yield batch
 
+    @contextmanager
+    def read_once(self, sql: str, parameters: Any) -> Iterator[tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]]:
+        """Run a query exactly as it is given; yield the names of its columns, and its rows, some at a time.
+
+        :param sql: The query.
+        :param parameters: Its parameters.
+        :raises UnreadableRowsError: The database or its driver fails.
+        """
+        with closing(connect(self._hook)) as connection, connection.streaming_cursor() as cursor:
+            _without_values(cursor.execute_as_given, sql, parameters)
+            first = _without_values(cursor.fetchmany, BATCH)  # only now some drivers know the columns
+            yield [column[0] for column in cursor.description], _batches(cursor, first)
+
     def transaction(self, work: Callable[[Cursor], T]) -> T:
         """Do work with a cursor in one transaction and return its result.
 
@@ -209,6 +222,12 @@ class Warehouse:
         if self._writing is None:
             self._writing = connect(self._hook, to_write=True)
         return self._writing.in_transaction(work)
+
+
+def _batches(cursor: Cursor, batch: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    while batch:
+        yield batch
+        batch = _without_values(cursor.fetchmany, BATCH)
 
 
 def _without_values(ask: Callable[..., T], *arguments: Any) -> T:

@@ -53,6 +53,7 @@ class Dialect:
     :param copies: Whether it has ``COPY … FROM STDIN``.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
+    :param plans_by_analyze: Whether it plans badly with a table that was just filled, until it is told to count.
     :param add_column: The keywords between a table and its new column.
     :param grants: The statements that give a role the least rights: ``{rights}`` on ``{table}`` to ``{role}``, and, of
         those with ``{schema}``, what it needs to see the schema.
@@ -83,6 +84,7 @@ class Dialect:
     json_rows: JsonRows | None = None
     copies: bool = False
     changes_by_join: bool = False
+    plans_by_analyze: bool = False
     add_column: str = "ADD COLUMN"
     grants: tuple[str, ...] = ("GRANT USAGE ON SCHEMA {schema} TO {role}", "GRANT {rights} ON {table} TO {role}")
     role: str = "identifier"
@@ -143,6 +145,7 @@ _DIALECTS = (
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
         reads_timestamps_as_text=True,
         indexed=True,
+        plans_by_analyze=True,
         copies=True,
     ),
     # Bytes are compared, since even the binary collations ignore trailing blanks.
@@ -310,7 +313,11 @@ def dialect_named(name: str) -> Dialect:
     """
     dialect = DIALECTS.get(_BY_CONNECTION_TYPE.get(name, name))
     if dialect is None:
-        raise ValueError(f'No SQL dialect is known for "{name}": set dialect to one of {", ".join(DIALECTS)}.')
+        raise ValueError(
+            f'No SQL dialect is known for "{name}". Keep the state elsewhere: state_conn_id names a connection to '
+            "another database that has the state table, and the query is only read. Or set dialect to one of "
+            f"{', '.join(DIALECTS)}, if its SQL is that of one of them."
+        )
     return dialect
 
 

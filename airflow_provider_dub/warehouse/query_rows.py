@@ -49,9 +49,10 @@ class WarehouseRows:
     :param spool: Holds the rows.
     :param columns: The columns of the query.
     :param failed_in: The run whose failures are results of this run, too.
+    :param cast: Whether the texts beside the cells are the database's own.
     """
 
-    def __init__(self, spool: Spool, columns: Columns, failed_in: str | None = None) -> None:
+    def __init__(self, spool: Spool, columns: Columns, failed_in: str | None = None, *, cast: bool = True) -> None:
         self._spool = spool
         self._failed_in = failed_in
         self.columns: list[Any] | None = [columns.key, *columns.fields]
@@ -60,9 +61,8 @@ class WarehouseRows:
         self._same_fields, self._key = about + 5, about + 6
         self._compared = slice(self._key + 1, self._key + 1 + len(compared_columns()))
         value_places = dict(zip(FIELDS, range(self._key + 1, self._compared.stop), strict=False))
-        self._text_places = {columns.key: self._key} | {
-            name: value_places[field] for name, field in columns.fields.items()
-        }
+        texts = {columns.key: self._key} | {name: value_places[field] for name, field in columns.fields.items()}
+        self._text_places = texts if cast else {name: place for place, name in enumerate(self.columns)}
         #: For each row, whether it needs no request.
         self._is_decided = bytearray()
 

@@ -21,6 +21,9 @@ Part: TypeAlias = Any
 KEY = "customer_key"
 #: The token of the run that wrote a line of the history.
 ATTEMPT = "attempt"
+#: The columns of the staging table beside the key and what is compared: the row's position, and what tells which of
+#: several rows for one customer is the latest.
+POSITION, LATEST = "position", "latest"
 #: The columns about the row's result.
 RESULT_COLUMNS = ("outcome", "code", "message", "dub_id", "first_applied_at", "last_applied_at", "last_tried_at", "run")
 TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
@@ -53,6 +56,11 @@ def compared_columns() -> tuple[str, ...]:
 def history_columns() -> tuple[str, ...]:
     """Return the columns of the history: those of the state table, and the attempt that wrote the line."""
     return (*state_columns(), ATTEMPT)
+
+
+def staging_columns() -> tuple[str, ...]:
+    """Return the columns of the staging table."""
+    return (POSITION, KEY, *compared_columns(), LATEST, ATTEMPT)
 
 
 def state_columns() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnwritableStateError
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.rights import found_early
-from airflow_provider_dub.warehouse.schema import MARKS, history_columns, state_columns, timestamp
+from airflow_provider_dub.warehouse.schema import (
+    ATTEMPT,
+    MARKS,
+    POSITION,
+    history_columns,
+    staging_columns,
+    state_columns,
+    timestamp,
+)
+from airflow_provider_dub.warehouse.staging import Staging
 from airflow_provider_dub.warehouse.table_check import TableCheck
 
 if TYPE_CHECKING:
@@ -103,6 +112,42 @@ class StateTable:
         self._check_columns(self._state_columns)
         self._create(write.lease_table, write.read_lease(), write.create_lease())
         self._history_columns = self._create(write.history_table, write.probe_history(), write.create_history())
+
+    def create_staging(self) -> Staging:
+        """Return the staging table, empty; create it if it is not there. For the owner of the lease.
+
+        :raises ValueError: There is a table of that name that is no staging table.
+        :raises UnusableTableError: A right is missing.
+        """
+        write, staging = self._statements, self.staging
+        if found := self._create(write.staging_table, write.probe_staging(), write.create_staging()):
+            if missing := [name for name in (POSITION, ATTEMPT) if name not in found]:
+                raise ValueError(
+                    f"{write.staging_table} is a table, but no staging table of airflow-provider-dub: it has no column "
+                    f"{', '.join(missing)}. Give state_table another name."
+                )
+            if {*staging_columns()} - {*found}:  # of an older version
+                with found_early(write, "drop the table", write.staging_table):
+                    self._warehouse.transaction(lambda cursor: cursor.execute(write.drop_staging()))
+                self._create(write.staging_table, write.probe_staging(), write.create_staging())
+            staging.clear_others()
+        return staging
+
+    @property
+    def staging(self) -> Staging:
+        """The staging table, for the rows of this run."""
+        return Staging(self._warehouse, self._statements, self.lease.token)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Where it is."""
+        return self._warehouse
+
+    def rows(self) -> tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]:
+        """Return the names of its columns, and all its rows, some at a time."""
+        found = {*self._columns(self._statements.probe())}
+        columns = [name for name in state_columns() if name in found]
+        return columns, self._warehouse.batches(self._statements.read_state(columns), None)
 
     def upgrade(self) -> None:
         """Add the columns that the table of an older version lacks; for the owner of its lease.

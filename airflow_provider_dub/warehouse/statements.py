@@ -13,10 +13,12 @@ from airflow_provider_dub.warehouse.drivers import PLACEHOLDER
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
     KEY,
+    POSITION,
     TIMESTAMPS,
     Part,
     history_columns,
     is_applied,
+    staging_columns,
     state_columns,
     table_named,
     written,
@@ -44,7 +46,7 @@ class Statements:
     @property
     def state_table(self) -> str:
         """The state table, as statements name it."""
-        return written(self._state, self.dialect)
+        return written(self.state, self.dialect)
 
     @property
     def lease_table(self) -> str:
@@ -57,14 +59,19 @@ class Statements:
         return written(self.history, self.dialect)
 
     @property
+    def staging_table(self) -> str:
+        """The staging table, as statements name it."""
+        return written(self.staging, self.dialect)
+
+    @property
     def schema(self) -> str:
         """The schema of the tables, as statements name it; empty if their name has none."""
-        parts = [part for part in (self._state.args.get("catalog"), self._state.args.get("db")) if part]
+        parts = [part for part in (self.state.args.get("catalog"), self.state.args.get("db")) if part]
         return ".".join(written(part, self.dialect) for part in parts)
 
     def create(self) -> list[str]:
         """Return the statements that create the state table, and its index where the engine has one."""
-        return [self._create(self._state, self._types(state_columns())), *self._index(self._state, KEY)]
+        return [self._create(self.state, self._types(state_columns())), *self._index(self.state, KEY)]
 
     def create_history(self) -> list[str]:
         """Return the statements that create the history."""
@@ -76,17 +83,52 @@ class Statements:
         kinds |= {"expires_at": "BIGINT", "schema_version": "INTEGER"}
         return [self._create(self._lease, kinds)]
 
-    def least_rights(self, role: str) -> list[str]:
+    def create_staging(self) -> list[str]:
+        """Return the statements that create the staging table, for the rows of a query that is read elsewhere."""
+        return [self._create(self.staging, self._types(staging_columns()))]
+
+    def drop_staging(self) -> str:
+        """Return the statement that drops the staging table."""
+        return f"DROP TABLE {self.staging_table}"
+
+    def delete_staged(self, *, others: bool = False) -> str:
+        """Return the statement that deletes the rows of an attempt from the staging table; parameter: attempt.
+
+        :param others: The rows of all other attempts instead.
+        """
+        kind = exp.NEQ if others else exp.EQ
+        ours = kind(this=exp.column(ATTEMPT), expression=self._parameter())
+        return written(exp.Delete(this=self.staging, where=exp.Where(this=ours)), self.dialect)
+
+    def analyze_staging(self) -> str | None:
+        """Return the statement after which the engine plans by what is in the staging table, where it needs one."""
+        return f"ANALYZE {self.staging_table}" if self.dialect.plans_by_analyze else None
+
+    def read_state(self, columns: Sequence[str]) -> str:
+        """Return the query for all rows of the state table.
+
+        :param columns: The columns.
+        """
+        return written(exp.select(*columns).from_(self.state), self.dialect)
+
+    def probe_staging(self) -> str:
+        """Return the query that has the columns of the staging table and none of its rows."""
+        return written(exp.select("*").from_(self.staging).where(_never()), self.dialect)
+
+    def least_rights(self, role: str, *, staging: bool = False) -> list[str]:
         """Return the statements that give a role what a run needs once the tables are there.
 
         :param role: Its name; of BigQuery a principal such as ``serviceAccount:dub@project.iam.gserviceaccount.com``,
             of MySQL and MariaDB with the host after ``@`` if it is not any.
+        :param staging: Whether the query is read elsewhere.
         """
         rights = {
             self.state_table: "SELECT, INSERT, UPDATE, DELETE",
             self.lease_table: "SELECT, INSERT, UPDATE",
             self.history_table: "SELECT, INSERT, DELETE",
         }
+        if staging:
+            rights[self.staging_table] = "SELECT, INSERT, DELETE"
         name = self._role(role)
         about_schema = [grant for grant in self.dialect.grants if "{schema}" in grant and self.schema]
         about_tables = [grant for grant in self.dialect.grants if "{table}" in grant]
@@ -101,7 +143,7 @@ class Statements:
 
     def probe(self) -> str:
         """Return the query that has the columns of the state table and none of its rows."""
-        return written(exp.select("*").from_(self._state).where(_never()), self.dialect)
+        return written(exp.select("*").from_(self.state).where(_never()), self.dialect)
 
     def probe_history(self) -> str:
         """Return the query that has the columns of the history and none of its rows."""
@@ -109,7 +151,7 @@ class Statements:
 
     def count(self) -> str:
         """Return the query that counts the rows of the state table."""
-        return written(exp.select(exp.Count(this=exp.Star()).as_("customers")).from_(self._state), self.dialect)
+        return written(exp.select(exp.Count(this=exp.Star()).as_("customers")).from_(self.state), self.dialect)
 
     def clock(self) -> str:
         """Return the query for the database's time, in seconds since 1970."""
@@ -168,7 +210,7 @@ class Statements:
         if self.dialect.changes_by_join:
             delete = f"DELETE dub_rows FROM {self._joined(keys.distinct())}"
         else:
-            delete = written(exp.Delete(this=self._state, where=exp.Where(this=self._exactly_in(keys))), self.dialect)
+            delete = written(exp.Delete(this=self.state, where=exp.Where(this=self._exactly_in(keys))), self.dialect)
         last_first = [exp.Ordered(this=exp.column("last_tried_at"), desc=True)]
         place = exp.Window(
             this=exp.RowNumber(),
@@ -180,7 +222,7 @@ class Statements:
         rows = exp.select(*state_columns()).from_(lines.subquery("dub_lines")).where(last)
         return [
             delete,
-            written(exp.insert(rows, self._state, columns=[*state_columns()]), self.dialect),
+            written(exp.insert(rows, self.state, columns=[*state_columns()]), self.dialect),
         ]
 
     def of_attempt(self, attempt: str) -> list[list[str]]:
@@ -208,7 +250,7 @@ class Statements:
         exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.subquery("dub_keys"))
         # The difference stands here once: its parameters do, too.
         where = exp.Where(this=exp.In(this=self.dialect.exactly(exp.column(KEY)), query=exact.subquery()))
-        return written(exp.Update(this=self._state, expressions=pending, where=where), self.dialect)
+        return written(exp.Update(this=self.state, expressions=pending, where=where), self.dialect)
 
     def condition(self, lines: int | None) -> str:
         """Return the query for lines that were merged to try it, and for the condition of the tables.
@@ -220,7 +262,7 @@ class Statements:
         """
         same = self.dialect.exactly(exp.column(KEY))
         several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
-        repeated = exp.select(same.as_("dub_key")).from_(self._state).group_by(same.copy()).having(several)
+        repeated = exp.select(same.as_("dub_key")).from_(self.state).group_by(same.copy()).having(several)
         count = exp.select(exp.Count(this=exp.Star())).from_(repeated.subquery("dub_repeated"))
         others = exp.NEQ(this=exp.column(ATTEMPT), expression=self._parameter())
         oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at"))))
@@ -229,7 +271,7 @@ class Statements:
         if lines is None:
             return written(parts.from_(self.history).where(self._is(ATTEMPT)), self.dialect)
         these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
-        return written(parts.from_(self._state).where(these), self.dialect)
+        return written(parts.from_(self.state).where(these), self.dialect)
 
     def forget(self) -> str:
         """Return the statement that deletes the lines of an attempt from the history; parameter: the attempt."""
@@ -241,7 +283,7 @@ class Statements:
             exp.EQ(this=exp.column("code"), expression=exp.Null()),
             exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string("pending")),
         ]
-        return written(exp.Update(this=self._state, expressions=changes, where=exp.Where(this=_never())), self.dialect)
+        return written(exp.Update(this=self.state, expressions=changes, where=exp.Where(this=_never())), self.dialect)
 
     def prune(self, before: str) -> str:
         """Return the statement that deletes old lines of the history.
@@ -280,7 +322,13 @@ class Statements:
         return "@".join(exp.Literal.string(part).sql(dialect=self.dialect.name) for part in parts)
 
     @property
-    def _state(self) -> exp.Table:
+    def staging(self) -> exp.Table:
+        """The staging table."""
+        return table_named(self.table, self.dialect, suffix="_staging")
+
+    @property
+    def state(self) -> exp.Table:
+        """The state table."""
         return table_named(self.table, self.dialect)
 
     @property
@@ -289,7 +337,8 @@ class Statements:
 
     def _types(self, columns: Sequence[str]) -> dict[str, str]:
         text, key = self.dialect.text_type, self.dialect.key_type
-        special = {KEY: key, "outcome": key, ATTEMPT: key} | dict.fromkeys(TIMESTAMPS, self.dialect.timestamp_type)
+        special = dict.fromkeys((KEY, "outcome", ATTEMPT), key) | dict.fromkeys(TIMESTAMPS, self.dialect.timestamp_type)
+        special[POSITION] = "BIGINT"
         return {name: special.get(name, text) for name in columns}
 
     def _create(self, table: exp.Table, kinds: Mapping[str, str]) -> str:
@@ -348,7 +397,7 @@ class Statements:
 
         The plain comparison lets the engine use an index; the exact one decides.
         """
-        state, query = written(self._state, self.dialect), written(keys, self.dialect)
+        state, query = written(self.state, self.dialect), written(keys, self.dialect)
         ours, theirs = (exp.column(KEY, table=table) for table in ("dub_rows", "dub_keys"))
         same = exp.and_(
             exp.EQ(this=ours, expression=theirs),

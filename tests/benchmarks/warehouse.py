@@ -1,7 +1,7 @@
 """What a sync from PostgreSQL costs, by the size of the table and by how much of it changed. Linux only.
 
 Dub answers at once, so that the seconds are the warehouse's and ours. In each round every case runs once, in a process
-of its own. ``python -m tests.benchmarks.warehouse [ROUNDS]``.
+of its own. ``python -m tests.benchmarks.warehouse [ROUNDS] [ROWS]``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CASES: dict[str, tuple[int, dict[str, Any]]] = {
     'all recorded, baseline="source"': (0, {"baseline": "source"}),
     **{f"{share} % changed": (share, {}) for share in (0, 1, 10, 100)},
     "1 % changed, each with a known Dub id": (1, {}),
+    "1 % changed, compared elsewhere": (1, {"state_conn_id": "warehouse"}),
 }
 CUSTOMERS = """
 CREATE TABLE customers AS
@@ -47,12 +48,12 @@ COLUMNS = ("updates", "look-ups", "plan s", "1st request s", "1st batch s", "all
 Run = dict[str, float]
 
 
-def main(rounds: int = 1) -> None:
+def main(rounds: int = 1, *sizes: int) -> None:
     """Print the table."""
     print(f"\nPostgreSQL to a Dub that answers at once, median of {rounds} rounds; MB above Airflow's own")
     print(f"{'rows':>9}  {'':40}" + "".join(f"{name:>15}" for name in COLUMNS))
     with _warehouse() as run_sql, multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for rows in SIZES:
+        for rows in sizes or SIZES:
             measured = [_round(rows, run_sql, pool) for _ in range(rounds)]
             for case in CASES:
                 _print(rows, case, [runs[case] for runs in measured])
@@ -60,11 +61,12 @@ def main(rounds: int = 1) -> None:
 
 def _round(rows: int, run_sql: Callable[..., None], pool: Pool) -> dict[str, Run]:
     runs = {}
-    run_sql("DROP TABLE IF EXISTS customers, dub_state, dub_state_lease", CUSTOMERS.format(rows=rows))
+    tables = ("customers", *(f"dub_state{suffix}" for suffix in ("", "_lease", "_history", "_staging")))
+    run_sql(f"DROP TABLE IF EXISTS {', '.join(tables)}", CUSTOMERS.format(rows=rows))
     for case, (share, options) in CASES.items():
         run_sql(f"UPDATE customers SET name = name || '.' WHERE n % 100 < {share}", "VACUUM ANALYZE")
         runs[case] = pool.apply(_run, [rows, options])
-        expected = rows if options else rows * share // 100
+        expected = rows if "state_table" in options else rows * share // 100
         assert runs[case].get("updates", 0) == (0 if "baseline" in options else expected)
     return runs
 
@@ -102,6 +104,7 @@ def _run(rows: int, options: dict[str, Any]) -> Run:
     before = megabytes()
     from airflow_provider_dub.api.transport import Transport
     from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+    from airflow_provider_dub.warehouse.plan import Plan
     from airflow_provider_dub.warehouse.state_table import StateTable
 
     run: Run = {}
@@ -122,8 +125,8 @@ def _run(rows: int, options: dict[str, Any]) -> Run:
         return _answer(rows, path)
 
     Transport.send = timed("1st request s", send)  # type: ignore[method-assign]
-    SqlToDubCustomersOperator._plan = timed("plan s", SqlToDubCustomersOperator._plan)  # type: ignore[method-assign]
-    StateTable.record = timed("1st batch s", StateTable.record)  # type: ignore[method-assign]
+    Plan.log_line = timed("plan s", Plan.log_line)  # type: ignore[method-assign]
+    StateTable.append = timed("1st batch s", StateTable.append)  # type: ignore[method-assign]
     task = SqlToDubCustomersOperator(
         task_id="sync",
         sql_conn_id="warehouse",

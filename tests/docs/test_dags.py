@@ -24,6 +24,7 @@ def run_dags(warehouse, dub, tmp_path):
     environment = {
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
         "AIRFLOW_CONN_DUB_DEFAULT": dub_connection(dub.url, dub.api_key),
+        "AIRFLOW_CONN_STATE": json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "state.sqlite")}),
     }
     commands = AirflowCommands(tmp_path, environment)
     commands.run("airflow", "db", "migrate")

@@ -71,7 +71,7 @@ def _empty_database(engine: str, request, tmp_path, monkeypatch) -> Database:
 def empty(database: Database, monkeypatch) -> Database:
     """Set the connection ``warehouse``, and drop what an earlier test left there."""
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection)
-    for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history"):
+    for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history", "dub_state_staging"):
         database.run(f"DROP TABLE IF EXISTS {table}")
     return database
 

@@ -27,6 +27,15 @@ def test_the_tables_are_those_that_a_run_creates(dialect: str, capsys) -> None:
     assert ("GRANT" in script) == (dialect not in ("sqlite", "duckdb"))
 
 
+def test_the_staging_table_is_printed_where_the_query_is_read_elsewhere(capsys) -> None:
+    arguments = ("--dialect", "postgres", "--state-table", "dub_state", "--role", "dub")
+    assert "staging" not in printed(capsys, *arguments)
+    script = printed(capsys, *arguments, "--state-conn-id")
+    (create,) = Statements(DIALECTS["postgres"], "dub_state").create_staging()
+    assert f"{create};" in script
+    assert 'GRANT SELECT, INSERT, DELETE ON "dub_state_staging" TO "dub";' in script
+
+
 @pytest.mark.parametrize(
     ("dialect", "role", "grant"),
     [

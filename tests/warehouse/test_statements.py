@@ -16,6 +16,7 @@ from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.drivers import Driver
 from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.source import Source, column_names
+from airflow_provider_dub.warehouse.staging import StagedRows
 from airflow_provider_dub.warehouse.statements import Statements
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -40,6 +41,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
     dialect = DIALECTS[dialect_name]
     about_state = Statements(dialect, KNOWN.table)
     changes = ChangeQuery(dialect, SOURCE, KNOWN)
+    staged = ChangeQuery(dialect, StagedRows(about_state.staging, "token", ["email", "name"], latest_wins=True), KNOWN)
     return {
         "columns": column_names(SOURCE.sql, dialect),
         "counts": changes.counts(),
@@ -68,6 +70,14 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "set none pending": about_state.set_none_pending(),
         "forget": about_state.forget(),
         "prune": about_state.prune("2026-01-01 00:00:00.000000"),
+        **{f"create staging {n}": statement for n, statement in enumerate(about_state.create_staging())},
+        "probe staging": about_state.probe_staging(),
+        "drop staging": about_state.drop_staging(),
+        "delete staged": about_state.delete_staged(),
+        "delete staged by others": about_state.delete_staged(others=True),
+        "counts of staged rows": staged.counts(),
+        "rows of staged rows": staged.rows(TO_SEND),
+        "read state": about_state.read_state(["customer_key", "name"]),
         **{f"create history {n}": statement for n, statement in enumerate(about_state.create_history())},
     }
 

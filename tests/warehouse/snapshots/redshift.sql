@@ -1124,6 +1124,365 @@ DELETE FROM "analytics"."dub_state_history"
 WHERE
   "last_tried_at" < '2026-01-01 00:00:00.000000';
 
+-- create staging 0
+CREATE TABLE IF NOT EXISTS "analytics"."dub_state_staging" (
+  "position" BIGINT,
+  "customer_key" VARCHAR(1024),
+  "email" VARCHAR(65535),
+  "name" VARCHAR(65535),
+  "avatar" VARCHAR(65535),
+  "external_id" VARCHAR(65535),
+  "stripe_customer_id" VARCHAR(65535),
+  "country" VARCHAR(65535),
+  "subscription_canceled_at" VARCHAR(65535),
+  "cleared" VARCHAR(65535),
+  "latest" VARCHAR(65535),
+  "attempt" VARCHAR(1024)
+);
+
+-- probe staging
+SELECT
+  *
+FROM "analytics"."dub_state_staging"
+WHERE
+  1 = 0;
+
+-- drop staging
+DROP TABLE "analytics"."dub_state_staging";
+
+-- delete staged
+DELETE FROM "analytics"."dub_state_staging"
+WHERE
+  "attempt" = %(p)s;
+
+-- delete staged by others
+DELETE FROM "analytics"."dub_state_staging"
+WHERE
+  "attempt" <> %(p)s;
+
+-- counts of staged rows
+WITH "dub_keyed" AS (
+  SELECT
+    "dub_staged"."position" AS "raw_0",
+    "dub_staged"."customer_key",
+    "dub_staged"."email",
+    "dub_staged"."name",
+    CAST(NULL AS VARCHAR(65535)) AS "avatar",
+    CAST(NULL AS VARCHAR(65535)) AS "external_id",
+    CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
+    CAST(NULL AS VARCHAR(65535)) AS "country",
+    CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
+    "dub_staged"."cleared",
+    COUNT(*) OVER (PARTITION BY "dub_staged"."customer_key") AS "copies",
+    ROW_NUMBER() OVER (
+      PARTITION BY "dub_staged"."customer_key"
+      ORDER BY "dub_staged"."latest" DESC NULLS LAST, "dub_staged"."email" DESC NULLS LAST, "dub_staged"."name" DESC NULLS LAST
+    ) AS "place"
+  FROM "analytics"."dub_state_staging" AS "dub_staged"
+  WHERE
+    "dub_staged"."attempt" = 'token'
+), "dub_classified" AS (
+  SELECT
+    "dub_keyed".*,
+    CASE
+      WHEN "dub_keyed"."customer_key" IS NULL
+      THEN 'no_key'
+      WHEN "dub_keyed"."place" > 1
+      THEN 'superseded'
+      WHEN "dub_state"."customer_key" IS NULL
+      THEN 'new'
+      WHEN "dub_state"."outcome" = 'pending'
+      THEN 'pending'
+      WHEN CASE
+        WHEN (
+          "dub_state"."email" = "dub_keyed"."email"
+          OR (
+            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."name" = "dub_keyed"."name"
+          OR (
+            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."avatar" = "dub_keyed"."avatar"
+          OR (
+            "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."external_id" = "dub_keyed"."external_id"
+          OR (
+            "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          OR (
+            "dub_state"."stripe_customer_id" IS NULL
+            AND "dub_keyed"."stripe_customer_id" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."country" = "dub_keyed"."country"
+          OR (
+            "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          OR (
+            "dub_state"."subscription_canceled_at" IS NULL
+            AND "dub_keyed"."subscription_canceled_at" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR (
+            "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
+          )
+        )
+        THEN 1
+        ELSE 0
+      END = 0
+      THEN 'changed'
+      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+      THEN 'unchanged'
+      WHEN "dub_state"."outcome" IN ('failed', 'rejected')
+      THEN 'refused'
+      WHEN "dub_state"."outcome" = 'missing'
+      AND "dub_state"."last_tried_at" < '2026-01-01 00:00:00.000000'
+      THEN 'retried'
+      WHEN "dub_state"."outcome" = 'missing'
+      THEN 'missing'
+      ELSE 'pending'
+    END AS "status",
+    CASE
+      WHEN (
+        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+        AND "dub_state"."message" IS NULL
+      )
+      OR (
+        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+      )
+      THEN CASE
+        WHEN (
+          "dub_state"."email" = "dub_keyed"."email"
+          OR (
+            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+          )
+        )
+        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END || CASE
+        WHEN (
+          "dub_state"."name" = "dub_keyed"."name"
+          OR (
+            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+          )
+        )
+        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END || ''
+      ELSE ''
+    END AS "same_fields",
+    "dub_state"."first_applied_at",
+    "dub_state"."last_applied_at",
+    "dub_state"."dub_id",
+    "dub_state"."outcome",
+    "dub_state"."code",
+    "dub_state"."message",
+    "dub_state"."run"
+  FROM "dub_keyed"
+  LEFT JOIN "analytics"."dub_state" AS "dub_state"
+    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+)
+SELECT
+  "status",
+  COUNT(*) AS "rows_of_it",
+  COUNT("dub_id") AS "known"
+FROM "dub_classified"
+GROUP BY
+  "status";
+
+-- rows of staged rows
+WITH "dub_keyed" AS (
+  SELECT
+    "dub_staged"."position" AS "raw_0",
+    "dub_staged"."customer_key",
+    "dub_staged"."email",
+    "dub_staged"."name",
+    CAST(NULL AS VARCHAR(65535)) AS "avatar",
+    CAST(NULL AS VARCHAR(65535)) AS "external_id",
+    CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
+    CAST(NULL AS VARCHAR(65535)) AS "country",
+    CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
+    "dub_staged"."cleared",
+    COUNT(*) OVER (PARTITION BY "dub_staged"."customer_key") AS "copies",
+    ROW_NUMBER() OVER (
+      PARTITION BY "dub_staged"."customer_key"
+      ORDER BY "dub_staged"."latest" DESC NULLS LAST, "dub_staged"."email" DESC NULLS LAST, "dub_staged"."name" DESC NULLS LAST
+    ) AS "place"
+  FROM "analytics"."dub_state_staging" AS "dub_staged"
+  WHERE
+    "dub_staged"."attempt" = 'token'
+), "dub_classified" AS (
+  SELECT
+    "dub_keyed".*,
+    CASE
+      WHEN "dub_keyed"."customer_key" IS NULL
+      THEN 'no_key'
+      WHEN "dub_keyed"."place" > 1
+      THEN 'superseded'
+      WHEN "dub_state"."customer_key" IS NULL
+      THEN 'new'
+      WHEN "dub_state"."outcome" = 'pending'
+      THEN 'pending'
+      WHEN CASE
+        WHEN (
+          "dub_state"."email" = "dub_keyed"."email"
+          OR (
+            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."name" = "dub_keyed"."name"
+          OR (
+            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."avatar" = "dub_keyed"."avatar"
+          OR (
+            "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."external_id" = "dub_keyed"."external_id"
+          OR (
+            "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          OR (
+            "dub_state"."stripe_customer_id" IS NULL
+            AND "dub_keyed"."stripe_customer_id" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."country" = "dub_keyed"."country"
+          OR (
+            "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          OR (
+            "dub_state"."subscription_canceled_at" IS NULL
+            AND "dub_keyed"."subscription_canceled_at" IS NULL
+          )
+        )
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR (
+            "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
+          )
+        )
+        THEN 1
+        ELSE 0
+      END = 0
+      THEN 'changed'
+      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+      THEN 'unchanged'
+      WHEN "dub_state"."outcome" IN ('failed', 'rejected')
+      THEN 'refused'
+      WHEN "dub_state"."outcome" = 'missing'
+      AND "dub_state"."last_tried_at" < '2026-01-01 00:00:00.000000'
+      THEN 'retried'
+      WHEN "dub_state"."outcome" = 'missing'
+      THEN 'missing'
+      ELSE 'pending'
+    END AS "status",
+    CASE
+      WHEN (
+        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+        AND "dub_state"."message" IS NULL
+      )
+      OR (
+        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
+      )
+      THEN CASE
+        WHEN (
+          "dub_state"."email" = "dub_keyed"."email"
+          OR (
+            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
+          )
+        )
+        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        THEN 'email '
+        ELSE ''
+      END || CASE
+        WHEN (
+          "dub_state"."name" = "dub_keyed"."name"
+          OR (
+            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
+          )
+        )
+        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        THEN 'name '
+        ELSE ''
+      END || ''
+      ELSE ''
+    END AS "same_fields",
+    "dub_state"."first_applied_at",
+    "dub_state"."last_applied_at",
+    "dub_state"."dub_id",
+    "dub_state"."outcome",
+    "dub_state"."code",
+    "dub_state"."message",
+    "dub_state"."run"
+  FROM "dub_keyed"
+  LEFT JOIN "analytics"."dub_state" AS "dub_state"
+    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+)
+SELECT
+  "raw_0",
+  "status",
+  "copies",
+  "first_applied_at",
+  "last_applied_at",
+  "dub_id",
+  "same_fields",
+  "customer_key",
+  "email",
+  "name",
+  "avatar",
+  "external_id",
+  "stripe_customer_id",
+  "country",
+  "subscription_canceled_at",
+  "cleared",
+  "outcome",
+  "code",
+  "message",
+  "run"
+FROM "dub_classified"
+WHERE
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
+ORDER BY
+  "raw_0" NULLS FIRST;
+
+-- read state
+SELECT
+  "customer_key",
+  "name"
+FROM "analytics"."dub_state";
+
 -- create history 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
   "customer_key" VARCHAR(1024),

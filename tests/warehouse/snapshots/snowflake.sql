@@ -1166,6 +1166,405 @@ DELETE FROM "ANALYTICS"."DUB_STATE_HISTORY"
 WHERE
   "LAST_TRIED_AT" < '2026-01-01 00:00:00.000000';
 
+-- create staging 0
+CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE_STAGING" (
+  "POSITION" BIGINT,
+  "CUSTOMER_KEY" VARCHAR(255),
+  "EMAIL" VARCHAR,
+  "NAME" VARCHAR,
+  "AVATAR" VARCHAR,
+  "EXTERNAL_ID" VARCHAR,
+  "STRIPE_CUSTOMER_ID" VARCHAR,
+  "COUNTRY" VARCHAR,
+  "SUBSCRIPTION_CANCELED_AT" VARCHAR,
+  "CLEARED" VARCHAR,
+  "LATEST" VARCHAR,
+  "ATTEMPT" VARCHAR(255)
+);
+
+-- probe staging
+SELECT
+  *
+FROM "ANALYTICS"."DUB_STATE_STAGING"
+WHERE
+  1 = 0;
+
+-- drop staging
+DROP TABLE "ANALYTICS"."DUB_STATE_STAGING";
+
+-- delete staged
+DELETE FROM "ANALYTICS"."DUB_STATE_STAGING"
+WHERE
+  "ATTEMPT" = :p;
+
+-- delete staged by others
+DELETE FROM "ANALYTICS"."DUB_STATE_STAGING"
+WHERE
+  "ATTEMPT" <> :p;
+
+-- counts of staged rows
+WITH "DUB_KEYED" AS (
+  SELECT
+    "DUB_STAGED"."POSITION" AS "RAW_0",
+    "DUB_STAGED"."CUSTOMER_KEY",
+    "DUB_STAGED"."EMAIL",
+    "DUB_STAGED"."NAME",
+    CAST(NULL AS VARCHAR) AS "AVATAR",
+    CAST(NULL AS VARCHAR) AS "EXTERNAL_ID",
+    CAST(NULL AS VARCHAR) AS "STRIPE_CUSTOMER_ID",
+    CAST(NULL AS VARCHAR) AS "COUNTRY",
+    CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
+    "DUB_STAGED"."CLEARED",
+    COUNT(*) OVER (PARTITION BY "DUB_STAGED"."CUSTOMER_KEY") AS "COPIES",
+    ROW_NUMBER() OVER (
+      PARTITION BY "DUB_STAGED"."CUSTOMER_KEY"
+      ORDER BY "DUB_STAGED"."LATEST" DESC NULLS LAST, "DUB_STAGED"."EMAIL" DESC NULLS LAST, "DUB_STAGED"."NAME" DESC NULLS LAST
+    ) AS "PLACE"
+  FROM "ANALYTICS"."DUB_STATE_STAGING" AS "DUB_STAGED"
+  WHERE
+    "DUB_STAGED"."ATTEMPT" = 'token'
+), "DUB_CLASSIFIED" AS (
+  SELECT
+    "DUB_KEYED".*,
+    CASE
+      WHEN "DUB_KEYED"."CUSTOMER_KEY" IS NULL
+      THEN 'no_key'
+      WHEN "DUB_KEYED"."PLACE" > 1
+      THEN 'superseded'
+      WHEN "DUB_STATE"."CUSTOMER_KEY" IS NULL
+      THEN 'new'
+      WHEN "DUB_STATE"."OUTCOME" = 'pending'
+      THEN 'pending'
+      WHEN CASE
+        WHEN (
+          "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+          OR (
+            "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+          OR (
+            "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."AVATAR" = "DUB_KEYED"."AVATAR"
+          OR (
+            "DUB_STATE"."AVATAR" IS NULL AND "DUB_KEYED"."AVATAR" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."EXTERNAL_ID" = "DUB_KEYED"."EXTERNAL_ID"
+          OR (
+            "DUB_STATE"."EXTERNAL_ID" IS NULL AND "DUB_KEYED"."EXTERNAL_ID" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."STRIPE_CUSTOMER_ID" = "DUB_KEYED"."STRIPE_CUSTOMER_ID"
+          OR (
+            "DUB_STATE"."STRIPE_CUSTOMER_ID" IS NULL
+            AND "DUB_KEYED"."STRIPE_CUSTOMER_ID" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."COUNTRY" = "DUB_KEYED"."COUNTRY"
+          OR (
+            "DUB_STATE"."COUNTRY" IS NULL AND "DUB_KEYED"."COUNTRY" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" = "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT"
+          OR (
+            "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" IS NULL
+            AND "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+          OR (
+            "DUB_STATE"."CLEARED" IS NULL AND "DUB_KEYED"."CLEARED" IS NULL
+          )
+        )
+        THEN 1
+        ELSE 0
+      END = 0
+      THEN 'changed'
+      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+      THEN 'unchanged'
+      WHEN "DUB_STATE"."OUTCOME" IN ('failed', 'rejected')
+      THEN 'refused'
+      WHEN "DUB_STATE"."OUTCOME" = 'missing'
+      AND "DUB_STATE"."LAST_TRIED_AT" < '2026-01-01 00:00:00.000000'
+      THEN 'retried'
+      WHEN "DUB_STATE"."OUTCOME" = 'missing'
+      THEN 'missing'
+      ELSE 'pending'
+    END AS "STATUS",
+    CASE
+      WHEN (
+        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+        AND "DUB_STATE"."MESSAGE" IS NULL
+      )
+      OR (
+        "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
+      )
+      THEN CONCAT(
+        CASE
+          WHEN (
+            "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+            OR (
+              "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+            )
+          )
+          AND CASE
+            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'email '
+          ELSE ''
+        END,
+        CASE
+          WHEN (
+            "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+            OR (
+              "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+            )
+          )
+          AND CASE
+            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'name '
+          ELSE ''
+        END,
+        ''
+      )
+      ELSE ''
+    END AS "SAME_FIELDS",
+    "DUB_STATE"."FIRST_APPLIED_AT",
+    "DUB_STATE"."LAST_APPLIED_AT",
+    "DUB_STATE"."DUB_ID",
+    "DUB_STATE"."OUTCOME",
+    "DUB_STATE"."CODE",
+    "DUB_STATE"."MESSAGE",
+    "DUB_STATE"."RUN"
+  FROM "DUB_KEYED"
+  LEFT JOIN "ANALYTICS"."DUB_STATE" AS "DUB_STATE"
+    ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
+)
+SELECT
+  "STATUS",
+  COUNT(*) AS "ROWS_OF_IT",
+  COUNT("DUB_ID") AS "KNOWN"
+FROM "DUB_CLASSIFIED"
+GROUP BY
+  "STATUS";
+
+-- rows of staged rows
+WITH "DUB_KEYED" AS (
+  SELECT
+    "DUB_STAGED"."POSITION" AS "RAW_0",
+    "DUB_STAGED"."CUSTOMER_KEY",
+    "DUB_STAGED"."EMAIL",
+    "DUB_STAGED"."NAME",
+    CAST(NULL AS VARCHAR) AS "AVATAR",
+    CAST(NULL AS VARCHAR) AS "EXTERNAL_ID",
+    CAST(NULL AS VARCHAR) AS "STRIPE_CUSTOMER_ID",
+    CAST(NULL AS VARCHAR) AS "COUNTRY",
+    CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
+    "DUB_STAGED"."CLEARED",
+    COUNT(*) OVER (PARTITION BY "DUB_STAGED"."CUSTOMER_KEY") AS "COPIES",
+    ROW_NUMBER() OVER (
+      PARTITION BY "DUB_STAGED"."CUSTOMER_KEY"
+      ORDER BY "DUB_STAGED"."LATEST" DESC NULLS LAST, "DUB_STAGED"."EMAIL" DESC NULLS LAST, "DUB_STAGED"."NAME" DESC NULLS LAST
+    ) AS "PLACE"
+  FROM "ANALYTICS"."DUB_STATE_STAGING" AS "DUB_STAGED"
+  WHERE
+    "DUB_STAGED"."ATTEMPT" = 'token'
+), "DUB_CLASSIFIED" AS (
+  SELECT
+    "DUB_KEYED".*,
+    CASE
+      WHEN "DUB_KEYED"."CUSTOMER_KEY" IS NULL
+      THEN 'no_key'
+      WHEN "DUB_KEYED"."PLACE" > 1
+      THEN 'superseded'
+      WHEN "DUB_STATE"."CUSTOMER_KEY" IS NULL
+      THEN 'new'
+      WHEN "DUB_STATE"."OUTCOME" = 'pending'
+      THEN 'pending'
+      WHEN CASE
+        WHEN (
+          "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+          OR (
+            "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+          OR (
+            "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."AVATAR" = "DUB_KEYED"."AVATAR"
+          OR (
+            "DUB_STATE"."AVATAR" IS NULL AND "DUB_KEYED"."AVATAR" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."EXTERNAL_ID" = "DUB_KEYED"."EXTERNAL_ID"
+          OR (
+            "DUB_STATE"."EXTERNAL_ID" IS NULL AND "DUB_KEYED"."EXTERNAL_ID" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."STRIPE_CUSTOMER_ID" = "DUB_KEYED"."STRIPE_CUSTOMER_ID"
+          OR (
+            "DUB_STATE"."STRIPE_CUSTOMER_ID" IS NULL
+            AND "DUB_KEYED"."STRIPE_CUSTOMER_ID" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."COUNTRY" = "DUB_KEYED"."COUNTRY"
+          OR (
+            "DUB_STATE"."COUNTRY" IS NULL AND "DUB_KEYED"."COUNTRY" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" = "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT"
+          OR (
+            "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" IS NULL
+            AND "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT" IS NULL
+          )
+        )
+        AND (
+          "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+          OR (
+            "DUB_STATE"."CLEARED" IS NULL AND "DUB_KEYED"."CLEARED" IS NULL
+          )
+        )
+        THEN 1
+        ELSE 0
+      END = 0
+      THEN 'changed'
+      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+      THEN 'unchanged'
+      WHEN "DUB_STATE"."OUTCOME" IN ('failed', 'rejected')
+      THEN 'refused'
+      WHEN "DUB_STATE"."OUTCOME" = 'missing'
+      AND "DUB_STATE"."LAST_TRIED_AT" < '2026-01-01 00:00:00.000000'
+      THEN 'retried'
+      WHEN "DUB_STATE"."OUTCOME" = 'missing'
+      THEN 'missing'
+      ELSE 'pending'
+    END AS "STATUS",
+    CASE
+      WHEN (
+        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+        AND "DUB_STATE"."MESSAGE" IS NULL
+      )
+      OR (
+        "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
+      )
+      THEN CONCAT(
+        CASE
+          WHEN (
+            "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
+            OR (
+              "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
+            )
+          )
+          AND CASE
+            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'email '
+          ELSE ''
+        END,
+        CASE
+          WHEN (
+            "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
+            OR (
+              "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
+            )
+          )
+          AND CASE
+            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END = CASE
+            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+            THEN 1
+            ELSE 0
+          END
+          THEN 'name '
+          ELSE ''
+        END,
+        ''
+      )
+      ELSE ''
+    END AS "SAME_FIELDS",
+    "DUB_STATE"."FIRST_APPLIED_AT",
+    "DUB_STATE"."LAST_APPLIED_AT",
+    "DUB_STATE"."DUB_ID",
+    "DUB_STATE"."OUTCOME",
+    "DUB_STATE"."CODE",
+    "DUB_STATE"."MESSAGE",
+    "DUB_STATE"."RUN"
+  FROM "DUB_KEYED"
+  LEFT JOIN "ANALYTICS"."DUB_STATE" AS "DUB_STATE"
+    ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
+)
+SELECT
+  "RAW_0",
+  "STATUS",
+  "COPIES",
+  "FIRST_APPLIED_AT",
+  "LAST_APPLIED_AT",
+  "DUB_ID",
+  "SAME_FIELDS",
+  "CUSTOMER_KEY",
+  "EMAIL",
+  "NAME",
+  "AVATAR",
+  "EXTERNAL_ID",
+  "STRIPE_CUSTOMER_ID",
+  "COUNTRY",
+  "SUBSCRIPTION_CANCELED_AT",
+  "CLEARED",
+  "OUTCOME",
+  "CODE",
+  "MESSAGE",
+  "RUN"
+FROM "DUB_CLASSIFIED"
+WHERE
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
+ORDER BY
+  "RAW_0" NULLS FIRST;
+
+-- read state
+SELECT
+  "CUSTOMER_KEY",
+  "NAME"
+FROM "ANALYTICS"."DUB_STATE";
+
 -- create history 0
 CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE_HISTORY" (
   "CUSTOMER_KEY" VARCHAR(255),

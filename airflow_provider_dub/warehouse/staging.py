@@ -1,0 +1,131 @@
+"""The rows of a query that is read elsewhere, as text, beside the state that they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.warehouse.rights import found_early
+from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, LATEST, POSITION, Part
+from airflow_provider_dub.warehouse.source import copies_of, place_of
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.cursors import Cursor
+    from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.dialects import Dialect
+    from airflow_provider_dub.warehouse.statements import Statements
+
+
+@dataclass(frozen=True)
+class StagedRows:
+    """The rows of one run: :class:`~airflow_provider_dub.warehouse.source.KeyedRows`.
+
+    :param table: The staging table.
+    :param attempt: The token of the run.
+    :param fields: The Dub fields that are sent.
+    :param latest_wins: Whether one of several rows for one customer is sent.
+    """
+
+    table: exp.Table
+    attempt: str
+    fields: Collection[str]
+    latest_wins: bool = False
+
+    @property
+    def raw_columns(self) -> int:
+        """The position of the row, in whose place its cells are put."""
+        return 1
+
+    @property
+    def in_order(self) -> bool:
+        """Whether ``raw_0`` is the position of a row, so that rows are read in that order."""
+        return True
+
+    def parts(self, dialect: Dialect) -> dict[str, Part]:
+        """Return the parts of a statement.
+
+        :param dialect: The engine.
+        """
+        same_customer = dialect.exactly(_column(KEY))
+        ours = exp.EQ(this=_column(ATTEMPT), expression=exp.Literal.string(self.attempt))
+        values = [
+            _column(field.column) if name in self.fields else dialect.as_text(exp.Null()).as_(field.column)
+            for name, field in FIELDS.items()
+        ]
+        query = exp.select(
+            _column(POSITION).as_("raw_0"), _column(KEY), *values, _column("cleared"), copies_of(same_customer)
+        )
+        query = query.from_(self.table.copy().as_("dub_staged")).where(ours)
+        if self.latest_wins:
+            columns = (LATEST, *(FIELDS[name].column for name in self.fields))
+            query = query.select(place_of(same_customer, [dialect.exactly(_column(name)) for name in columns]))
+        return {"dub_keyed": query}
+
+
+class Staging:
+    """The staging table of a run.
+
+    :param warehouse: Where it is.
+    :param statements: Writes the statements about it.
+    :param attempt: The token of the run.
+    """
+
+    def __init__(self, warehouse: Warehouse, statements: Statements, attempt: str) -> None:
+        self._warehouse = warehouse
+        self._statements = statements
+        self._attempt = attempt
+
+    @property
+    def dialect(self) -> Dialect:
+        """The engine."""
+        return self._statements.dialect
+
+    def insert(self, columns: Sequence[str], batch: Iterable[tuple[str | None, ...]]) -> None:
+        """Insert rows of this run.
+
+        :param columns: The columns.
+        :param batch: The rows.
+        :raises UnusableTableError: A right is missing, or the table does not take them.
+        """
+        write = self._statements
+        rows = [(*row, self._attempt) for row in batch]
+
+        def insert(cursor: Cursor) -> None:
+            cursor.insert_rows(write.staging, (*columns, ATTEMPT), rows, dialect=write.dialect)
+
+        with found_early(write, "insert rows", write.staging_table, writes_values=True):
+            self._warehouse.transaction(insert)
+
+    def analyze(self) -> None:
+        """Have the engine count, where it plans by what it has counted."""
+        statement = self._statements.analyze_staging()
+        if statement:
+            self._warehouse.transaction(lambda cursor: cursor.execute(statement))
+
+    def rows(self, fields: Collection[str], *, latest_wins: bool) -> StagedRows:
+        """Return the rows of this run as a statement takes them.
+
+        :param fields: The Dub fields that are sent.
+        :param latest_wins: Whether one of several rows for one customer is sent.
+        """
+        return StagedRows(self._statements.staging, self._attempt, fields, latest_wins)
+
+    def clear(self) -> None:
+        """Delete the rows of this run."""
+        self._delete(self._statements.delete_staged())
+
+    def clear_others(self) -> None:
+        """Delete the rows of runs that crashed; for the owner of the lease."""
+        self._delete(self._statements.delete_staged(others=True))
+
+    def _delete(self, statement: str) -> None:
+        with found_early(self._statements, "delete rows", self._statements.staging_table):
+            self._warehouse.transaction(lambda cursor: cursor.execute(statement, [self._attempt]))
+
+
+def _column(name: str) -> Part:
+    return exp.column(name, table="dub_staged")
