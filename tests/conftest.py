@@ -24,7 +24,7 @@ from airflow_provider_dub.emulator import DubEmulator  # noqa: E402
 from tests.engines.stand_ins import STAND_INS  # noqa: E402
 from tests.support import postgres  # noqa: E402
 
-pytest_plugins = ["tests.engines.redshift", "tests.engines.snowflake"]
+pytest_plugins = [f"tests.engines.{engine}" for engine in STAND_INS]
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_provider_dub.warehouse.cursors import connect
-from airflow_provider_dub.warehouse.dialects import is_denied
+from airflow_provider_dub.warehouse.dialects import is_denied, is_lasting
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -42,10 +42,12 @@ class DatabaseFailedError(Exception):
     def __init__(self, error: Exception) -> None:
         #: The class of the database's error, and its code.
         self.kind = _kind(error)
+        codes = _codes(error)
         #: Whether the database does not allow the statement.
-        self.is_denied = is_denied(type(error).__name__, _code(error))
+        self.is_denied = any(is_denied(code) for code in (type(error).__name__, *codes))
+        classes = {base.__name__ for base in type(error).__mro__}
         #: Whether the statement itself is what the database does not take, so that a retry fails, too.
-        self.is_lasting = self.is_denied or bool(_LASTING.intersection(base.__name__ for base in type(error).__mro__))
+        self.is_lasting = self.is_denied or not _LASTING.isdisjoint(classes) or any(map(is_lasting, codes))
         super().__init__(
             f"A statement about the state table failed: {self.kind}. What the database says of it may hold a value of "
             "a row and is not shown."
@@ -82,18 +84,15 @@ _LASTING = {"ProgrammingError", "DataError", "IntegrityError", "NotSupportedErro
 def _kind(error: Exception) -> str:
     """Return the class of a database's error and its code, as far as it has one."""
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    return f"{kind} {code}" if (code := _code(error)) else kind
+    codes = _codes(error)
+    return f"{kind} {codes[0]}" if codes else kind
 
 
-def _code(error: Exception) -> object:
-    for name in ("sqlstate", "pgcode", "sqlite_errorname", "errno", "code"):
-        if isinstance(code := getattr(error, name, None), int | str) and code:
-            return code
-    return next(filter(_is_number, error.args), None)
-
-
-def _is_number(argument: object) -> bool:
-    return isinstance(argument, int)
+def _codes(error: Exception) -> list[str]:
+    """Return the codes of a database's error, as far as it has any: drivers call them differently."""
+    named = (getattr(error, name, None) for name in ("sqlstate", "pgcode", "sqlite_errorname", "errno", "code"))
+    numbers = (argument for argument in error.args if isinstance(argument, int))
+    return [str(code) for code in (*named, *numbers) if isinstance(code, int | str) and code]
 
 
 class Warehouse:

@@ -213,6 +213,7 @@ _DIALECTS = (
     ),
     _PaidByTime(
         "bigquery",
+        run_on="bqemulator (a stand-in)",
         text="CAST(x AS STRING)",
         timestamp_texts={"TIMESTAMP": "STRING(x, 'UTC')"},
         has_transactions=False,
@@ -241,6 +242,7 @@ _DIALECTS = (
     ),
     _PaidByTime(
         "databricks",
+        run_on="Spark 3.5 (a stand-in)",
         text="CAST(x AS STRING)",
         timestamp_texts={
             "timestamp": "CONCAT(DATE_FORMAT(TO_UTC_TIMESTAMP(x, CURRENT_TIMEZONE()), "
@@ -256,6 +258,7 @@ _DIALECTS = (
         ),
         text_type="STRING",
         key_type="STRING",
+        timestamp_type="STRING",  # a TIMESTAMP takes no text
         grants=(
             "GRANT USE SCHEMA ON SCHEMA {schema} TO {role}",
             "GRANT SELECT, MODIFY ON TABLE {table} TO {role}",
@@ -296,13 +299,25 @@ _DENIED = {
 }
 
 
-def is_denied(name: str, code: object) -> bool:
+def is_denied(code: str) -> bool:
     """Return whether a database's error says that it does not allow a statement.
 
-    :param name: The name of the error's class.
-    :param code: Its code, if it has one.
+    :param code: Its code, or the name of its class.
     """
-    return bool(_DENIED.intersection((name, str(code))))
+    return code in _DENIED
+
+
+#: MariaDB and MySQL: no default, no such value of the type, too long, no NULL, no such column, a CHECK. Their drivers
+#: take some of these for a failure of the server.
+_NOT_TAKEN = {"1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"}
+
+
+def is_lasting(code: str) -> bool:
+    """Return whether a database's error says that it does not take a statement or a value, also the next time.
+
+    :param code: Its code.
+    """
+    return code in _NOT_TAKEN
 
 
 def dialect_named(name: str) -> Dialect:

@@ -6,11 +6,12 @@ here is expected to keep to PEP 249, with the ``paramstyle`` that its module sta
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
+from io import BytesIO, StringIO
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -143,12 +144,17 @@ def _bigquery_load(cursor: Any, table: exp.Table, columns: Sequence[str], rows: 
     from google.cloud.bigquery import LoadJobConfig
 
     client = cursor.hook.get_client(project_id=cursor.project_id, location=cursor.location)
-    name = ".".join((table.catalog or cursor.project_id, table.db, table.name))
+    default = cursor.hook.api_resource_configs.get("query", {}).get("defaultDataset", {})
+    project = table.catalog or default.get("projectId") or cursor.project_id
+    name = ".".join((project, table.db or default["datasetId"], table.name))
     config = LoadJobConfig(
-        schema=client.get_table(name).schema, create_disposition="CREATE_NEVER", write_disposition="WRITE_APPEND"
+        schema=client.get_table(name).schema,
+        source_format="NEWLINE_DELIMITED_JSON",
+        create_disposition="CREATE_NEVER",
+        write_disposition="WRITE_APPEND",
     )
-    lines = [dict(zip(columns, row, strict=True)) for row in rows]
-    client.load_table_from_json(lines, name, job_config=config).result()
+    lines = "\n".join(json.dumps(dict(zip(columns, row, strict=True))) for row in rows)
+    client.load_table_from_file(BytesIO(lines.encode()), name, job_config=config).result()
 
 
 def _psycopg2(_: Any) -> Driver:

@@ -168,8 +168,15 @@ class Statements:
 
     def insert_lease(self) -> str:
         """Return the statement that makes the lease's one row; parameters: target, schema_version."""
-        row = exp.values([(exp.Literal.number(1), self._parameter(), exp.Literal.number(0), self._parameter())])
-        columns = [_SLOT, "target", "expires_at", "schema_version"]
+        known = {
+            _SLOT: exp.Literal.number(1),
+            "target": self._parameter(),
+            "expires_at": exp.Literal.number(0),
+            "schema_version": self._parameter(),
+        }
+        # Every column is named: some kinds of tables take no other rows.
+        columns = [_SLOT, *_LEASE_COLUMNS]
+        row = exp.values([tuple(known.get(name, exp.Null()) for name in columns)])
         return written(exp.insert(row, self._lease, columns=columns), self.dialect)
 
     def acquire_lease(self) -> str:

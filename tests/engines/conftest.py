@@ -16,8 +16,6 @@ __all__ = ["engine", "sync"]
 
 
 @pytest.fixture(params=STAND_INS)
-def database(request, monkeypatch, sync) -> Database:
+def database(request, monkeypatch) -> Database:
     """An empty database of each engine for which something stands in."""
-    if request.param == "redshift":
-        sync.defaults["dialect"] = "redshift"  # the connection is one to PostgreSQL
     return empty(request.getfixturevalue(request.param), monkeypatch)

@@ -22,17 +22,21 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Callable[[int], Sequence[str]], log: Path, environment: Mapping[str, str] | None = None
+    command: Callable[[int], Sequence[str]],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[int]:
     """Run a server as long as it is needed, and yield its port.
 
     :param command: Returns the command that serves on a port.
     :param log: Where its output goes.
     :param environment: The environment of its process, if not ours.
+    :param folder: Where it is started, if not here.
     """
     port = free_port()
     with log.open("w") as output:
-        server = subprocess.Popen(command(port), stdout=output, stderr=subprocess.STDOUT, env=environment)
+        server = subprocess.Popen(command(port), stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=folder)
         try:
             deadline = time.monotonic() + _LONGEST_START
             while not _listens(port):

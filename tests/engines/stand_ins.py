@@ -11,7 +11,7 @@ from sqlglot import exp
 from tests.support.database import Database
 
 #: The package of the stand-in for each engine, each in an environment of its own (noxfile.py).
-PACKAGES = {"snowflake": "fakesnow"}
+PACKAGES = {"snowflake": "fakesnow", "bigquery": "bqemulator", "databricks": "pyspark"}
 #: The engines for which something stands in; for Redshift it is the PostgreSQL of the other tests.
 STAND_INS = ("redshift", *PACKAGES)
 
@@ -27,8 +27,13 @@ class StandIn(Database):
     def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """Run statements and return the rows of the last one."""
         assert parameters is None
-        written = (sqlglot.transpile(statement, write=self.engine)[0] for statement in statements)
+        written = [sqlglot.transpile(statement, write=self.engine)[0] for statement in statements]
+        self._is_query = written[-1].startswith("SELECT")
         return super().run(*written)
+
+    def has_rows(self, cursor: Any) -> bool:
+        """Return whether a statement has rows."""
+        return self._is_query
 
     def insert(self, *rows: tuple[Any, ...]) -> None:
         """Insert rows into the table of customers, by one statement: each is a request."""

@@ -18,17 +18,25 @@ class Database:
         self.engine = engine
         self.connection = json.dumps(connection)
 
+    def hook(self) -> Any:
+        """Return the hook of the connection."""
+        from airflow_provider_dub.version_compat import BaseHook
+        from airflow_provider_dub.warehouse.sql_hooks import sql_hook
+
+        return sql_hook(BaseHook.get_connection("warehouse"), {})
+
     def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """Run statements and return the rows of the last one."""
-        from airflow_provider_dub.version_compat import BaseHook
-
-        hook = BaseHook.get_connection("warehouse").get_hook()
-        with closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
+        with closing(self.hook().get_conn()) as connection, closing(connection.cursor()) as cursor:
             for statement in statements:
                 cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
-            rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            rows = [tuple(row) for row in cursor.fetchall()] if self.has_rows(cursor) else []
             connection.commit()
         return rows
+
+    def has_rows(self, cursor: Any) -> bool:
+        """Return whether a statement has rows."""
+        return bool(cursor.description)
 
     def insert(self, *rows: tuple[Any, ...]) -> None:
         """Insert rows into the table of customers."""

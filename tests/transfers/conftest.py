@@ -134,7 +134,7 @@ def sync():
     """Run the operator and return its summary."""
 
     def sync(sql: str = "SELECT * FROM customers", **options: Any) -> dict[str, Any]:
-        options = sync.defaults | options
+        options = {"external_id_column": "user_id", "state_table": "dub_state", "sql_conn_id": "warehouse"} | options
         ti = TaskInstance()
         try:
             SqlToDubCustomersOperator(task_id="sync", sql=sql, **options).execute({"ti": ti})
@@ -142,5 +142,4 @@ def sync():
             sync.summary = ti.xcoms.get("summary")  # also of a run that failed
         return sync.summary
 
-    sync.defaults = {"external_id_column": "user_id", "state_table": "dub_state", "sql_conn_id": "warehouse"}
     return sync

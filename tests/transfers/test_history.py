@@ -119,7 +119,7 @@ def test_an_outcome_that_is_appended_twice_makes_one_row(customers, connected, s
 
 def test_outcomes_that_cannot_be_merged_now_are_merged_by_the_next_run(customers, connected, sync, logged) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Statements, "merge", lambda self: ["no SQL", "nor this"])
+        patch.setattr(Statements, "end_lease", lambda self: "no SQL")
         sync(on_missing="skip")
     assert "the next run merges them" in logged()
     assert sync(on_missing="skip")["plan"]["unchanged"] == 2
@@ -153,7 +153,7 @@ def test_no_value_is_shown_when_the_database_takes_no_outcome(database, connecte
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
     database.insert(("user_1", "planted"))
     sync(sql="SELECT * FROM customers WHERE 1 = 0")
-    create = Statements(DIALECTS[database.engine], "%s", "dub_state").create_history()[0]
+    create = Statements(DIALECTS[database.engine], "dub_state").create_history()[0]
     narrow, checks = re.subn(r"(\Wname\W \w+)", r"\1 CHECK (name <> 'planted')", create)
     assert checks == 1
     database.run("DROP TABLE dub_state_history", narrow)

@@ -12,6 +12,7 @@ from airflow_provider_dub.version_compat import BaseHook
 from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import DIALECTS, dialect_named
 from airflow_provider_dub.warehouse.lease import LockedError, Owner
+from airflow_provider_dub.warehouse.sql_hooks import sql_hook
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
 
@@ -94,7 +95,7 @@ def begin(database, runs: int) -> list[str]:
 
 
 def warehouse() -> Warehouse:
-    return Warehouse(BaseHook.get_connection("warehouse").get_hook())
+    return Warehouse(sql_hook(BaseHook.get_connection("warehouse"), {}))
 
 
 def statements(database) -> Statements:

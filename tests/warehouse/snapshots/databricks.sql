@@ -474,9 +474,9 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state` (
   `code` STRING,
   `message` STRING,
   `dub_id` STRING,
-  `first_applied_at` TIMESTAMP,
-  `last_applied_at` TIMESTAMP,
-  `last_tried_at` TIMESTAMP,
+  `first_applied_at` STRING,
+  `last_applied_at` STRING,
+  `last_tried_at` STRING,
   `run` STRING
 );
 
@@ -519,11 +519,15 @@ FROM `analytics`.`dub_state_lease`;
 INSERT INTO `analytics`.`dub_state_lease` (
   `slot`,
   `target`,
+  `task`,
+  `owner`,
+  `process`,
   `expires_at`,
-  `schema_version`
+  `schema_version`,
+  `previous`
 )
 VALUES
-  (1, :p, 0, :p);
+  (1, :p, NULL, NULL, NULL, 0, :p, NULL);
 
 -- acquire lease
 UPDATE `analytics`.`dub_state_lease` SET `previous` = COALESCE(`previous`, `owner`), `task` = :p, `owner` = :p, `process` = :p, `expires_at` = :p
@@ -1552,9 +1556,9 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_history` (
   `code` STRING,
   `message` STRING,
   `dub_id` STRING,
-  `first_applied_at` TIMESTAMP,
-  `last_applied_at` TIMESTAMP,
-  `last_tried_at` TIMESTAMP,
+  `first_applied_at` STRING,
+  `last_applied_at` STRING,
+  `last_tried_at` STRING,
   `run` STRING,
   `attempt` STRING
 );

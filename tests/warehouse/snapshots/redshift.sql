@@ -495,11 +495,15 @@ FROM "analytics"."dub_state_lease";
 INSERT INTO "analytics"."dub_state_lease" (
   "slot",
   "target",
+  "task",
+  "owner",
+  "process",
   "expires_at",
-  "schema_version"
+  "schema_version",
+  "previous"
 )
 VALUES
-  (1, %(p)s, 0, %(p)s);
+  (1, %(p)s, NULL, NULL, NULL, 0, %(p)s, NULL);
 
 -- acquire lease
 UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = %(p)s, "owner" = %(p)s, "process" = %(p)s, "expires_at" = %(p)s

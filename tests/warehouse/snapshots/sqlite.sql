@@ -500,11 +500,15 @@ FROM "analytics"."dub_state_lease";
 INSERT INTO "analytics"."dub_state_lease" (
   "slot",
   "target",
+  "task",
+  "owner",
+  "process",
   "expires_at",
-  "schema_version"
+  "schema_version",
+  "previous"
 )
 VALUES
-  (1, :p, 0, :p);
+  (1, :p, NULL, NULL, NULL, 0, :p, NULL);
 
 -- acquire lease
 UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = :p, "owner" = :p, "process" = :p, "expires_at" = :p

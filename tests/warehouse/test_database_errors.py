@@ -1,0 +1,46 @@
+"""What is kept of a database's error: its kind, whether it is about a right, and whether a retry meets it again."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from airflow_provider_dub.warehouse.database import DatabaseFailedError
+
+
+class OperationalError(Exception):
+    """What drivers raise for all that they do not tell apart."""
+
+
+class DataError(Exception):
+    """A value."""
+
+
+def error(kind: type[Exception], *arguments: Any, **attributes: Any) -> Exception:
+    made = kind(*arguments)
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("raised", "denied", "lasting"),
+    [
+        (error(OperationalError, 1142, "INSERT command denied to user 'planted'"), True, True),
+        (error(OperationalError, "planted", errno=1142, sqlstate="42000"), True, True),
+        (error(OperationalError, "planted", sqlstate="42501"), True, True),
+        (error(OperationalError, "planted", code=HTTPStatus.FORBIDDEN), True, True),
+        (error(OperationalError, 1364, "Field 'planted' doesn't have a default value"), False, True),
+        (error(DataError, "planted"), False, True),
+        (error(OperationalError, 1213, "Deadlock found; planted"), False, False),
+        (error(OperationalError, "planted", sqlstate="08006"), False, False),
+        (error(ConnectionRefusedError, 111, "planted"), False, False),
+    ],
+)
+def test_an_error_is_told_by_its_code_and_class(raised: Exception, denied: bool, lasting: bool) -> None:
+    failed = DatabaseFailedError(raised)
+    assert (failed.is_denied, failed.is_lasting) == (denied, lasting)
+    assert "planted" not in f"{failed!r} {failed.kind} {vars(failed)}"
+    assert type(raised).__name__ in failed.kind
