@@ -141,6 +141,11 @@ class Cursor:
         return self._driver.transactions != "none"
 
     @property
+    def rowcount(self) -> int:
+        """The number of rows that the last statement changed; negative where the driver does not count them."""
+        return int(getattr(self._cursor, "rowcount", -1))
+
+    @property
     def description(self) -> Sequence[Sequence[Any]]:
         """The columns of the result, as PEP 249 has them."""
         return self._cursor.description or ()

@@ -58,8 +58,11 @@ class Dialect:
     :param grants: The statements that give a role the least rights: ``{rights}`` on ``{table}`` to ``{role}``, and, of
         those with ``{schema}``, what it needs to see the schema.
     :param role: How a role is written in them: ``identifier``, ``account`` (MySQL's, with a host) or ``text``.
-    :param renew_every: Seconds between two renewals of the lease, which is four times as long. An engine that is paid
-        by the time it is awake is left alone for longer.
+    :param renew_every: Seconds between two renewals of the lease. An engine that is paid by the time it is awake is
+        left alone for longer.
+    :param lease_length: Seconds after the last renewal at which the lease is free for others. Its owner sends nothing
+        in the second half. A renewal, one statement where the driver counts rows and else two, may take half of
+        the time that is left of the first half after ``renew_every``: a minute.
     :param append_every: Outcomes that came slowly are appended after so many seconds at most.
     :param commit_every: The number of rows whose outcomes are appended at a time, unless the user has another one.
     """
@@ -89,6 +92,7 @@ class Dialect:
     grants: tuple[str, ...] = ("GRANT USAGE ON SCHEMA {schema} TO {role}", "GRANT {rights} ON {table} TO {role}")
     role: str = "identifier"
     renew_every: float = 15
+    lease_length: float = 300
     append_every: float = 30
     commit_every: int = 2500
 
@@ -124,7 +128,7 @@ class Dialect:
 
 #: An engine of which the time that it is awake is paid: five minutes pass between two statements while rows are sent,
 #: and so many outcomes are kept in memory until then at most.
-_PaidByTime = partial(Dialect, renew_every=300, append_every=300, commit_every=50_000)
+_PaidByTime = partial(Dialect, renew_every=300, lease_length=1200, append_every=300, commit_every=50_000)
 
 _SNOWFLAKE_FORMAT = "YYYY-MM-DD HH24:MI:SS.FF9"
 #: PostgreSQL and Redshift: the codes of timestamptz, timestamp and date.

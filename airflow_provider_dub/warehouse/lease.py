@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.statements import Statements
 
-#: A lease is so many times as long as the time between two renewals. Its owner sends nothing in the second half, which
-#: is for requests that are in flight.
-_RENEWALS = 4
 #: Of the time between two renewals: the time between two attempts to acquire a lease that is locked.
 _POLL_INTERVAL = 1 / 8
 #: Attempts of runs that began at once and found each other, and the longest pause between them, in seconds.
@@ -111,8 +108,9 @@ class Lease:
         self.renewed_at = float("-inf")
         #: Seconds between two renewals.
         self.renew_every = statements.dialect.renew_every
-        #: Seconds after the last renewal at which the lease is free for others.
-        self.length = _RENEWALS * self.renew_every
+        #: Seconds after the last renewal at which the lease is free for others; no request is sent in the second half,
+        #: which is for those that are in flight.
+        self.length = statements.dialect.lease_length
         #: The runs whose outcomes are not merged yet, since they crashed.
         self.previous: frozenset[str] = frozenset()
         #: Whether requests are sent under the lease, so that they must end before it does.
@@ -194,8 +192,9 @@ class Lease:
         """
 
         def renew(cursor: Cursor) -> None:
-            self._set(cursor, self._owner.task, self._expiry(self._clock(cursor)))
-            self.verify(cursor)
+            self._set(cursor, self._owner.task, math.ceil(self.length))
+            if cursor.rowcount != 1:  # another run took over, or the driver does not count
+                self.verify(cursor)
 
         with self._renewing:
             began = time.monotonic()
@@ -302,7 +301,8 @@ class Lease:
             return
         if not rows:
             cursor.execute(self._statements.insert_lease(), [me.target, schema_version()])
-        values = [me.task, me.token, this_process(), self._expiry(now), now, gone, me.target, schema_version()]
+        expires_at = now + math.ceil(self.length)
+        values = [me.task, me.token, this_process(), expires_at, now, gone, me.target, schema_version()]
         cursor.execute(self._statements.acquire_lease(), values)
 
     def _mine(self, rows: list[_Row]) -> list[_Row]:
@@ -312,9 +312,6 @@ class Lease:
         return [
             row for row in rows if row.task is not None and row.token != self._owner.token and row.expires_at >= now
         ]
-
-    def _expiry(self, now: int) -> int:
-        return now + math.ceil(self.length)
 
     def _clock(self, cursor: Cursor) -> int:
         cursor.execute(self._statements.clock())
@@ -329,5 +326,5 @@ class Lease:
         rows = self._read(cursor)
         return rows, int(rows[0].now) if rows else self._clock(cursor)
 
-    def _set(self, cursor: Cursor, task: str | None, expires_at: int) -> None:
-        cursor.execute(self._statements.renew_lease(), [task, expires_at, self._owner.token])
+    def _set(self, cursor: Cursor, task: str | None, seconds: int) -> None:
+        cursor.execute(self._statements.renew_lease(), [task, seconds, self._owner.token])

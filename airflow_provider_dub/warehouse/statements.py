@@ -163,8 +163,7 @@ class Statements:
         There is one; where nothing keeps keys unique, first runs that began at once may have left several.
         Its columns: target, task, owner, process, expires_at, schema_version, previous, and the database's time.
         """
-        clock = sqlglot.parse_one(self.dialect.clock, read=self.dialect.name).as_("dub_now")
-        return written(exp.select(*_LEASE_COLUMNS, clock).from_(self._lease), self.dialect)
+        return written(exp.select(*_LEASE_COLUMNS, self._clock.as_("dub_now")).from_(self._lease), self.dialect)
 
     def insert_lease(self) -> str:
         """Return the statement that makes the lease's one row; parameters: target, schema_version."""
@@ -197,8 +196,11 @@ class Statements:
         return written(exp.Update(this=self._lease, expressions=changes, where=where), self.dialect)
 
     def renew_lease(self) -> str:
-        """Return the statement that renews a lease, or ends it; parameters: task, expires_at, owner."""
-        return self._update(self._lease, ("task", "expires_at"), self._is("owner"))
+        """Return the statement that renews a lease, or ends it; parameters: task, seconds from now, owner."""
+        expires_at = exp.Add(this=self._clock, expression=self._parameter())
+        changes = [self._is("task"), exp.EQ(this=exp.column("expires_at"), expression=expires_at)]
+        where = exp.Where(this=self._is("owner"))
+        return written(exp.Update(this=self._lease, expressions=changes, where=where), self.dialect)
 
     def set_merged(self) -> str:
         """Return the statement that notes that the previous owners' outcomes are merged; parameter: owner."""
@@ -382,6 +384,10 @@ class Statements:
     def _update(self, table: exp.Table, columns: Sequence[str], where: Part) -> str:
         changes = [self._is(name) for name in columns]
         return written(exp.Update(this=table, expressions=changes, where=exp.Where(this=where)), self.dialect)
+
+    @property
+    def _clock(self) -> Part:
+        return sqlglot.parse_one(self.dialect.clock, read=self.dialect.name)
 
     def _is(self, column: str) -> Part:
         return exp.EQ(this=exp.column(column), expression=self._parameter())

@@ -100,11 +100,13 @@ class _Databases:
 
 @pytest.fixture
 def engine(request, monkeypatch):
-    """Give the engine of the database other ways, such as ``renew_every``."""
+    """Give the engine of the database other ways. A lease is four times ``renew_every``, unless that is given, too."""
 
     def engine(**ways: Any) -> None:
         used = [name for name in ("database", "sqlite") if name in request.fixturenames]
         name = request.getfixturevalue(used[0]).engine
+        if "renew_every" in ways:
+            ways.setdefault("lease_length", 4 * ways["renew_every"])
         monkeypatch.setitem(dialects.DIALECTS, name, replace(dialects.DIALECTS[name], **ways))
 
     return engine

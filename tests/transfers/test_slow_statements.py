@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError
+from airflow_provider_dub.warehouse import dialects
 from tests.support.watched_connection import watch_warehouse
 
 ROWS = 60
@@ -56,3 +57,17 @@ def test_a_pause_that_ends_is_logged(customers, sync, engine, monkeypatch, caplo
     assert sync(max_workers=1)["updated"] == ROWS
     assert caplog.text.count("Sending pauses") == 1
     assert caplog.text.count("Sending goes on") == 1
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_run_keeps_its_lease_and_sends_on_while_every_statement_takes_a_minute(
+    customers, sync, engine, monkeypatch, caplog
+) -> None:
+    # Everything takes a sixtieth of its time.
+    lease = dialects.DIALECTS["postgres"]
+    sixtieth = {name: getattr(lease, name) / 60 for name in ("renew_every", "lease_length", "append_every")}
+    engine(**sixtieth)
+    slow_down(monkeypatch, lambda sql: 1)
+    assert sync(max_workers=1)["updated"] == ROWS
+    assert "Sending pauses" not in caplog.text
+    assert sync()["plan"]["unchanged"] == ROWS

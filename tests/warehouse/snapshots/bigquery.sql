@@ -523,7 +523,7 @@ WHERE
   AND `schema_version` <= @p;
 
 -- renew lease
-UPDATE `analytics`.`dub_state_lease` SET `task` = @p, `expires_at` = @p
+UPDATE `analytics`.`dub_state_lease` SET `task` = @p, `expires_at` = UNIX_SECONDS(CURRENT_TIMESTAMP()) + @p
 WHERE
   `owner` = @p;
 

@@ -539,7 +539,7 @@ WHERE
   AND `schema_version` <= :p;
 
 -- renew lease
-UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `expires_at` = :p
+UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `expires_at` = UNIX_TIMESTAMP(CURRENT_TIMESTAMP()) + :p
 WHERE
   `owner` = :p;
 

@@ -518,7 +518,7 @@ WHERE
   AND "schema_version" <= $p;
 
 -- renew lease
-UPDATE "analytics"."dub_state_lease" SET "task" = $p, "expires_at" = $p
+UPDATE "analytics"."dub_state_lease" SET "task" = $p, "expires_at" = CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT) + $p
 WHERE
   "owner" = $p;
 

@@ -554,7 +554,7 @@ WHERE
   AND `schema_version` <= :p;
 
 -- renew lease
-UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `expires_at` = :p
+UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `expires_at` = UNIX_TIMESTAMP() + :p
 WHERE
   `owner` = :p;
 

@@ -520,7 +520,7 @@ WHERE
   AND "schema_version" <= %(p)s;
 
 -- renew lease
-UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "expires_at" = %(p)s
+UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "expires_at" = CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT) + %(p)s
 WHERE
   "owner" = %(p)s;
 

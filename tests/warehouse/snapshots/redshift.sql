@@ -515,7 +515,7 @@ WHERE
   AND "schema_version" <= %(p)s;
 
 -- renew lease
-UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "expires_at" = %(p)s
+UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "expires_at" = CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT) + %(p)s
 WHERE
   "owner" = %(p)s;
 

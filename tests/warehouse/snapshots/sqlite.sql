@@ -520,7 +520,7 @@ WHERE
   AND "schema_version" <= :p;
 
 -- renew lease
-UPDATE "analytics"."dub_state_lease" SET "task" = :p, "expires_at" = :p
+UPDATE "analytics"."dub_state_lease" SET "task" = :p, "expires_at" = CAST(STRFTIME(':p', 'now') AS INTEGER) + :p
 WHERE
   "owner" = :p;
 

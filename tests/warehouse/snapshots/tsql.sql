@@ -515,7 +515,7 @@ WHERE
   AND [schema_version] <= :p;
 
 -- renew lease
-UPDATE [analytics].[dub_state_lease] SET [task] = :p, [expires_at] = :p
+UPDATE [analytics].[dub_state_lease] SET [task] = :p, [expires_at] = DATEDIFF_BIG(SECOND, CAST('1970-01-01' AS DATETIME2), CAST(SYSUTCDATETIME() AS DATETIME2)) + :p
 WHERE
   [owner] = :p;
 
