@@ -64,7 +64,6 @@ FOR_STAND_INS = ["apache-airflow==3.3.2", "pytest>=8.3", "pytest-xdist>=3.7", "h
 BESIDES_THE_ROUND = [
     f"tests/transfers/test_engines.py::test_{name}"
     for name in (
-        "the_smallest_change_is_one",
         "types_that_read_back_differently_make_no_row_differ_for_ever",
         "keys_that_differ_by_a_blank_do_not_forget_each_other",
         "a_long_value_is_remembered",
@@ -131,6 +130,15 @@ def mariadb(session: nox.Session) -> None:
 
 
 @nox.session(allow_parallel=True, tags=["stand-ins"])
+def databricks(session: nox.Session) -> None:
+    """Run the transfer on Spark, through Airflow's hook of Databricks SQL."""
+    if shutil.which("java"):
+        _on_stand_in(session, "databricks", BESIDES_THE_ROUND)
+    else:
+        session.skip("There is no Java here, which Spark needs.")
+
+
+@nox.session(allow_parallel=True, tags=["stand-ins"])
 def snowflake(session: nox.Session) -> None:
     """Run the transfer on fakesnow, through Airflow's hook of Snowflake."""
     _on_stand_in(session, "snowflake", BESIDES_THE_ROUND)
@@ -140,15 +148,6 @@ def snowflake(session: nox.Session) -> None:
 def bigquery(session: nox.Session) -> None:
     """Run the transfer on bqemulator, through Airflow's hook of BigQuery."""
     _on_stand_in(session, "bigquery", BESIDES_THE_ROUND)
-
-
-@nox.session(allow_parallel=True, tags=["stand-ins"])
-def databricks(session: nox.Session) -> None:
-    """Run the transfer on Spark, through Airflow's hook of Databricks SQL."""
-    if shutil.which("java"):
-        _on_stand_in(session, "databricks")
-    else:
-        session.skip("There is no Java here, which Spark needs.")
 
 
 @nox.session

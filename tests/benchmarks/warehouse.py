@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from multiprocessing.pool import Pool
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-dub-benchmarks-"))
@@ -27,6 +27,9 @@ os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 from tests.benchmarks.memory import megabytes, peak_megabytes
 from tests.support.postgres import postgres_socket
 from tests.support.task_instance import TaskInstance
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.api.exchange import Request
 
 SIZES = (10_000, 100_000, 1_000_000)
 #: What is run, in this order, and which per cent of the rows changed before it.
@@ -118,11 +121,11 @@ def _run(rows: int, options: dict[str, Any]) -> Run:
 
         return wrapped
 
-    def send(transport: Transport, method: str, path: str, expected: object, body: bytes | None = None) -> Any:
-        kind = "updates" if method == "PATCH" else "look-ups"
+    def send(transport: Transport, request: Request, read: object) -> Any:
+        kind = "updates" if request.method == "PATCH" else "look-ups"
         with counting:
             run[kind] = run.get(kind, 0) + 1
-        return _answer(rows, path)
+        return _answer(rows, request.path)
 
     Transport.send = timed("1st request s", send)  # type: ignore[method-assign]
     Plan.log_line = timed("plan s", Plan.log_line)  # type: ignore[method-assign]
