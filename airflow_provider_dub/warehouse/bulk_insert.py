@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlglot import exp
@@ -37,23 +36,22 @@ def insert_rows(
     if driver.copy and dialect.copies:
         driver.copy(cursor, f"COPY {into} FROM STDIN", rows)
     elif driver.executemany_is_fast:
-        cursor.executemany(driver.marked(_values(into, len(columns), 1)), [driver.bound(row) for row in rows])
+        row_of_all = f"({', '.join([PLACEHOLDER] * len(columns))})"
+        cursor.executemany(driver.marked(f"INSERT INTO {into} VALUES {row_of_all}"), [*map(driver.bound, rows)])  # noqa: S608
     elif dialect.json_rows:
         statement = driver.marked(_unpacked(into, len(columns), dialect.json_rows))
-        for some in _in_statements(rows, dialect.rows_at_once, dialect.characters_at_once):
+        for some in _in_statements(rows, dialect):
             cursor.execute(statement, driver.bound([json.dumps(some)]))
     else:
-        most = min(dialect.rows_at_once, (driver.most_parameters or 2**31) // len(columns))
-        for some in _in_statements(rows, most, dialect.characters_at_once):
-            statement = driver.marked(_values(into, len(columns), len(some)))
-            cursor.execute(statement, driver.bound([cell for row in some for cell in row]))
+        for some in _in_statements(rows, dialect, driver.most_parameters):
+            cells = [cell for row in some for cell in row if cell is not None]
+            values = ", ".join(map(_marked, some))
+            cursor.execute(driver.marked(f"INSERT INTO {into} VALUES {values}"), driver.bound(cells))  # noqa: S608
 
 
-# To write a statement with a thousand parameters takes longer than to run it.
-@lru_cache(maxsize=8)
-def _values(into: str, columns: int, rows: int) -> str:
-    row = f"({', '.join([PLACEHOLDER] * columns)})"
-    return f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608 - names and placeholders
+def _marked(row: Row) -> str:
+    """Return a row of values; what is NULL is none of a statement's parameters, of which there may be few."""
+    return f"({', '.join('NULL' if cell is None else PLACEHOLDER for cell in row)})"
 
 
 def _unpacked(into: str, columns: int, json_rows: JsonRows) -> str:
@@ -64,16 +62,19 @@ def _unpacked(into: str, columns: int, json_rows: JsonRows) -> str:
     return f"INSERT INTO {into} SELECT {cells} FROM {source}"  # noqa: S608 - names and a placeholder
 
 
-def _in_statements(rows: Sequence[Row], most_rows: int, most_characters: int) -> Iterator[list[Row]]:
+def _in_statements(rows: Sequence[Row], dialect: Dialect, most_parameters: int | None = None) -> Iterator[list[Row]]:
     """Yield the rows of one statement after the other; a row that is too long for any has one of its own."""
     some: list[Row] = []
-    characters = 0
+    size = parameters = 0
     for row in rows:
-        length = sum(len(cell) if cell else 4 for cell in row) + 4 * len(row)
-        if some and (len(some) == most_rows or characters + length > most_characters):
+        bytes_of_row = sum(len(cell.encode()) if cell else 4 for cell in row) + 4 * len(row)
+        cells = len(row) - row.count(None)
+        is_full = len(some) == dialect.rows_at_once or size + bytes_of_row > dialect.bytes_at_once
+        if some and (is_full or (most_parameters and parameters + cells > most_parameters)):
             yield some
-            some, characters = [], 0
+            some, size, parameters = [], 0, 0
         some.append(row)
-        characters += length
+        size += bytes_of_row
+        parameters += cells
     if some:
         yield some

@@ -48,7 +48,7 @@ class Dialect:
     :param table_charset: The character set of a new table, where the default may not hold any text.
     :param table_collation: The collation of a new table, with ``table_charset``.
     :param rows_at_once: The number of lines that one statement inserts at most.
-    :param characters_at_once: The number of characters that these lines have at most.
+    :param bytes_at_once: The size of these lines at most.
     :param json_rows: How lines are inserted as one parameter, where a statement may have only few.
     :param copies: Whether it has ``COPY … FROM STDIN``.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
@@ -83,7 +83,7 @@ class Dialect:
     table_charset: str = ""
     table_collation: str = ""
     rows_at_once: int = 2500
-    characters_at_once: int = 4_000_000  # MariaDB's max_allowed_packet is 16 MB, and a character four bytes at most
+    bytes_at_once: int = 8_000_000  # MariaDB takes 16 MB, and quoting may double it
     json_rows: JsonRows | None = None
     copies: bool = False
     changes_by_join: bool = False
@@ -202,13 +202,14 @@ _DIALECTS = (
     _PaidByTime(
         "snowflake",
         run_on="fakesnow (a stand-in)",
+        rows_at_once=5000,
         timestamp_texts={
             **dict.fromkeys(("6", "7"), f"TO_CHAR(CONVERT_TIMEZONE('UTC', x), '{_SNOWFLAKE_FORMAT}') || 'Z'"),
             **dict.fromkeys(("4", "8"), f"TO_CHAR(x, '{_SNOWFLAKE_FORMAT}')"),
             "3": "TO_CHAR(x, 'YYYY-MM-DD')",
         },
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
-        characters_at_once=800_000,  # of a statement of 1 MB
+        bytes_at_once=950_000,  # of a statement of 1 MB
         grants=(
             "GRANT USAGE ON SCHEMA {schema} TO ROLE {role}",
             "GRANT {rights} ON TABLE {table} TO ROLE {role}",
@@ -222,7 +223,7 @@ _DIALECTS = (
         has_transactions=False,
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
         rows_at_once=500,  # of at most 10,000 parameters
-        characters_at_once=800_000,  # of a statement of 1 MB
+        bytes_at_once=950_000,  # of a statement of 1 MB
         text_type="STRING",
         key_type="STRING",
         timestamp_type="DATETIME",
@@ -232,6 +233,7 @@ _DIALECTS = (
     _PaidByTime(
         "redshift",
         run_on="PostgreSQL 18 (a stand-in)",
+        rows_at_once=5000,
         text="CAST(x AS VARCHAR(65535))",
         timestamp_texts={
             _TIMESTAMPTZ: "TO_CHAR(x AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z'",
@@ -252,6 +254,7 @@ _DIALECTS = (
         },
         has_transactions=False,
         clock="UNIX_TIMESTAMP()",
+        rows_at_once=10_000,
         # A statement has at most 255 parameters. Without the mode, what cannot be read would be no rows.
         json_rows=JsonRows(
             "(SELECT EXPLODE(FROM_JSON({json}, 'ARRAY<ARRAY<STRING>>', MAP('mode', 'FAILFAST'))) AS dub_row)",

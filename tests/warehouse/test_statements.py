@@ -85,7 +85,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
 def appended(about_state: Statements) -> str:
     """Return the statement that appends two lines, of a driver without a way of its own."""
     cursor = RecordingCursor()
-    lines = [[None] * len(history_columns())] * 2
+    lines = [["text"] * len(history_columns())] * 2
     Cursor(cursor, Driver(style="format")).insert_rows(
         about_state.history, history_columns(), lines, dialect=about_state.dialect
     )
