@@ -21,7 +21,7 @@ Part: TypeAlias = Any
 KEY = "customer_key"
 #: The token of the run that wrote a line of the history.
 ATTEMPT = "attempt"
-#: The columns of the staging table beside the key and what is compared: the row's position, and what tells which of
+#: The columns of the staging table beside the key and what is compared: the row's position, and what says which of
 #: several rows for one customer is the latest.
 POSITION, LATEST = "position", "latest"
 #: The columns about the row's result.

@@ -282,7 +282,7 @@ class Statements:
         these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
         return written(parts.from_(self.state).where(these), self.dialect)
 
-    def forget(self) -> str:
+    def delete_attempt(self) -> str:
         """Return the statement that deletes the lines of an attempt from the history; parameter: the attempt."""
         return written(exp.Delete(this=self.history, where=exp.Where(this=self._is(ATTEMPT))), self.dialect)
 

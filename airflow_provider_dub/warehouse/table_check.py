@@ -107,7 +107,7 @@ class TableCheck:
         cursor.execute(delete, about_deleted)
         if not undone:
             self._doing = "delete rows", write.history_table
-            cursor.execute(write.forget(), [self._attempt])
+            cursor.execute(write.delete_attempt(), [self._attempt])
         return found
 
     def _line(self, key: str, text: str | None, column: str | None = None) -> tuple[Any, ...]:

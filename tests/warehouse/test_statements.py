@@ -68,7 +68,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "condition": about_state.condition(2),
         "condition without transactions": about_state.condition(None),
         "set none pending": about_state.set_none_pending(),
-        "forget": about_state.forget(),
+        "delete attempt": about_state.delete_attempt(),
         "prune": about_state.prune("2026-01-01 00:00:00.000000"),
         **{f"create staging {n}": statement for n, statement in enumerate(about_state.create_staging())},
         "probe staging": about_state.probe_staging(),

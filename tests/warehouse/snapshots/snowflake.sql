@@ -1160,7 +1160,7 @@ UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = NULL, "OUTCOME" = 'pending'
 WHERE
   1 = 0;
 
--- forget
+-- delete attempt
 DELETE FROM "ANALYTICS"."DUB_STATE_HISTORY"
 WHERE
   "ATTEMPT" = :p;

@@ -1098,7 +1098,7 @@ UPDATE "analytics"."dub_state" SET "code" = NULL, "outcome" = 'pending'
 WHERE
   1 = 0;
 
--- forget
+-- delete attempt
 DELETE FROM "analytics"."dub_state_history"
 WHERE
   "attempt" = :p;
