@@ -227,6 +227,19 @@ def test_a_lease_that_was_dropped_is_made_anew(warehouse, connected, sync) -> No
     assert sync()["plan"]["unchanged"] == 2
 
 
+def test_a_renewal_moves_the_end_of_the_lease_by_the_databases_clock(database, connected) -> None:
+    table = state_table(database, "run")
+    table.create()
+    table.lease.acquire(wait=False, log=print)
+    for expired in (0, 1):
+        database.run(f"UPDATE dub_state_lease SET expires_at = {expired}")
+        table.lease.renew()
+        ((expires_at,),) = database.run("SELECT expires_at FROM dub_state_lease")
+        assert abs(expires_at - (time.time() + table.lease.length)) < 60
+    table.lease.release()
+    assert database.run("SELECT task FROM dub_state_lease") == [(None,)]
+
+
 def test_first_runs_that_begin_at_once_do_not_trip_over_each_other(database, connected) -> None:
     both = threading.Barrier(2)
     failed = []

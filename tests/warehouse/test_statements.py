@@ -13,7 +13,7 @@ import sqlglot
 from airflow_provider_dub.warehouse.change_query import TO_SEND, ChangeQuery, KnownState
 from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.dialects import DIALECTS
-from airflow_provider_dub.warehouse.drivers import Driver
+from airflow_provider_dub.warehouse.drivers import PLACEHOLDER, Driver
 from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.source import Source, column_names
 from airflow_provider_dub.warehouse.staging import StagedRows
@@ -123,6 +123,13 @@ def test_every_statement_is_one_in_its_dialect(dialect_name: str) -> None:
         (parsed,) = sqlglot.parse(sql.replace("%s", ":p"), read=dialect_name)
         assert parsed is not None
         assert not isinstance(parsed, sqlglot.exp.Command)
+
+
+@EACH_DIALECT
+def test_percent_signs_mark_parameters_and_nothing_else(dialect_name: str) -> None:
+    assert "%" not in DIALECTS[dialect_name].clock
+    for sql in statements_of(dialect_name).values():
+        assert "%" not in sql.replace(PLACEHOLDER, "")
 
 
 if __name__ == "__main__":

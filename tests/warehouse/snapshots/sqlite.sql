@@ -482,7 +482,9 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
 
 -- clock
 SELECT
-  CAST(STRFTIME(':p', 'now') AS INTEGER) AS dub_now;
+  CAST((
+    JULIANDAY('now') - 2440587.5
+  ) * 86400 AS INTEGER) AS dub_now;
 
 -- read lease
 SELECT
@@ -493,7 +495,9 @@ SELECT
   "expires_at",
   "schema_version",
   "previous",
-  CAST(STRFTIME(':p', 'now') AS INTEGER) AS "dub_now"
+  CAST((
+    JULIANDAY('now') - 2440587.5
+  ) * 86400 AS INTEGER) AS "dub_now"
 FROM "analytics"."dub_state_lease";
 
 -- insert lease
@@ -520,7 +524,9 @@ WHERE
   AND "schema_version" <= :p;
 
 -- renew lease
-UPDATE "analytics"."dub_state_lease" SET "task" = :p, "expires_at" = CAST(STRFTIME(':p', 'now') AS INTEGER) + :p
+UPDATE "analytics"."dub_state_lease" SET "task" = :p, "expires_at" = CAST((
+  JULIANDAY('now') - 2440587.5
+) * 86400 AS INTEGER) + :p
 WHERE
   "owner" = :p;
 
