@@ -39,7 +39,7 @@ class Dialect:
     :param reads_timestamps_as_text: Whether a timestamp's text is ISO 8601. Then it is read so, since a driver may be
         unable to read one (``infinity``), and with it the whole query.
     :param has_transactions: Whether statements of one transaction can be rolled back.
-    :param clock: The database's time, in whole seconds since 1970. It has no percent sign, which would mark a parameter.
+    :param clock: The database's time, in whole seconds since 1970. A percent sign in it would mark a parameter.
     :param text_type: The type of the state table's columns of text.
     :param key_type: The type of its key, which may be indexed.
     :param timestamp_type: The type of its timestamps.
