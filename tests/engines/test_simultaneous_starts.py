@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.transfers.test_simultaneous_starts import begin
+from tests.support.simultaneous_runs import begin
 
 pytestmark = pytest.mark.engines
 

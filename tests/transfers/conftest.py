@@ -139,7 +139,9 @@ def sync():
         options = {"external_id_column": "user_id", "state_table": "dub_state", "sql_conn_id": "warehouse"} | options
         ti = TaskInstance()
         try:
-            SqlToDubCustomersOperator(task_id="sync", sql=sql, **options).execute({"ti": ti})
+            # As Airflow's task runner calls it, which 2.11 asks of every thread but the main one.
+            caller = {"SqlToDubCustomersOperator__sentinel": object()}
+            SqlToDubCustomersOperator(task_id="sync", sql=sql, **options).execute({"ti": ti}, **caller)
         finally:
             sync.summary = ti.xcoms.get("summary")  # also of a run that failed
         return sync.summary

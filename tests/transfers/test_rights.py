@@ -214,7 +214,9 @@ def test_without_transactions_nothing_is_left_in_the_state_table_wherever_it_cra
     engine(has_transactions=False)
     sync()
     with monkeypatch.context() as patch:
-        patch.setattr(Statements, "forget", lambda self: "DELETE FROM dub_state_history WHERE 1 = 0 AND attempt = %s")
+        patch.setattr(
+            Statements, "delete_attempt", lambda self: "DELETE FROM dub_state_history WHERE 1 = 0 AND attempt = %s"
+        )
         patch.setattr(
             "airflow_provider_dub.warehouse.database.Warehouse.try_out", lambda self, work: self.transaction(work)
         )

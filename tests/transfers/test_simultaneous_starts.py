@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from airflow_provider_dub.version_compat import BaseHook
-from airflow_provider_dub.warehouse.database import Warehouse
-from airflow_provider_dub.warehouse.dialects import DIALECTS, dialect_named
-from airflow_provider_dub.warehouse.lease import LockedError, Owner
-from airflow_provider_dub.warehouse.sql_hooks import sql_hook
+from airflow_provider_dub.warehouse.dialects import DIALECTS
+from airflow_provider_dub.warehouse.lease import Owner
 from airflow_provider_dub.warehouse.state_table import StateTable
-from airflow_provider_dub.warehouse.statements import Statements
+from tests.support.simultaneous_runs import begin, statements, warehouse
 
 STARTS = 100
 #: So many at once, since a PostgreSQL server takes a hundred connections.
@@ -64,39 +60,3 @@ def test_of_a_hundred_runs_one_has_the_lease(database, has_transactions, without
         ((task, owner),) = set(database.run("SELECT task, owner FROM dub_state_lease WHERE task IS NOT NULL"))
         assert [task] == [owner] == owners
         database.run("UPDATE dub_state_lease SET task = NULL, owner = NULL, expires_at = 0")
-
-
-def begin(database, runs: int) -> list[str]:
-    """Begin so many runs at once; return those that acquired the lease."""
-    acquired: list[str] = []
-    failed: list[Exception] = []
-    all_of_them = threading.Barrier(runs)
-
-    def run(name: str) -> None:
-        with closing(warehouse()) as own:
-            table = StateTable(own, statements(database), Owner("dub", name, name))
-            all_of_them.wait()
-            try:
-                table.create()
-                table.lease.acquire(wait=False, log=print)
-                acquired.append(name)
-            except LockedError:
-                pass
-            except Exception as error:
-                failed.append(error)
-
-    threads = [threading.Thread(target=run, args=(str(n),)) for n in range(runs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failed
-    return acquired
-
-
-def warehouse() -> Warehouse:
-    return Warehouse(sql_hook(BaseHook.get_connection("warehouse"), {}))
-
-
-def statements(database) -> Statements:
-    return Statements(dialect_named(database.engine), "dub_state")

@@ -12,10 +12,10 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
-from airflow_provider_dub.version_compat import Connection
+from airflow_provider_dub.version_compat import BaseHook
+from tests.support.hostile import HOSTILE
 from tests.support.stored import stored
 from tests.transfers import sources
-from tests.transfers.test_engines import HOSTILE
 
 SOURCES = {
     "sqlite": sources.ReadOnlySQLite,
@@ -30,7 +30,8 @@ def opened(kind: str, request, tmp_path, monkeypatch) -> sources.Source:
     place = request.getfixturevalue("postgres_socket") if kind == "postgres" else tmp_path / "source"
     source = SOURCES[kind](place)
     monkeypatch.setenv("AIRFLOW_CONN_SOURCE", source.connection)
-    monkeypatch.setattr(Connection, "get_hook", sources.hook_of(Connection.get_hook))
+    kind = type(BaseHook.get_connection("source"))  # Airflow has several
+    monkeypatch.setattr(kind, "get_hook", sources.hook_of(kind.get_hook))
     return source
 
 

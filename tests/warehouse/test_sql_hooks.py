@@ -71,8 +71,8 @@ def test_the_provider_to_install_is_named(connection, monkeypatch) -> None:
 
 
 def test_a_connection_that_speaks_no_sql_is_refused(connection) -> None:
-    with pytest.raises(ValueError, match=r"The connection warehouse \(http\) is none to an SQL database"):
-        sql_hook(connection("http"), {})
+    with pytest.raises(ValueError, match=r"The connection warehouse \(dub\) is none to an SQL database"):
+        sql_hook(connection("dub"), {})
 
 
 @pytest.mark.parametrize(
