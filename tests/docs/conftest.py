@@ -26,6 +26,7 @@ def warehouse(postgres_socket, monkeypatch):
         [
             "DROP SCHEMA public CASCADE",
             "CREATE SCHEMA public",
+            "GRANT USAGE ON SCHEMA public TO PUBLIC",  # as it was
             "CREATE TABLE customers (user_id text, email text, name text, country text, updated_at timestamp)",
             "ALTER TABLE customers ALTER updated_at SET DEFAULT now()",
             "ALTER TABLE customers ADD COLUMN brand text DEFAULT 'acme'",
