@@ -36,10 +36,18 @@ def found_early(statements: Statements, may: str, table: str, *, writes_values: 
     try:
         yield
     except DatabaseFailedError as failed:
-        if failed.is_denied:
-            what = f"The connection's user may not {may}: table {table} ({failed.kind})."
-        elif writes_values and failed.is_lasting:
-            what = f"The table {table} does not take what is written ({failed.kind})."
-        else:
+        if not (failed.is_denied or (writes_values and failed.is_lasting)):
             raise
-        raise UnusableTableError(what, statements) from None
+        raise UnusableTableError(reason_of(failed, may, table), statements) from None
+
+
+def reason_of(failed: DatabaseFailedError, may: str, table: str) -> str:
+    """Return why a lasting failure is one: a missing right, or a table that does not fit.
+
+    :param failed: The failure.
+    :param may: What was done.
+    :param table: The table that it was done to.
+    """
+    if failed.is_denied:
+        return f"The connection's user may not {may}: table {table} ({failed.kind})."
+    return f"The table {table} does not take what is written ({failed.kind})."

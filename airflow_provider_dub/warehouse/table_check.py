@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.warehouse.database import DatabaseFailedError
-from airflow_provider_dub.warehouse.rights import UnusableTableError
+from airflow_provider_dub.warehouse.rights import UnusableTableError, reason_of
 from airflow_provider_dub.warehouse.schema import KEY, TIMESTAMPS, history_columns, now, state_columns
 
 if TYPE_CHECKING:
@@ -122,11 +122,8 @@ class TableCheck:
 
     def _reason(self, failed: DatabaseFailedError) -> str:
         """Return why the lines could not be written."""
-        may, table = self._doing
-        if failed.is_denied:
-            return f"The connection's user may not {may}: table {table} ({failed.kind})."
-        what = f"The table {table} does not take what is written ({failed.kind})."
-        if not self._undone:
+        what = reason_of(failed, *self._doing)
+        if failed.is_denied or not self._undone:
             return what
         narrow = self._untaken()
         return f"{what} Look at {narrow}." if narrow else what
