@@ -14,6 +14,7 @@ from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
+    KEY,
     MARKS,
     POSITION,
     history_columns,
@@ -121,7 +122,7 @@ class StateTable:
         """
         write, staging = self._statements, self.staging
         if found := self._create(write.staging_table, write.probe_staging(), write.create_staging()):
-            if missing := [name for name in (POSITION, ATTEMPT) if name not in found]:
+            if missing := [name for name in (POSITION, KEY, ATTEMPT) if name not in found]:
                 raise ValueError(
                     f"{write.staging_table} is a table, but no staging table of airflow-provider-dub: it has no column "
                     f"{', '.join(missing)}. Give state_table another name."

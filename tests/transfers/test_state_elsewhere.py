@@ -261,10 +261,11 @@ def test_a_staging_table_of_an_older_version_is_made_anew(round_of, database, kn
     assert run()["updated"] == 1
 
 
-def test_a_table_of_somebody_else_is_not_taken_for_the_staging_table(round_of, database, known) -> None:
+@pytest.mark.parametrize("columns", ["precious VARCHAR(20)", "position BIGINT, attempt VARCHAR(255)"])
+def test_a_table_of_somebody_else_is_not_taken_for_the_staging_table(round_of, database, known, columns) -> None:
     source, run = round_of
     source.insert(("c_1", "Ada", None, 1))
-    database.run("CREATE TABLE dub_state_staging (precious VARCHAR(20))")
+    database.run(f"CREATE TABLE dub_state_staging ({columns})")
     with pytest.raises(DubFixSetupError, match="no staging table of airflow-provider-dub"):
         run()
     assert staged(database) == 0
