@@ -17,7 +17,8 @@ def fakesnow(tmp_path_factory) -> Iterator[int]:
     """The port of a fakesnow of this session."""
     pytest.importorskip("fakesnow")
     log = tmp_path_factory.mktemp("fakesnow") / "log"
-    with running(lambda port: [sys.executable, "-m", "fakesnow", "-s", "-p", str(port)], log) as port:
+    server = [sys.executable, "-m", "tests.engines.fakesnow_server", "-s", "-p"]
+    with running(lambda port: [*server, str(port)], log) as port:
         yield port
 
 
