@@ -238,6 +238,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                     changes, columns = comparing.enter_context(self._changes_elsewhere(source or hook, table, known))
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
+            changes = comparing.enter_context(changes.asked_once())
             plan = self._plan(changes.counts())
             self._guard_plan(plan, table if known else None, context)
             with self._checking():
@@ -290,6 +291,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 table.check_update()
             return plan.statuses_to_read
         table.set_pending(changes.query, changes.parameters)
+        if changes.is_kept:
+            return plan.statuses_to_read
         # A row that changes only now is not pending, and is left for the next run.
         return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in (*RECORDED, "pending"))]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -101,18 +101,54 @@ class ChangeQuery:
     :param source: The rows.
     :param known: The state table; without one every row is new.
     :param limit: The number of rows that are sent, the first ones by key.
+    :param kept_in: The temporary table that has the result.
+    :param unique: Each customer is taken to be named by one row: the counts say whether that is so.
     """
 
     dialect: Dialect
     source: KeyedRows
     known: KnownState | None = None
     limit: int | None = None
+    kept_in: exp.Table | None = None
+    unique: bool = False
+
+    def kept(self) -> Iterator[ChangeQuery]:
+        """Yield what is asked of a temporary table of the result, where the engine has such and there is a state.
+
+        The first takes each customer to be named by one row, if it may; the second is for when that is not so.
+        """
+        if not self.dialect.temporary_table or self.known is None:
+            return
+        for unique in [False] if self.source.latest_wins else [True, False]:
+            table = table_named(self.known.table, self.dialect)
+            name = exp.to_identifier(f"dub_{'changes' if unique else 'counted'}_{self.known.attempt}")
+            table = exp.Table(**{**table.args, "this": name}) if self.dialect.temporary_beside else exp.Table(this=name)
+            yield replace(self, kept_in=table, unique=unique)
+
+    def keep(self) -> str:
+        """Return the statement that makes the temporary table."""
+        # All columns of all rows: PostgreSQL would compute the status anew for each that depends on it.
+        result = self._with_parts(exp.select(*self._columns).from_("dub_classified"))
+        table, query = written(self.kept_in, self.dialect), written(result, self.dialect)
+        return self.dialect.temporary_table.format(table=table, query=query)
 
     def counts(self) -> str:
-        """Return the query that counts the rows by status, and those of them whose Dub id is known."""
+        """Return the query that counts the rows by status.
+
+        Its columns: the status, the rows, those of them whose Dub id is known, and the most rows for one customer, if
+        each is taken to be named by one row.
+        """
         # A cursor of dicts needs a name for each.
         rows, with_dub_id = exp.Count(this=exp.Star()).as_("rows_of_it"), exp.Count(this=_column("dub_id")).as_("known")
-        return self._written(exp.select("status", rows, with_dub_id).from_("dub_classified").group_by("status"))
+        if not self.unique:
+            query = exp.select("status", rows, with_dub_id, exp.Literal.number(1).as_("most"))
+            return self._written(query.from_(self._result).group_by("status"))
+        same_customer = self.dialect.exactly(_column(KEY))
+        status = exp.Min(this=_column("status")).as_("status")
+        customers = exp.select(status, rows, with_dub_id).from_(self._result).group_by(same_customer)
+        sums = [exp.Sum(this=_column(name)).as_(name) for name in ("rows_of_it", "known")]
+        query = exp.select("status", *sums, exp.Max(this=_column("rows_of_it")).as_("most"))
+        return self._written(query.from_(customers.subquery("dub_customers")).group_by("status"))
 
     def rows(self, statuses: Collection[Status]) -> str:
         """Return the query for the rows with one of these statuses.
@@ -122,9 +158,7 @@ class ChangeQuery:
 
         :param statuses: The statuses.
         """
-        raw = [f"raw_{n}" for n in range(self.source.raw_columns)]
-        columns = (*raw, "status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
-        query = exp.select(*columns).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
+        query = exp.select(*self._columns).from_(self._result).where(one_of(_column("status"), [*statuses]))
         if self.limit is not None:
             query = query.order_by(self._by_key())
         elif self.source.in_order:
@@ -135,19 +169,32 @@ class ChangeQuery:
         """Return the query for the keys of the rows that the state table has and that are about to be sent."""
         changing = one_of(_column("status"), RECORDED)
         if self.limit is None:
-            return self._with_parts(exp.select(KEY).from_("dub_classified").where(changing))
-        first = exp.select(KEY, "status").from_("dub_classified").where(one_of(_column("status"), UPDATES))
+            return self._asked(exp.select(KEY).from_(self._result).where(changing))
+        first = exp.select(KEY, "status").from_(self._result).where(one_of(_column("status"), UPDATES))
         first = first.order_by(self._by_key()).limit(self.limit)
-        return self._with_parts(exp.select(KEY).from_(first.subquery("dub_first")).where(changing))
+        return self._asked(exp.select(KEY).from_(first.subquery("dub_first")).where(changing))
 
     def _by_key(self) -> Part:
         return exp.Ordered(this=self.dialect.exactly(_column(KEY)), nulls_first=False)
 
     def _written(self, query: exp.Select) -> str:
-        return written(self._with_parts(query), self.dialect)
+        return written(self._asked(query), self.dialect)
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        raw = [f"raw_{n}" for n in range(self.source.raw_columns)]
+        return (*raw, "status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
+
+    @property
+    def _result(self) -> exp.Table:
+        return self.kept_in.copy() if self.kept_in else exp.to_table("dub_classified")
+
+    def _asked(self, query: exp.Select) -> exp.Select:
+        return query if self.kept_in else self._with_parts(query)
 
     def _with_parts(self, query: exp.Select) -> exp.Select:
-        return with_parts(query, {**self.source.parts(self.dialect), "dub_classified": self._classified()})
+        parts = self.source.parts(self.dialect, unique=self.unique)
+        return with_parts(query, {**parts, "dub_classified": self._classified()})
 
     def _classified(self) -> exp.Select:
         query = exp.select("dub_keyed.*").from_("dub_keyed")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, ChangeQuery, Status
+from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnreadableRowsError
 from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
 from airflow_provider_dub.warehouse.source import column_names
 from airflow_provider_dub.warehouse.spool import Spool
 
 if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
+
+log = logging.getLogger(__name__)
 
 
 class IncompleteCopyError(Exception):
@@ -40,23 +46,69 @@ class Changes:
     :param query: Writes the queries.
     :param parameters: Of the user's query.
     :param cells: The cells of all rows by their position, where the query was read elsewhere.
+    :param counted: The rows by status, where they are counted already.
     """
 
     warehouse: Warehouse
     query: ChangeQuery
     parameters: Any = None
     cells: Spool | None = None
+    counted: Mapping[Status, Count] | None = None
 
-    def counts(self) -> dict[Status, Count]:
+    @contextmanager
+    def asked_once(self) -> Iterator[Changes]:
+        """Yield the difference as a temporary table has it, so that all questions have one answer.
+
+        What is asked and done meanwhile is one transaction. Where no such table can be made, the database computes the
+        difference anew for each question.
+        """
+        with ExitStack() as stack:
+            changes = self
+            try:
+                changes = self._kept(stack)
+            except (DatabaseFailedError, UnreadableRowsError) as failed:
+                with suppress(DatabaseFailedError):  # what failed cannot be committed either
+                    stack.close()
+                reason = failed.kind if isinstance(failed, DatabaseFailedError) else type(failed).__name__
+                log.info(
+                    "No temporary table can be made (%s), so the database computes the difference up to three times.",
+                    reason,
+                )
+            yield changes
+
+    def _kept(self, stack: ExitStack) -> Changes:
+        changes = self
+        for query in self.query.kept():
+            if changes is self:
+                stack.enter_context(self.warehouse.one_transaction())
+            self.warehouse.transaction(partial(_make, statement=query.keep(), parameters=self.parameters))
+            changes = replace(self, query=query, parameters=None)
+            counted, most = changes._counted()
+            changes = replace(changes, counted=counted)
+            if most <= 1:
+                break
+        return changes
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a temporary table has the difference."""
+        return self.query.kept_in is not None
+
+    def counts(self) -> Mapping[Status, Count]:
         """Count the rows of the query by status."""
-        found = (row for batch in self._batches(self.query.counts()) for row in batch)
-        by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id in found}
+        return self.counted or self._counted()[0]
+
+    def _counted(self) -> tuple[Mapping[Status, Count], int]:
+        """Return the rows by status, and the most rows for one customer, if each is taken to be named by one row."""
+        found = [row for batch in self._batches(self.query.counts()) for row in batch]
+        by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id, _ in found}
         if self.cells is not None and (compared := sum(count.rows for count in by_status.values())) != len(self.cells):
             raise IncompleteCopyError(
                 f"The query gave {len(self.cells):,} rows, and {compared:,} of them arrived beside the state. Nothing "
                 "was sent, and nothing is lost: run the task again."
             )
-        return {status: by_status.get(status, Count(0, 0)) for status in Status}
+        most = max((int(most) for status, *_, most in found if status != Status.NO_KEY), default=0)
+        return {status: by_status.get(status, Count(0, 0)) for status in Status}, most
 
     @contextmanager
     def read(
@@ -77,6 +129,10 @@ class Changes:
 
     def _batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         return self.warehouse.batches(sql, self.parameters)
+
+
+def _make(cursor: Cursor, statement: str, parameters: Any) -> None:
+    cursor.execute_as_given(statement, parameters)
 
 
 def _with_cells(row: tuple[Any, ...], cells: Spool, columns: Columns) -> tuple[Any, ...]:

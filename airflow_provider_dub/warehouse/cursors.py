@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.bulk_insert import insert_rows
 from airflow_provider_dub.warehouse.drivers import Driver, driver_of
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.warehouse.bulk_insert import Row
     from airflow_provider_dub.warehouse.dialects import Dialect
-
-T = TypeVar("T")
 
 
 def connect(hook: DbApiHook, *, to_write: bool = False) -> Connection:
@@ -58,18 +56,23 @@ class Connection:
         """Return a cursor whose rows stay on the server until they are fetched, where the driver has one."""
         return Cursor(self.driver.streaming_cursor(self._connection), self.driver)
 
-    def in_transaction(self, work: Callable[[Cursor], T]) -> T:
-        """Do work with a cursor in one transaction, where there are any, and return its result.
+    def streaming_beside(self, cursor: Cursor) -> AbstractContextManager[Cursor]:
+        """Return a streaming cursor of the same transaction.
 
-        :param work: Takes the cursor.
+        :param cursor: The cursor of the transaction. It is the only one where transactions belong to cursors.
         """
+        return nullcontext(cursor) if self.driver.transactions == "cursor" else self.streaming_cursor()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """Begin a transaction, where there are any, and yield its cursor; commit or roll back at the end."""
         cursor = self.driver.cursor(self._connection)
         owner = {"connection": self._connection, "cursor": cursor, "none": None}[self.driver.transactions]
         with Cursor(cursor, self.driver) as ours:
             if hasattr(owner, "begin"):
                 owner.begin()
             try:
-                result = work(ours)
+                yield ours
                 if owner is not None:
                     owner.commit()
             except BaseException:
@@ -77,7 +80,6 @@ class Connection:
                     with suppress(Exception):  # the first error is the one to raise
                         owner.rollback()
                 raise
-        return result
 
     def close(self) -> None:
         """Close it."""

@@ -104,6 +104,8 @@ class Warehouse:
     def __init__(self, hook: DbApiHook) -> None:
         self._hook = hook
         self._writing: Connection | None = None
+        #: The cursor of the one transaction in which all is done.
+        self._open: Cursor | None = None
         #: Whether a percent sign anywhere in a statement with parameters belongs to one; known after the first query.
         self.reads_percent_signs = False
 
@@ -135,7 +137,7 @@ class Warehouse:
         :param parameters: Its parameters.
         :raises UnreadableRowsError: The database or its driver fails.
         """
-        with closing(connect(self._hook)) as connection, connection.streaming_cursor() as cursor:
+        with self._streaming() as cursor:
             _without_values(cursor.execute_as_given, sql, parameters)
             while batch := _without_values(cursor.fetchmany, BATCH):
                 yield batch
@@ -153,6 +155,28 @@ class Warehouse:
             first = _without_values(cursor.fetchmany, BATCH)  # only now some drivers know the columns
             yield [column[0] for column in cursor.description], _batches(cursor, first)
 
+    @contextmanager
+    def one_transaction(self) -> Iterator[None]:
+        """Make all that is read and done meanwhile one transaction, over one connection, which is closed behind it.
+
+        Nothing is tried twice.
+
+        :raises DatabaseFailedError: The database cannot be reached, or does not commit.
+        """
+        done = False
+        try:
+            self._writing = self._writing or connect(self._hook, to_write=True)
+            with self._writing.transaction() as self._open:
+                yield
+                done = True
+        except Exception as error:
+            if self._open is None or done:
+                raise DatabaseFailedError(error) from None
+            raise
+        finally:
+            self._open = None
+            self.close()
+
     def transaction(self, work: Callable[[Cursor], T]) -> T:
         """Do work with a cursor in one transaction and return its result.
 
@@ -164,14 +188,15 @@ class Warehouse:
             which may quote a value.
         """
         failed: DatabaseFailedError | None = None
-        for _ in range(2):
+        for _ in range(1 if self._open else 2):
             try:
                 return self._once(work)
             except NotRepeatedError:
                 raise
             except Exception as error:
                 failed = DatabaseFailedError(error)
-            self.close()
+            if not self._open:
+                self.close()
         raise cast("DatabaseFailedError", failed) from None  # here, where it has no context
 
     def try_out(self, work: Callable[[Cursor], T]) -> T:
@@ -217,10 +242,22 @@ class Warehouse:
             self._writing.close()
             self._writing = None
 
+    @contextmanager
+    def _streaming(self) -> Iterator[Cursor]:
+        if self._open and self._writing:
+            with self._writing.streaming_beside(self._open) as cursor:
+                yield cursor
+        else:
+            with closing(connect(self._hook)) as connection, connection.streaming_cursor() as cursor:
+                yield cursor
+
     def _once(self, work: Callable[[Cursor], T]) -> T:
+        if self._open:
+            return work(self._open)
         if self._writing is None:
             self._writing = connect(self._hook, to_write=True)
-        return self._writing.in_transaction(work)
+        with self._writing.transaction() as cursor:
+            return work(cursor)
 
 
 def _batches(cursor: Cursor, batch: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:

@@ -54,6 +54,9 @@ class Dialect:
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
     :param compares_pairs: Whether it compares two values with the rows of a query at once.
+    :param temporary_table: The statement that keeps the result of ``{query}`` in a ``{table}`` of this connection
+        alone, which ends with it; empty where there is none.
+    :param temporary_beside: Whether that table is in a schema, the one of the state table.
     :param plans_by_analyze: Whether it plans badly with a table that was just filled, until it is told to count.
     :param add_column: The keywords between a table and its new column.
     :param grants: The statements that give a role the least rights: ``{rights}`` on ``{table}`` to ``{role}``, and, of
@@ -89,6 +92,8 @@ class Dialect:
     copies: bool = False
     changes_by_join: bool = False
     compares_pairs: bool = True
+    temporary_table: str = "CREATE TEMPORARY TABLE {table} AS {query}"
+    temporary_beside: bool = False
     plans_by_analyze: bool = False
     add_column: str = "ADD COLUMN"
     grants: tuple[str, ...] = ("GRANT USAGE ON SCHEMA {schema} TO {role}", "GRANT {rights} ON {table} TO {role}")
@@ -151,6 +156,8 @@ _DIALECTS = (
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
         reads_timestamps_as_text=True,
         indexed=True,
+        # A pool in front of the server may keep the connection for others.
+        temporary_table="CREATE TEMPORARY TABLE {table} ON COMMIT DROP AS {query}",
         plans_by_analyze=True,
         copies=True,
     ),
@@ -174,6 +181,7 @@ _DIALECTS = (
         table_charset="utf8mb4",
         table_collation="utf8mb4_bin",
         changes_by_join=True,
+        temporary_table="",  # to fill it would lock the rows that the query reads against whoever writes them
         grants=("GRANT {rights} ON {table} TO {role}",),
         role="account",
     ),
@@ -205,6 +213,7 @@ _DIALECTS = (
         "snowflake",
         run_on="fakesnow (a stand-in)",
         rows_at_once=5000,
+        temporary_beside=True,
         timestamp_texts={
             **dict.fromkeys(("6", "7"), f"TO_CHAR(CONVERT_TIMEZONE('UTC', x), '{_SNOWFLAKE_FORMAT}') || 'Z'"),
             **dict.fromkeys(("4", "8"), f"TO_CHAR(x, '{_SNOWFLAKE_FORMAT}')"),
@@ -223,6 +232,7 @@ _DIALECTS = (
         text="CAST(x AS STRING)",
         timestamp_texts={"TIMESTAMP": "STRING(x, 'UTC')"},
         has_transactions=False,
+        temporary_table="",  # a connection has no session
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
         rows_at_once=500,  # of at most 10,000 parameters
         bytes_at_once=950_000,  # of a statement of 1 MB
@@ -255,6 +265,7 @@ _DIALECTS = (
             "'yyyy-MM-dd HH:mm:ss.SSSSSS'), 'Z')"
         },
         has_transactions=False,
+        temporary_table="",
         clock="UNIX_TIMESTAMP()",
         rows_at_once=10_000,
         # A statement has at most 255 parameters. Without the mode, what cannot be read would be no rows.
@@ -277,6 +288,7 @@ _DIALECTS = (
         timestamp_texts=dict.fromkeys(("4", "<class 'datetime.datetime'>"), "CONVERT(NVARCHAR(40), x, 127)"),
         exact="CAST(x AS VARBINARY(MAX))",
         compares_pairs=False,
+        temporary_table="",  # it has another statement
         clock="DATEDIFF_BIG(SECOND, '1970-01-01', SYSUTCDATETIME())",
         text_type="NVARCHAR(MAX)",
         key_type="NVARCHAR(255)",

@@ -38,13 +38,14 @@ class KeyedRows(Protocol):
     def in_order(self) -> bool:
         """Whether ``raw_0`` is the position of a row, so that rows are read in that order."""
 
-    def parts(self, dialect: Dialect) -> dict[str, Part]:
+    def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
         """Return the parts of a statement, by name.
 
         The last is ``dub_keyed``: the raw columns, the key as text, what is compared, as text, ``copies``, how many
         rows name the same customer, and with ``latest_wins`` the row's ``place`` among them.
 
         :param dialect: The engine.
+        :param unique: Each customer is taken to be named by one row, and ``copies`` is 1.
         """
 
 
@@ -90,14 +91,15 @@ class Source:
         """Rows of a query have no order."""
         return False
 
-    def parts(self, dialect: Dialect) -> dict[str, Part]:
+    def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
         """Return the parts of a statement, the user's query among them.
 
         :param dialect: The engine.
+        :param unique: Each customer is taken to be named by one row.
         """
-        return {"dub_source": source_query(self.sql, dialect), "dub_keyed": self._keyed(dialect)}
+        return {"dub_source": source_query(self.sql, dialect), "dub_keyed": self._keyed(dialect, unique)}
 
-    def _keyed(self, dialect: Dialect) -> exp.Select:
+    def _keyed(self, dialect: Dialect, unique: bool) -> exp.Select:
         """Return the source's rows as they are and as text, and how many of them name the same customer."""
         key = self._text(self.key_column, dialect)
         timestamps = self._timestamps(dialect)
@@ -106,7 +108,8 @@ class Source:
             for n, name in enumerate((self.key_column, *self.columns))
         ]
         same_customer = dialect.exactly(key)
-        query = exp.select(*raw, key.as_(KEY), *self._compared(dialect), copies_of(same_customer)).from_("dub_source")
+        copies = copies_of(same_customer, unique=unique)
+        query = exp.select(*raw, key.as_(KEY), *self._compared(dialect), copies).from_("dub_source")
         if self.latest_by is None:
             return query
         latest_first = [_source_column(self.latest_by), *(self._text(name, dialect) for name in self.columns)]
@@ -143,11 +146,14 @@ class Source:
         return dialect.as_text(_source_column(column), self.types.get(column))
 
 
-def copies_of(same_customer: Part) -> Part:
+def copies_of(same_customer: Part, *, unique: bool) -> Part:
     """Return the number of rows that name the same customer.
 
     :param same_customer: Is equal for them.
+    :param unique: It is taken to be 1: to count them, an engine sorts all rows.
     """
+    if unique:
+        return exp.Literal.number(1).as_("copies")
     return exp.Window(this=exp.Count(this=exp.Star()), partition_by=[same_customer.copy()]).as_("copies")
 
 

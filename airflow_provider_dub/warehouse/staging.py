@@ -45,10 +45,11 @@ class StagedRows:
         """Whether ``raw_0`` is the position of a row, so that rows are read in that order."""
         return True
 
-    def parts(self, dialect: Dialect) -> dict[str, Part]:
+    def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
         """Return the parts of a statement.
 
         :param dialect: The engine.
+        :param unique: Each customer is taken to be named by one row.
         """
         same_customer = dialect.exactly(_column(KEY))
         ours = exp.EQ(this=_column(ATTEMPT), expression=exp.Literal.string(self.attempt))
@@ -57,7 +58,11 @@ class StagedRows:
             for name, field in FIELDS.items()
         ]
         query = exp.select(
-            _column(POSITION).as_("raw_0"), _column(KEY), *values, _column("cleared"), copies_of(same_customer)
+            _column(POSITION).as_("raw_0"),
+            _column(KEY),
+            *values,
+            _column("cleared"),
+            copies_of(same_customer, unique=unique),
         )
         query = query.from_(self.table.copy().as_("dub_staged")).where(ours)
         if self.latest_wins:

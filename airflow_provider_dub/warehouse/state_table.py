@@ -187,18 +187,14 @@ class StateTable:
     def set_pending(self, changes: ChangeQuery, parameters: Any) -> None:
         """Record that changed rows are about to be sent, so that a run that crashes leaves no row that looks done.
 
+        A run that another one took over notices it before its first request; until then such a row is only sent again.
+
         :param changes: The query whose rows are sent.
         :param parameters: The parameters of the user's query.
-        :raises LeaseLostError: Another run took over; nothing was written.
         :raises UnusableTableError: Its user may not update rows.
         """
         statement = self._statements.set_pending(changes.recorded_keys(), self.lease.token)
-
-        def update(cursor: Cursor) -> None:
-            self.lease.verify(cursor)
-            cursor.execute_as_given(statement, parameters)
-
-        self._update(update)
+        self._update(lambda cursor: cursor.execute_as_given(statement, parameters))
 
     def check_update(self) -> None:
         """Check that rows can be set to pending, by a run that sets none.

@@ -8,8 +8,11 @@ from decimal import Decimal
 import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError
+from airflow_provider_dub.warehouse.changes import Changes
+from airflow_provider_dub.warehouse.dialects import DIALECTS
 from tests.support.hostile import HOSTILE
 from tests.support.stored import stored
+from tests.support.watched_connection import watch_warehouse
 
 
 @pytest.fixture
@@ -68,6 +71,41 @@ def test_only_what_changed_is_sent(hostile, known, sync) -> None:
     assert updates(known) - before == 2
     assert hostile.state("name")["user_a"] == "Countess"
     assert sync()["plan"]["to_send"] == 0
+
+
+def test_the_database_computes_the_difference_once_where_it_has_temporary_tables(
+    database, connected, sync, monkeypatch
+) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
+    database.insert(("user_1", "Ada"), ("user_2", "Bob"))
+    sync()
+    database.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
+    asked: list[str] = []
+    watch_warehouse(monkeypatch, lambda sql: asked.append(sql) if "FROM customers" in sql else None)
+    assert sync(sql="SELECT user_id, name FROM customers")["plan"]["changed"] == 1
+    _, *differences = asked  # the first is about its columns
+    assert len(differences) == (1 if DIALECTS[database.engine].temporary_table else 3)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "duckdb", "postgres"], indirect=True)
+def test_what_is_sent_is_what_was_planned_even_if_the_source_moves(database, connected, sync, monkeypatch) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
+    database.insert(("user_1", "Ada"), ("user_2", "Bob"))
+    sync()
+    database.run("UPDATE customers SET name = 'planned' WHERE user_id = 'user_1'")
+    counts = Changes.counts
+
+    def edited_meanwhile(self):
+        found = counts(self)
+        database.run("UPDATE customers SET name = 'later'")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Changes, "counts", edited_meanwhile)
+        assert sync()["updated"] == 1
+    assert database.state("name") == {"user_1": "planned", "user_2": "Bob"}
+    assert sync()["updated"] == 2
+    assert database.state("name") == {"user_1": "later", "user_2": "later"}
 
 
 def test_types_that_read_back_differently_make_no_row_differ_for_ever(database, connected, sync) -> None:

@@ -172,7 +172,7 @@ def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, e
     engine(renew_every=0.3)
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
     database.insert(("user_1", "Ada"))
-    sleep = "pg_sleep(3)::text <> ''" if database.engine == "postgres" else "SLEEP(3)"
+    sleep = "pg_sleep(5)::text <> ''" if database.engine == "postgres" else "SLEEP(5)"
     slow = f"SELECT user_id, name FROM customers WHERE NOT ({sleep})"
     over, refused = threading.Event(), []
 

@@ -131,6 +131,24 @@ def test_what_is_printed_for_an_administrator_is_enough(customers, as_role, conn
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_run_that_may_make_no_temporary_table_does_the_same(tables, as_role, connected, sync, caplog) -> None:
+    caplog.set_level("INFO", "airflow_provider_dub")
+    as_admin = as_role(LEAST)
+    with as_admin():
+        tables.run("REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC")
+    try:
+        assert sync()["updated"] == 2
+        with as_admin():
+            tables.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
+        summary = sync()
+        assert (summary["updated"], summary["plan"]["changed"], summary["plan"]["unchanged"]) == (1, 1, 1)
+        assert caplog.text.count("InsufficientPrivilege 42501), so the database") == 2
+    finally:
+        with as_admin():
+            tables.run("GRANT TEMPORARY ON DATABASE postgres TO PUBLIC")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_a_right_to_update_that_is_missing_is_found_by_a_run_that_updates_nothing(
     tables, as_role, connected, sync
 ) -> None:

@@ -261,13 +261,13 @@ def test_a_baseline_from_the_source_refuses_what_has_no_place_and_forgets_refusa
 def test_a_baseline_from_the_source_sends_nothing_even_if_the_source_moves(
     warehouse, connected, sync, monkeypatch
 ) -> None:
-    counts = Changes.counts
+    asked_once = Changes.asked_once
 
     def edited_meanwhile(self):
         warehouse.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
-        return counts(self)
+        return asked_once(self)
 
-    monkeypatch.setattr(Changes, "counts", edited_meanwhile)
+    monkeypatch.setattr(Changes, "asked_once", edited_meanwhile)
     assert sync(baseline="source")["would_update"] == 1
     assert requests(connected) == 0
 

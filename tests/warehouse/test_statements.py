@@ -5,6 +5,7 @@ They are compared as parsed trees, since another sqlglot may lay out the same st
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
     dialect = DIALECTS[dialect_name]
     about_state = Statements(dialect, KNOWN.table)
     changes = ChangeQuery(dialect, SOURCE, KNOWN)
+    kept = [*ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).kept()]
     staged = ChangeQuery(dialect, StagedRows(about_state.staging, "token", ["email", "name"], latest_wins=True), KNOWN)
     return {
         "columns": column_names(SOURCE.sql, dialect),
@@ -61,6 +63,13 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "set pending, the first": about_state.set_pending(
             ChangeQuery(dialect, SOURCE, KNOWN, limit=10).recorded_keys(), "token"
         ),
+        **{f"keep {n}": query.keep().replace(" ON COMMIT DROP", "") for n, query in enumerate(kept)},
+        **{f"counts of what is kept {n}": query.counts() for n, query in enumerate(kept)},
+        **{f"rows of what is kept {n}": query.rows(TO_SEND) for n, query in enumerate(kept[:1])},
+        **{
+            f"set pending what is kept {n}": about_state.set_pending(query.recorded_keys(), "token")
+            for n, query in enumerate(kept[:1])
+        },
         "append": appended(about_state),
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
         "set merged": about_state.set_merged(),

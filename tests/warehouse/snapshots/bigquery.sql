@@ -176,7 +176,8 @@ WITH `dub_source` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`
+  COUNT(`dub_id`) AS `known`,
+  1 AS `most`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -1294,7 +1295,8 @@ WITH `dub_keyed` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`
+  COUNT(`dub_id`) AS `known`,
+  1 AS `most`
 FROM `dub_classified`
 GROUP BY
   `status`;

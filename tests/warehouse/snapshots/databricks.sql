@@ -184,7 +184,8 @@ WITH `dub_source` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`
+  COUNT(`dub_id`) AS `known`,
+  1 AS `most`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -1354,7 +1355,8 @@ WITH `dub_keyed` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`
+  COUNT(`dub_id`) AS `known`,
+  1 AS `most`
 FROM `dub_classified`
 GROUP BY
   `status`;

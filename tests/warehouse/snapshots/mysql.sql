@@ -187,7 +187,8 @@ WITH `dub_source` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`
+  COUNT(`dub_id`) AS `known`,
+  1 AS `most`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -1350,7 +1351,8 @@ WITH `dub_keyed` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`
+  COUNT(`dub_id`) AS `known`,
+  1 AS `most`
 FROM `dub_classified`
 GROUP BY
   `status`;

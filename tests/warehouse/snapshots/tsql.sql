@@ -175,7 +175,8 @@ WITH [dub_source] AS (
 SELECT
   [status],
   COUNT(*) AS [rows_of_it],
-  COUNT([dub_id]) AS [known]
+  COUNT([dub_id]) AS [known],
+  1 AS [most]
 FROM [dub_classified]
 GROUP BY
   [status];
@@ -1313,7 +1314,8 @@ WITH [dub_keyed] AS (
 SELECT
   [status],
   COUNT(*) AS [rows_of_it],
-  COUNT([dub_id]) AS [known]
+  COUNT([dub_id]) AS [known],
+  1 AS [most]
 FROM [dub_classified]
 GROUP BY
   [status];
