@@ -53,6 +53,7 @@ class Dialect:
     :param copies: Whether it has ``COPY … FROM STDIN``.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
+    :param compares_pairs: Whether it compares two values with the rows of a query at once.
     :param plans_by_analyze: Whether it plans badly with a table that was just filled, until it is told to count.
     :param add_column: The keywords between a table and its new column.
     :param grants: The statements that give a role the least rights: ``{rights}`` on ``{table}`` to ``{role}``, and, of
@@ -87,6 +88,7 @@ class Dialect:
     json_rows: JsonRows | None = None
     copies: bool = False
     changes_by_join: bool = False
+    compares_pairs: bool = True
     plans_by_analyze: bool = False
     add_column: str = "ADD COLUMN"
     grants: tuple[str, ...] = ("GRANT USAGE ON SCHEMA {schema} TO {role}", "GRANT {rights} ON {table} TO {role}")
@@ -274,6 +276,7 @@ _DIALECTS = (
         # As text, a datetime has no seconds otherwise. pymssql calls it 4, and pyodbc by Python's class.
         timestamp_texts=dict.fromkeys(("4", "<class 'datetime.datetime'>"), "CONVERT(NVARCHAR(40), x, 127)"),
         exact="CAST(x AS VARBINARY(MAX))",
+        compares_pairs=False,
         clock="DATEDIFF_BIG(SECOND, '1970-01-01', SYSUTCDATETIME())",
         text_type="NVARCHAR(MAX)",
         key_type="NVARCHAR(255)",

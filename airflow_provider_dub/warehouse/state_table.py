@@ -309,8 +309,8 @@ class StateTable:
         self.lease.is_database_away = False
 
     def _merge(self, cursor: Cursor, attempt: str) -> None:
-        for statement, parameters in zip(self._statements.merge(), self._statements.of_attempt(attempt), strict=True):
-            cursor.execute(statement, parameters)
+        for statement in self._statements.merge():
+            cursor.execute(statement, [attempt])
 
     def _create(self, table: str, probe: str, statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""

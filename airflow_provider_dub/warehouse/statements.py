@@ -211,7 +211,7 @@ class Statements:
         return self._clear_in_lease("task", "owner")
 
     def merge(self) -> list[str]:
-        """Return the statements that merge the outcomes of an attempt; parameters of each: :meth:`of_attempt`.
+        """Return the statements that merge the outcomes of an attempt; parameter of each: the attempt.
 
         They may run twice: the state is the same afterwards.
         """
@@ -219,7 +219,7 @@ class Statements:
         if self.dialect.changes_by_join:
             delete = f"DELETE dub_rows FROM {self._joined(keys.distinct())}"
         else:
-            delete = written(exp.Delete(this=self.state, where=exp.Where(this=self._exactly_in(keys))), self.dialect)
+            delete = written(exp.Delete(this=self.state, where=exp.Where(this=self._in(keys))), self.dialect)
         last_first = [exp.Ordered(this=exp.column("last_tried_at"), desc=True)]
         place = exp.Window(
             this=exp.RowNumber(),
@@ -233,14 +233,6 @@ class Statements:
             delete,
             written(exp.insert(rows, self.state, columns=[*state_columns()]), self.dialect),
         ]
-
-    def of_attempt(self, attempt: str) -> list[list[str]]:
-        """Return the parameters of the statements of :meth:`merge`.
-
-        :param attempt: The token of the run.
-        """
-        names_keys_twice = self._compares_twice and not self.dialect.changes_by_join
-        return [[attempt] * (2 if names_keys_twice else 1), [attempt]]
 
     def set_pending(self, keys: Part, attempt: str) -> str:
         """Return the statement that sets the outcome of rows that are about to be sent.
@@ -256,10 +248,9 @@ class Statements:
             written_as = (f"dub_rows.{name} = {written(value, self.dialect)}" for name, value in changes.items())
             return f"UPDATE {self._joined(keys)} SET {', '.join(written_as)}"  # noqa: S608 - names, no values
         pending = [exp.EQ(this=exp.column(name), expression=value) for name, value in changes.items()]
-        exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.subquery("dub_keys"))
-        # The difference stands here once: its parameters do, too.
-        where = exp.Where(this=exp.In(this=self.dialect.exactly(exp.column(KEY)), query=exact.subquery()))
-        return written(exp.Update(this=self.state, expressions=pending, where=where), self.dialect)
+        return written(
+            exp.Update(this=self.state, expressions=pending, where=exp.Where(this=self._in(keys))), self.dialect
+        )
 
     def condition(self, lines: int | None) -> str:
         """Return the query for lines that were merged to try it, and for the condition of the tables.
@@ -392,18 +383,18 @@ class Statements:
     def _is(self, column: str) -> Part:
         return exp.EQ(this=exp.column(column), expression=self._parameter())
 
-    @property
-    def _compares_twice(self) -> bool:
-        return self.dialect.exact != "x"
+    def _in(self, keys: Part) -> Part:
+        """Return the condition that the key is one of those of a query.
 
-    def _exactly_in(self, keys: Part) -> Part:
-        # The plain comparison lets the engine use an index; the exact one decides.
-        key = exp.column(KEY)
-        plain = exp.In(this=key, query=keys.subquery())
-        if not self._compares_twice:
-            return plain
-        exact = exp.select(self.dialect.exactly(exp.column(KEY))).from_(keys.copy().subquery("dub_keys"))
-        return exp.and_(plain, exp.In(this=self.dialect.exactly(key.copy()), query=exact.subquery()))
+        The plain comparison lets the engine use an index; the exact one decides. They are one condition: of two
+        PostgreSQL may evaluate the second for every pair of rows.
+        """
+        key, keys = exp.column(KEY), keys.subquery("dub_keys")
+        exact = self.dialect.exactly(key)
+        if exact == key or not self.dialect.compares_pairs:
+            return exp.In(this=exact, query=exp.select(exact.copy()).from_(keys).subquery())
+        pair = exp.Tuple(expressions=[key, exact])
+        return exp.In(this=pair, query=exp.select(key.copy(), exact.copy()).from_(keys).subquery())
 
     def _joined(self, keys: Part) -> str:
         """Return the state table, as ``dub_rows``, joined with the query for some of its keys.

@@ -96,15 +96,15 @@ class TableCheck:
         self._insert(cursor, lines)
         attempt = self._attempt if undone else f"{self._attempt}, none of it"
         # What was inserted is deleted again, also where a rollback has no effect.
-        (delete, about_deleted), (insert, about_inserted) = zip(write.merge(), write.of_attempt(attempt), strict=True)
+        delete, insert = write.merge()
         self._doing = "insert rows", write.state_table
-        cursor.execute(insert, about_inserted)
+        cursor.execute(insert, [attempt])
         self._doing = "read rows", write.state_table
         read = [line[0] for line in lines] if undone else [self._attempt]
         cursor.execute(write.condition(len(lines) if undone else None), [self._attempt, *read])
         found = list(cursor.fetchall())
         self._doing = "delete rows", write.state_table
-        cursor.execute(delete, about_deleted)
+        cursor.execute(delete, [attempt])
         if not undone:
             self._doing = "delete rows", write.history_table
             cursor.execute(write.delete_attempt(), [self._attempt])

@@ -14,6 +14,7 @@ from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLocked
 from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.database import UnwritableStateError
 from airflow_provider_dub.warehouse.dialects import DIALECTS
+from airflow_provider_dub.warehouse.schema import state_columns
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
 from tests.support.task_instance import TaskInstance
@@ -162,3 +163,16 @@ def test_no_value_is_shown_when_the_database_takes_no_outcome(database, connecte
     assert "planted" not in str(error.value) + logged()
     assert error.value.__suppress_context__
     assert "planted" not in repr(error.value.__context__)
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_no_line_is_compared_with_every_other_while_they_are_merged(customers, connected, sync) -> None:
+    sync(on_missing="skip")
+    customers.run("ALTER TABLE dub_state_history SET (autovacuum_enabled = false)", "ANALYZE dub_state_history")
+    # More than PostgreSQL knows of: nothing counts them between a run's last line and its merge.
+    columns = ", ".join(state_columns())
+    thousands = f"SELECT {columns}, 'other' FROM dub_state_history, generate_series(1, 1000) WHERE outcome = 'updated'"
+    customers.run(f"INSERT INTO dub_state_history ({columns}, attempt) {thousands}")
+    delete = Statements(DIALECTS["postgres"], "dub_state").merge()[0].replace("%s", "'other'")
+    plan = [line for (line,) in customers.run(f"EXPLAIN {delete}")]
+    assert not [line for line in plan if "Join Filter" in line], plan

@@ -912,9 +912,13 @@ WHERE
   "customer_key" IN (
     SELECT
       "customer_key"
-    FROM "analytics"."dub_state_history"
-    WHERE
-      "attempt" = $p
+    FROM (
+      SELECT
+        "customer_key"
+      FROM "analytics"."dub_state_history"
+      WHERE
+        "attempt" = $p
+    ) AS "dub_keys"
   );
 
 -- merge 1

@@ -540,8 +540,9 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  "customer_key" COLLATE "C" IN (
+  ("customer_key", "customer_key" COLLATE "C") IN (
     SELECT
+      "customer_key",
       "customer_key" COLLATE "C"
     FROM (
       WITH "dub_source" AS (
@@ -711,8 +712,9 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  "customer_key" COLLATE "C" IN (
+  ("customer_key", "customer_key" COLLATE "C") IN (
     SELECT
+      "customer_key",
       "customer_key" COLLATE "C"
     FROM (
       WITH "dub_source" AS (
@@ -951,15 +953,9 @@ VALUES
 -- merge 0
 DELETE FROM "analytics"."dub_state"
 WHERE
-  "customer_key" IN (
+  ("customer_key", "customer_key" COLLATE "C") IN (
     SELECT
-      "customer_key"
-    FROM "analytics"."dub_state_history"
-    WHERE
-      "attempt" = %(p)s
-  )
-  AND "customer_key" COLLATE "C" IN (
-    SELECT
+      "customer_key",
       "customer_key" COLLATE "C"
     FROM (
       SELECT

@@ -947,9 +947,13 @@ WHERE
   "customer_key" IN (
     SELECT
       "customer_key"
-    FROM "analytics"."dub_state_history"
-    WHERE
-      "attempt" = %(p)s
+    FROM (
+      SELECT
+        "customer_key"
+      FROM "analytics"."dub_state_history"
+      WHERE
+        "attempt" = %(p)s
+    ) AS "dub_keys"
   );
 
 -- merge 1

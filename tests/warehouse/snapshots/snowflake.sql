@@ -989,9 +989,13 @@ WHERE
   "CUSTOMER_KEY" IN (
     SELECT
       "CUSTOMER_KEY"
-    FROM "ANALYTICS"."DUB_STATE_HISTORY"
-    WHERE
-      "ATTEMPT" = :p
+    FROM (
+      SELECT
+        "CUSTOMER_KEY"
+      FROM "ANALYTICS"."DUB_STATE_HISTORY"
+      WHERE
+        "ATTEMPT" = :p
+    ) AS "DUB_KEYS"
   );
 
 -- merge 1

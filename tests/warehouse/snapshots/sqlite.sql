@@ -546,8 +546,9 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  CAST("customer_key" AS BLOB) IN (
+  ("customer_key", CAST("customer_key" AS BLOB)) IN (
     SELECT
+      "customer_key",
       CAST("customer_key" AS BLOB)
     FROM (
       WITH "dub_source" AS (
@@ -717,8 +718,9 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  CAST("customer_key" AS BLOB) IN (
+  ("customer_key", CAST("customer_key" AS BLOB)) IN (
     SELECT
+      "customer_key",
       CAST("customer_key" AS BLOB)
     FROM (
       WITH "dub_source" AS (
@@ -919,15 +921,9 @@ VALUES
 -- merge 0
 DELETE FROM "analytics"."dub_state"
 WHERE
-  "customer_key" IN (
+  ("customer_key", CAST("customer_key" AS BLOB)) IN (
     SELECT
-      "customer_key"
-    FROM "analytics"."dub_state_history"
-    WHERE
-      "attempt" = :p
-  )
-  AND CAST("customer_key" AS BLOB) IN (
-    SELECT
+      "customer_key",
       CAST("customer_key" AS BLOB)
     FROM (
       SELECT

@@ -949,14 +949,7 @@ FROM OPENJSON(:p) WITH (
 -- merge 0
 DELETE FROM [analytics].[dub_state]
 WHERE
-  [customer_key] IN (
-    SELECT
-      [customer_key]
-    FROM [analytics].[dub_state_history]
-    WHERE
-      [attempt] = :p
-  )
-  AND CAST([customer_key] AS VARBINARY(MAX)) IN (
+  CAST([customer_key] AS VARBINARY(MAX)) IN (
     SELECT
       CAST([customer_key] AS VARBINARY(MAX))
     FROM (
