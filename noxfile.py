@@ -55,10 +55,16 @@ STAND_INS = {
         "snowpark-connect-deps-iceberg==1.0.1",
     ],
 }
-#: ClickHouse as a library, and Airflow's SQLite for the state.
-CLICKHOUSE = ["apache-airflow-providers-sqlite>=4.1", "chdb==4.4.0"]
-#: ...and with each of them.
-FOR_STAND_INS = ["apache-airflow==3.3.2", "pytest>=9", "pytest-xdist>=3.7", "hypothesis>=6.120"]
+#: ClickHouse as a library.
+CLICKHOUSE = ["chdb==4.4.0"]
+#: ...and with each of them. SQLite has the state where an engine is only read.
+FOR_STAND_INS = [
+    "apache-airflow==3.3.2",
+    "apache-airflow-providers-sqlite>=4.1",
+    "pytest>=9",
+    "pytest-xdist>=3.7",
+    "hypothesis>=6.120",
+]
 
 #: The tests of the transfer that show what the full round of tests/engines does not.
 BESIDES_THE_ROUND = [

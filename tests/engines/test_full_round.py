@@ -1,4 +1,7 @@
-"""The full round: all that a state table is for, on every engine that a stand-in shows."""
+"""The full round: all that a state table is for, on every engine that a stand-in shows.
+
+Once with the state beside the customers, and once with it elsewhere, where the engine is only read.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError
+from tests.support.database import Database
+from tests.support.hostile import HOSTILE
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
+from tests.support.watched_connection import watch_warehouse
 
 pytestmark = pytest.mark.engines
 
@@ -22,16 +28,62 @@ REFUSED, MISSING = "cust_5", "cust_7"
 TAKEN = ROWS - 2
 #: Of runs that go on with what cannot be sent.
 TOLERANT = {"on_missing": "skip", "max_failures": 1}
-#: Values on which engines differ: case, blanks, quotes, percent signs, backslashes, emoji, line breaks.
-HOSTILE = {
-    "o'brien": 'O\'Brien "Bob"',
-    "100%": "100% {{ ds }} %s :x ? %(y)s @z",
-    "back\\slash": "\\N\\0\\' \\u0041",
-    "emoji": "Zoë 🦆 日本",
-    "9007199254740993": "two\nlines\tand a tab",
-    "comment": "-- ; DROP TABLE customers /* */ # $$",
-    "case": "Ada",
+#: Types of columns, each with the field that it is for, two values of it as SQL, and what Dub gets of them.
+TYPES = {
+    "VARCHAR(200)": ("name", ("'Ada'", "'ada'"), ("Ada", "ada")),
+    "INTEGER": ("stripeCustomerId", ("7", "8"), ("7", "8")),
+    "DECIMAL(18, 0)": (
+        "stripeCustomerId",
+        ("9007199254740993", "9007199254740995"),
+        ("9007199254740993", "9007199254740995"),
+    ),
+    "TIMESTAMP": (
+        "subscriptionCanceledAt",
+        ("CAST('2026-03-01 12:30:15.123' AS TIMESTAMP)", "CAST('2026-03-01 12:30:15.124' AS TIMESTAMP)"),
+        ("2026-03-01T12:30:15.123Z", "2026-03-01T12:30:15.124Z"),
+    ),
+    "TIMESTAMPTZ": (
+        "subscriptionCanceledAt",
+        (
+            "CAST('2026-03-01 12:30:15.123+00:00' AS TIMESTAMPTZ)",
+            "CAST('2026-03-01 12:30:15.124+00:00' AS TIMESTAMPTZ)",
+        ),
+        ("2026-03-01T12:30:15.123Z", "2026-03-01T12:30:15.124Z"),
+    ),
+    "DATE": (
+        "subscriptionCanceledAt",
+        ("CAST('2026-03-01' AS DATE)", "CAST('2026-03-02' AS DATE)"),
+        ("2026-03-01T00:00:00.000Z", "2026-03-02T00:00:00.000Z"),
+    ),
 }
+
+
+@pytest.fixture(params=["beside", "elsewhere"])
+def state(request, database, tmp_path, monkeypatch) -> Database:
+    """The database that has the state table: that of the customers, or another one."""
+    if request.param == "beside":
+        return database
+    sqlite = Database("sqlite", conn_id="state", conn_type="sqlite", host=str(tmp_path / "state.sqlite"))
+    monkeypatch.setenv("AIRFLOW_CONN_STATE", sqlite.connection)
+    return sqlite
+
+
+@pytest.fixture
+def sync(sync, database, state, monkeypatch):
+    """Run the operator, and see that a database without the state table is asked for nothing but the query."""
+    if state is database:
+        yield sync
+        return
+    queries, asked = set(), []
+
+    def and_watch(sql: str = "SELECT * FROM customers", **options):
+        queries.add(sql)
+        with monkeypatch.context() as watching:
+            watch_warehouse(watching, asked.append)
+            return sync(sql, state_conn_id="state", **options)
+
+    yield and_watch
+    assert {*asked} == queries
 
 
 @pytest.fixture
@@ -65,13 +117,13 @@ def rename(database, name: str, *keys: str) -> None:
     database.run(f"UPDATE customers SET name = '{name}' WHERE user_id IN ({listed})")
 
 
-def test_a_plan_the_first_run_none_edited_refused_and_missing(customers, connected, run) -> None:
+def test_a_plan_the_first_run_none_edited_refused_and_missing(customers, state, connected, run) -> None:
     plan = run(dry_run=True)["plan"]
     assert (plan["new"], plan["to_send"], patched(connected)) == (ROWS, ROWS, [])
     first = run()
     assert (first["updated"], first["rejected"], first["missing"]) == (TAKEN, 1, 1)
     assert stored(connected, externalId="cust_0")["name"] == "Name 0"
-    assert customers.state("outcome")[REFUSED] == "rejected"
+    assert state.state("outcome")[REFUSED] == "rejected"
 
     sent = len(connected.requests)
     plan = run()["plan"]
@@ -105,7 +157,7 @@ def test_a_limit_a_cleared_field_and_a_full_refresh(customers, connected, run) -
     assert run(null_policy={"name": "clear"}, full_refresh=True)["plan"]["to_send"] == ROWS
 
 
-def test_a_run_that_was_killed_is_continued(customers, connected, run, monkeypatch) -> None:
+def test_a_run_that_was_killed_is_continued(customers, state, connected, run, monkeypatch) -> None:
     run()
     edited = [f"cust_{n}" for n in range(ROWS) if f"cust_{n}" not in (REFUSED, MISSING)]
     rename(customers, "Killed", *edited)
@@ -117,7 +169,7 @@ def test_a_run_that_was_killed_is_continued(customers, connected, run, monkeypat
     assert killed.is_alive(), "the run was over before it could be killed"
     os.kill(killed.pid, signal.SIGKILL)
     killed.join()
-    recorded = {key for (key,) in customers.run("SELECT customer_key FROM dub_state_history WHERE name = 'Killed'")}
+    recorded = {key for (key,) in state.run("SELECT customer_key FROM dub_state_history WHERE name = 'Killed'")}
 
     before = len(patched(connected))
     monkeypatch.setattr(TaskInstance, "try_number", 2)
@@ -134,9 +186,9 @@ def test_a_baseline_from_the_source_sends_nothing(customers, connected, run) -> 
     assert run()["plan"]["unchanged"] == ROWS
 
 
-def test_a_baseline_from_dub_sends_only_what_differs_there(customers, connected, run) -> None:
+def test_a_baseline_from_dub_sends_only_what_differs_there(customers, state, connected, run) -> None:
     run()
-    customers.run("DROP TABLE dub_state", "DROP TABLE dub_state_lease", "DROP TABLE dub_state_history")
+    state.run("DROP TABLE dub_state", "DROP TABLE dub_state_lease", "DROP TABLE dub_state_history")
     rename(customers, "Edited", "cust_1")
     before = len(patched(connected))
     summary = run(baseline="dub")
@@ -154,7 +206,7 @@ def test_duplicates_are_found_before_anything_is_sent(customers, connected, run)
     assert stored(connected, externalId="cust_1")["name"] == "later"
 
 
-def test_hostile_values_arrive_as_they_are_and_make_no_row_differ(database, connected, sync) -> None:
+def test_hostile_values_arrive_as_they_are_and_make_no_row_differ(database, state, connected, sync) -> None:
     connected.reset(
         setup_customers=[
             {"id": f"cus_9{n}", "externalId": key, "name": "before", "email": None} for n, key in enumerate(HOSTILE)
@@ -162,11 +214,52 @@ def test_hostile_values_arrive_as_they_are_and_make_no_row_differ(database, conn
     )
     database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
     database.insert(*HOSTILE.items())
-    assert sync()["updated"] == len(HOSTILE)
+    first = sync()
+    assert (first["updated"], first["unchanged"]) == (len(HOSTILE) - 1, 1)
     for key, name in HOSTILE.items():
-        assert stored(connected, externalId=key)["name"] == name.strip()
-    assert database.state("name") == HOSTILE
+        assert stored(connected, externalId=key)["name"] == (name or "before")
+    assert state.state("name") == HOSTILE
     assert sync()["plan"]["unchanged"] == len(HOSTILE)
-    database.run("UPDATE customers SET name = 'ADA' WHERE user_id = 'case'")
+    database.run("UPDATE customers SET name = 'ADA' WHERE user_id = 'user_a'")
     assert sync()["updated"] == 1
     assert sync()["plan"]["unchanged"] == len(HOSTILE)
+
+
+@pytest.mark.parametrize("state", ["elsewhere"], indirect=True)
+def test_a_value_of_any_type_is_sent_once_and_again_when_it_changes(database, state, connected, sync) -> None:
+    columns = ", ".join(f"{name} {kind}" for name, kind in zip("abcdef", TYPES, strict=True))
+    database.run(f"CREATE TABLE customers (user_id VARCHAR(200), {columns})")
+
+    def put(version: int) -> None:
+        values = ", ".join(values[version] for _, values, _ in TYPES.values())
+        database.run(
+            "DELETE FROM customers WHERE user_id = 'user_1'", f"INSERT INTO customers VALUES ('user_1', {values})"
+        )
+
+    def sync_each() -> list[tuple[int, str]]:
+        """Return, by column, how many rows were sent, and what Dub has."""
+        results = []
+        for name, (field, *_) in zip("abcdef", TYPES.values(), strict=True):
+            plan = sync(columns={name: field}, state_table=f"dub_state_{name}")["plan"]
+            results.append((plan["to_send"], stored(connected, externalId="user_1")[field]))
+        return results
+
+    put(0)
+    assert sync_each() == [(1, sent[0]) for *_, sent in TYPES.values()]
+    assert [to_send for to_send, _ in sync_each()] == [0] * len(TYPES)
+    put(1)
+    assert sync_each() == [(1, sent[1]) for *_, sent in TYPES.values()]
+
+
+@pytest.mark.parametrize("state", ["elsewhere"], indirect=True)
+def test_a_boolean_is_rejected_once_until_the_query_makes_text_of_it(database, state, connected, sync) -> None:
+    database.run(
+        "CREATE TABLE customers (user_id VARCHAR(200), name BOOLEAN)", "INSERT INTO customers VALUES ('user_1', TRUE)"
+    )
+    assert sync(max_failures=1)["rejected"] == 1
+    assert "CAST(" in state.state("message")["user_1"]
+    assert sync()["plan"]["refused"] == 1
+    as_text = "SELECT user_id, CASE WHEN name THEN 'yes' ELSE 'no' END AS name FROM customers"
+    assert sync(as_text)["updated"] == 1
+    assert stored(connected, externalId="user_1")["name"] == "yes"
+    assert sync(as_text)["plan"]["unchanged"] == 1

@@ -8,14 +8,16 @@ from typing import Any
 
 
 class Database:
-    """A database behind the connection ``warehouse``.
+    """A database behind an Airflow connection.
 
     :param engine: Its name.
+    :param conn_id: The id of the Airflow connection.
     :param connection: The fields of the Airflow connection.
     """
 
-    def __init__(self, engine: str, **connection: Any) -> None:
+    def __init__(self, engine: str, conn_id: str = "warehouse", **connection: Any) -> None:
         self.engine = engine
+        self.conn_id = conn_id
         self.connection = json.dumps(connection)
 
     def hook(self) -> Any:
@@ -23,7 +25,7 @@ class Database:
         from airflow_provider_dub.version_compat import BaseHook
         from airflow_provider_dub.warehouse.sql_hooks import sql_hook
 
-        return sql_hook(BaseHook.get_connection("warehouse"), {})
+        return sql_hook(BaseHook.get_connection(self.conn_id), {})
 
     def run(self, *statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """Run statements and return the rows of the last one."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_dub.version_compat import BaseHook
+from airflow_provider_dub.warehouse.sql_hooks import sql_hook
 
 
 class Watched:
@@ -49,6 +50,6 @@ def watch_warehouse(monkeypatch, before: Callable[[str], object]) -> None:
 
     :param before: Called with each statement, before it is run.
     """
-    hook_class = type(BaseHook.get_connection("warehouse").get_hook())
+    hook_class = type(sql_hook(BaseHook.get_connection("warehouse"), {}))
     get_conn = hook_class.get_conn
     monkeypatch.setattr(hook_class, "get_conn", lambda self: Watched(get_conn(self), before))
