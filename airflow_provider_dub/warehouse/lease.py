@@ -290,7 +290,9 @@ class Lease:
                 self._warehouse.transaction(self.end)
             raise OtherTargetError(
                 f'The state table {self._statements.table} is about "{other_target}", not '
-                f'"{self._owner.target}". Give each Dub, and each kind of ids, a state table of its own.'
+                f'"{self._owner.target}"; each Dub, and each kind of ids, needs a state table of its own. If '
+                "the connection is wrong, correct it. If it is right, give state_table another name: that table is "
+                "created, the run begins as a first one, and this table stays as it is."
             )
         self._check_versions(rows)
         return seen

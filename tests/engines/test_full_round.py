@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError
 from tests.support.database import Database
+from tests.support.hostile import HOSTILE
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
 from tests.support.watched_connection import watch_warehouse
@@ -27,18 +28,6 @@ REFUSED, MISSING = "cust_5", "cust_7"
 TAKEN = ROWS - 2
 #: Of runs that go on with what cannot be sent.
 TOLERANT = {"on_missing": "skip", "max_failures": 1}
-#: Values on which engines differ: case, blanks, quotes, percent signs, backslashes, emoji, line breaks.
-HOSTILE = {
-    "o'brien": 'O\'Brien "Bob"',
-    "100%": "100% {{ ds }} %s :x ? %(y)s @z",
-    "back\\slash": "\\N\\0\\' \\u0041",
-    "emoji": "Zoë 🦆 日本",
-    "9007199254740993": "two\nlines\tand a tab",
-    "comment": "-- ; DROP TABLE customers /* */ # $$",
-    "case": "Ada",
-}
-
-
 #: Types of columns, each with the field that it is for, two values of it as SQL, and what Dub gets of them.
 TYPES = {
     "VARCHAR(200)": ("name", ("'Ada'", "'ada'"), ("Ada", "ada")),
@@ -225,12 +214,13 @@ def test_hostile_values_arrive_as_they_are_and_make_no_row_differ(database, stat
     )
     database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
     database.insert(*HOSTILE.items())
-    assert sync()["updated"] == len(HOSTILE)
+    first = sync()
+    assert (first["updated"], first["unchanged"]) == (len(HOSTILE) - 1, 1)
     for key, name in HOSTILE.items():
-        assert stored(connected, externalId=key)["name"] == name.strip()
+        assert stored(connected, externalId=key)["name"] == (name or "before")
     assert state.state("name") == HOSTILE
     assert sync()["plan"]["unchanged"] == len(HOSTILE)
-    database.run("UPDATE customers SET name = 'ADA' WHERE user_id = 'case'")
+    database.run("UPDATE customers SET name = 'ADA' WHERE user_id = 'user_a'")
     assert sync()["updated"] == 1
     assert sync()["plan"]["unchanged"] == len(HOSTILE)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-#: Values on which engines differ: case, accents, blanks, quotes, percent signs, backslashes, emoji, long ids.
+#: Values on which engines differ: case, blanks, quotes, percent signs, backslashes, emoji, long ids, line breaks.
 HOSTILE = {
     "user_a": "Ada",
     "user_b": "ada ",
     "o'brien": 'O\'Brien "Bob"',
-    "100%": "100% {{ ds }} %s :x ?",
-    "back\\slash": "\\N\\0\\'",
+    "100%": "100% {{ ds }} %s :x ? %(y)s @z",
+    "back\\slash": "\\N\\0\\' \\u0041",
     "emoji": "Zoë 🦆 日本",
-    "9007199254740993": "a long id",
-    "comment": "-- ; DROP TABLE customers",
+    "9007199254740993": "two\nlines\tand a tab",
+    "comment": "-- ; DROP TABLE customers /* */ # $$",
     "null": None,
 }

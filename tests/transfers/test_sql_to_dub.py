@@ -170,6 +170,19 @@ def test_a_failure_that_may_pass_is_not_remembered(sqlite, connect, sync) -> Non
             sync()
 
 
+def test_after_a_wrong_workspace_another_state_table_is_the_way_on(sqlite, connected, connect, sync) -> None:
+    sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
+    sqlite.insert(("user_1", "Countess"), ("user_2", "Admiral"))
+    connect(connected.url, workspace_slug="mistyped")
+    with pytest.raises(DubFixSetupError):
+        sync()
+    connect(connected.url)
+    with pytest.raises(ValueError, match="If it is right, give state_table another name"):
+        sync()
+    assert sync(state_table="dub_state_again")["updated"] == 2
+    assert sqlite.state("outcome") == {}
+
+
 def test_a_bug_is_no_outcome_of_a_row(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     warehouse.run("UPDATE customers SET name = 'Countess'")
