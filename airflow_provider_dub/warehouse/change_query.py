@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -124,7 +123,7 @@ class ChangeQuery:
         """
         raw = [f"raw_{n}" for n in range(self.source.raw_columns)]
         columns = (*raw, "status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
-        query = exp.select(*columns).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
+        query = exp.select(*map(_column, columns)).from_("dub_classified").where(one_of(_column("status"), [*statuses]))
         if self.limit is not None:
             query = query.order_by(self._by_key())
         elif self.source.in_order:
@@ -168,7 +167,11 @@ class ChangeQuery:
         sent = [field for field in FIELDS.values() if field.name in self.source.fields]
         names = [
             exp.Case()
-            .when(exp.and_(self._equal(field.column), self._cleared_alike(field.name)), in_list(field.name))
+            .when(
+                exp.and_(self._equal(field.column), self._cleared_alike(field.name), copy=False),
+                in_list(field.name),
+                copy=False,
+            )
             .else_(empty.copy())
             for field in sent
         ]
@@ -188,19 +191,18 @@ class ChangeQuery:
         names = exp.Concat(expressions=[exp.Literal.string(" "), cleared])
         place = exp.StrPosition(this=names, substr=exp.Literal.string(f" {field} "))  # LIKE would need a percent sign
         is_named = exp.GT(this=place, expression=exp.Literal.number(0))
-        return exp.Case().when(is_named, exp.Literal.number(1)).else_(exp.Literal.number(0))
+        return exp.Case().when(is_named, exp.Literal.number(1), copy=False).else_(exp.Literal.number(0))
 
     def _status(self, known: list[tuple[Part, Status]], otherwise: Part) -> Part:
         several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))
         later = exp.GT(this=_column("place", "dub_keyed"), expression=exp.Literal.number(1))
         twice = (several, Status.DUPLICATE) if not self.source.latest_wins else (later, Status.SUPERSEDED)
         cases = [(_column(KEY, "dub_keyed").is_(exp.Null()), Status.NO_KEY), twice, *known]
-        return reduce(lambda case, one: case.when(one[0], exp.Literal.string(one[1])), cases, exp.Case()).else_(
-            otherwise
-        )
+        ifs = [exp.If(this=condition, true=exp.Literal.string(status)) for condition, status in cases]
+        return exp.Case(ifs=ifs, default=otherwise)
 
     def _by_state(self, known: KnownState) -> tuple[list[tuple[Part, Status]], Part]:
-        same = exp.and_(*map(self._equal, compared_columns()))
+        same = exp.and_(*map(self._equal, compared_columns()), copy=False)
         differs = exp.Case().when(same, exp.Literal.number(1)).else_(exp.Literal.number(0))
         outcome = _state_column("outcome")
         since = exp.LT(this=_state_column("last_tried_at"), expression=exp.Literal.string(known.missing_before))
@@ -234,7 +236,7 @@ class ChangeQuery:
     def _equal(self, column: str) -> Part:
         """Return the condition that both are the same or both are NULL; it may itself be NULL instead of false."""
         both_null = [one.is_(exp.Null()) for one in (self._known(column), _column(column, "dub_keyed"))]
-        return exp.or_(self._exactly_equal(column), exp.and_(*both_null))
+        return exp.or_(self._exactly_equal(column), exp.and_(*both_null, copy=False), copy=False)
 
     def _known(self, column: str) -> Part:
         is_missing = self.known is not None and column in self.known.missing_columns

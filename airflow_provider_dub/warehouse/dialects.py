@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import sqlglot
@@ -124,8 +124,14 @@ class Dialect:
         return exp.DataType.build(kind, dialect=self.name)
 
     def _filled(self, template: str, value: Any) -> Any:
-        parsed = sqlglot.parse_one(template, read=self.name)
-        return parsed.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
+        tree = parsed(template, self.name)
+        return tree.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
+
+
+@cache
+def parsed(sql: str, dialect: str) -> Any:
+    """Return one of the expressions above as a tree, to be copied and not changed."""
+    return sqlglot.parse_one(sql, read=dialect)
 
 
 #: An engine of which the time that it is awake is paid: five minutes pass between two statements while rows are sent,

@@ -70,7 +70,9 @@ def state_columns() -> tuple[str, ...]:
 
 def written(statement: Part, dialect: Dialect) -> str:
     """Return a statement as text; its identifiers are quoted, in the case that the engine gives to unquoted ones."""
-    return str(normalize_identifiers(statement, dialect=dialect.name).sql(dialect=dialect.name, identify=True))
+    # Neither step copies the tree, which is done with.
+    normal = normalize_identifiers(statement, dialect=dialect.name)
+    return str(normal.sql(dialect=dialect.name, identify=True, copy=False))
 
 
 def table_named(name: str, dialect: Dialect, suffix: str = "") -> exp.Table:

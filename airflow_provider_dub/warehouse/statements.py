@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import sqlglot
 from sqlglot import exp
 
+from airflow_provider_dub.warehouse.dialects import parsed
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
@@ -165,7 +165,9 @@ class Statements:
         There is one; where nothing keeps keys unique, first runs that began at once may have left several.
         Its columns: target, task, owner, process, expires_at, schema_version, previous, and the database's time.
         """
-        return written(exp.select(*_LEASE_COLUMNS, self._clock.as_("dub_now")).from_(self._lease), self.dialect)
+        return written(
+            exp.select(*map(exp.column, _LEASE_COLUMNS), self._clock.as_("dub_now")).from_(self._lease), self.dialect
+        )
 
     def insert_lease(self) -> str:
         """Return the statement that makes the lease's one row; parameters: target, schema_version."""
@@ -228,9 +230,13 @@ class Statements:
             partition_by=[self.dialect.exactly(exp.column(KEY))],
             order=exp.Order(expressions=last_first),
         )
-        lines = exp.select(*state_columns(), place.as_("place")).from_(self.history).where(self._is(ATTEMPT))
+        lines = (
+            exp.select(*map(exp.column, state_columns()), place.as_("place"))
+            .from_(self.history)
+            .where(self._is(ATTEMPT))
+        )
         last = exp.EQ(this=exp.column("place"), expression=exp.Literal.number(1))
-        rows = exp.select(*state_columns()).from_(lines.subquery("dub_lines")).where(last)
+        rows = exp.select(*map(exp.column, state_columns())).from_(lines.subquery("dub_lines")).where(last)
         return [
             delete,
             written(exp.insert(rows, self.state, columns=[*state_columns()]), self.dialect),
@@ -269,7 +275,9 @@ class Statements:
         others = exp.NEQ(this=exp.column(ATTEMPT), expression=self._parameter())
         oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at"))))
         oldest = oldest.from_(self.history).where(others)
-        parts = exp.select(*state_columns(), count.subquery().as_("repeated"), oldest.subquery().as_("oldest"))
+        parts = exp.select(
+            *map(exp.column, state_columns()), count.subquery().as_("repeated"), oldest.subquery().as_("oldest")
+        )
         these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
         return written(parts.from_(self.state).where(these), self.dialect)
 
@@ -378,7 +386,7 @@ class Statements:
 
     @property
     def _clock(self) -> Part:
-        return sqlglot.parse_one(self.dialect.clock, read=self.dialect.name)
+        return parsed(self.dialect.clock, self.dialect.name).copy()
 
     def _is(self, column: str) -> Part:
         return exp.EQ(this=exp.column(column), expression=self._parameter())
