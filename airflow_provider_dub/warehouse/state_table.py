@@ -23,7 +23,7 @@ from airflow_provider_dub.warehouse.schema import (
     timestamp,
 )
 from airflow_provider_dub.warehouse.staging import Staging
-from airflow_provider_dub.warehouse.table_check import TableCheck
+from airflow_provider_dub.warehouse.table_check import TRIED_KEYS, TableCheck
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
@@ -97,7 +97,7 @@ class StateTable:
         """Return the number of customers that the table knows."""
 
         def count(cursor: Cursor) -> int:
-            cursor.execute(self._statements.count())
+            cursor.execute(self._statements.count(), TRIED_KEYS)
             return int(cursor.fetchone()[0])
 
         return self._warehouse.transaction(count)

@@ -150,8 +150,10 @@ class Statements:
         return written(exp.select("*").from_(self.history).where(_never()), self.dialect)
 
     def count(self) -> str:
-        """Return the query that counts the rows of the state table."""
-        return written(exp.select(exp.Count(this=exp.Star()).as_("customers")).from_(self.state), self.dialect)
+        """Return the query that counts the rows of the state table; parameters: two keys that do not count."""
+        others = exp.column(KEY).isin(self._parameter(), self._parameter()).not_()
+        count = exp.select(exp.Count(this=exp.Star()).as_("customers")).from_(self.state).where(others)
+        return written(count, self.dialect)
 
     def clock(self) -> str:
         """Return the query for the database's time, in seconds since 1970."""
@@ -258,13 +260,13 @@ class Statements:
             exp.Update(this=self.state, expressions=pending, where=exp.Where(this=self._in(keys))), self.dialect
         )
 
-    def condition(self, lines: int | None) -> str:
+    def condition(self, lines: int) -> str:
         """Return the query for lines that were merged to try it, and for the condition of the tables.
 
         Its columns: those of the state table; how many keys have several rows; and the oldest line of the history, as
         text, of all but those of an attempt. Its parameters: that attempt; then the keys of the lines.
 
-        :param lines: The number of keys; None: the lines of the attempt in the history, whose token is the parameter.
+        :param lines: The number of keys.
         """
         same = self.dialect.exactly(exp.column(KEY))
         several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
@@ -276,8 +278,6 @@ class Statements:
         parts = exp.select(
             *map(exp.column, state_columns()), count.subquery().as_("repeated"), oldest.subquery().as_("oldest")
         )
-        if lines is None:
-            return written(parts.from_(self.history).where(self._is(ATTEMPT)), self.dialect)
         these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
         return written(parts.from_(self.state).where(these), self.dialect)
 

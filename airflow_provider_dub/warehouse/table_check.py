@@ -2,12 +2,14 @@
 
 The run does what it is going to do, with lines that can be no customer's, and undoes it: it appends them to the
 history, merges them, reads them back, and deletes them. That is in one transaction, which is rolled back. Where there
-are no transactions the lines stay in the history alone, under a token that is no run's, so that nothing merges them.
+are no transactions a run that crashes in between leaves lines: in the history under a token that is no run's, so that
+nothing merges them; in the state table under keys that no customer has there, until the next run deletes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _NAME = "airflow-provider-dub tries whether it can write here; this is no customer "
 _LENGTH = MAX_LENGTH + 1
 #: Longer than any id that is recorded. One reads as a number, of which SQLite makes one where a column is of numbers.
-_KEYS = (_NAME.ljust(_LENGTH - 3, ".") + "é日🦆", "7".rjust(_LENGTH, "0"))
+TRIED_KEYS = (_NAME.ljust(_LENGTH - 3, ".") + "é日🦆", "7".rjust(_LENGTH, "0"))
 #: An avatar may be of any length; this is more than a column has that somebody made for short texts.
 _LONG, _NUMBER = "é日🦆".ljust(1000, "."), "007"
 
@@ -71,59 +73,71 @@ class TableCheck:
         :raises UnusableTableError: A right is missing, or a table does not take or keep what is written.
         :raises DatabaseFailedError: The database fails in a way that may pass.
         """
-        lines = [self._line(_KEYS[0], _LONG), self._line(_KEYS[1], _NUMBER)]
+        lines = [self._line(TRIED_KEYS[0], _LONG), self._line(TRIED_KEYS[1], _NUMBER)]
         try:
             found = self._tried(lines)
         except DatabaseFailedError as failed:
             if not failed.is_lasting:
+                doing, table = self._doing
+                failed.add_note(f"It was tried whether a run can {doing}: table {table}. Nothing was sent.")
                 raise
             what = self._reason(failed)
         else:
             if not (changed := _changed(lines, found)):
                 *_, repeated, oldest = found[0]
                 return Condition(int(repeated), None if oldest is None else str(oldest))
-            what = f"The table {self._written_table} does not keep what is written to it: columns {', '.join(changed)}."
+            table = self._statements.state_table
+            what = f"The table {table} does not keep what is written to it: columns {', '.join(changed)}."
         raise UnusableTableError(what, self._statements)
 
     def _tried(self, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Return what the database has of lines that were written."""
-        return self._warehouse.try_out(lambda cursor: self._try(cursor, lines))
+        try:
+            return self._warehouse.try_out(lambda cursor: self._try(cursor, lines))
+        except DatabaseFailedError:
+            if not self._undone:
+                with suppress(DatabaseFailedError):  # the first error is the one to raise
+                    self._warehouse.transaction(self._delete_all)
+            raise
 
     def _try(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
         write = self._statements
-        self._undone = undone = write.dialect.has_transactions and cursor.has_transactions
+        self._undone = write.dialect.has_transactions and cursor.has_transactions
         self._doing = "insert rows", write.history_table
         self._insert(cursor, lines)
-        attempt = self._attempt if undone else f"{self._attempt}, none of it"
-        # What was inserted is deleted again, also where a rollback has no effect.
         delete, insert = write.merge()
+        if not self._undone:  # what a run that crashed has left
+            self._doing = "delete rows", write.state_table
+            cursor.execute(delete, [self._attempt])
         self._doing = "insert rows", write.state_table
-        cursor.execute(insert, [attempt])
+        cursor.execute(insert, [self._attempt])
         self._doing = "read rows", write.state_table
-        read = [line[0] for line in lines] if undone else [self._attempt]
-        cursor.execute(write.condition(len(lines) if undone else None), [self._attempt, *read])
+        cursor.execute(write.condition(len(lines)), [self._attempt, *(line[0] for line in lines)])
         found = list(cursor.fetchall())
+        # What was inserted is deleted again, also where a rollback has no effect.
         self._doing = "delete rows", write.state_table
-        cursor.execute(delete, [attempt])
-        if not undone:
+        cursor.execute(delete, [self._attempt])
+        if not self._undone:
             self._doing = "delete rows", write.history_table
             cursor.execute(write.delete_attempt(), [self._attempt])
         return found
 
+    def _delete_all(self, cursor: Cursor) -> None:
+        """Delete what is left of lines that could not be tried to the end."""
+        delete, _ = self._statements.merge()
+        for statement in (delete, self._statements.delete_attempt()):
+            cursor.execute(statement, [self._attempt])
+
     def _line(self, key: str, text: str | None, column: str | None = None) -> tuple[Any, ...]:
         """Return a line with a text in each column, or in one alone."""
-        special = {KEY: key, "outcome": "unchanged", "attempt": self._attempt} | dict.fromkeys(TIMESTAMPS, self._at)
+        # A query that has such a key finds nothing here that is as it was.
+        special = {KEY: key, "outcome": "pending", "attempt": self._attempt} | dict.fromkeys(TIMESTAMPS, self._at)
         return tuple(special.get(name, text if column in (None, name) else None) for name in history_columns())
-
-    @property
-    def _written_table(self) -> str:
-        write = self._statements
-        return write.state_table if self._undone else write.history_table
 
     def _reason(self, failed: DatabaseFailedError) -> str:
         """Return why the lines could not be written."""
         what = reason_of(failed, *self._doing)
-        if failed.is_denied or not self._undone:
+        if failed.is_denied:
             return what
         narrow = self._untaken()
         return f"{what} Look at {narrow}." if narrow else what
@@ -138,7 +152,7 @@ class TableCheck:
 
     def _fails(self, column: str | None) -> bool:
         """Return whether a line with a text in no other column is not taken."""
-        line = self._line(_KEYS[0], _LONG if column else None, column)
+        line = self._line(TRIED_KEYS[0], _LONG if column else None, column)
         try:
             self._tried([line])
         except DatabaseFailedError:

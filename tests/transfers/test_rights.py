@@ -225,10 +225,9 @@ def test_what_was_tried_leaves_nothing_behind(customers, connected, sync) -> Non
         assert tried == [(0,)]
 
 
-def test_without_transactions_nothing_is_left_in_the_state_table_wherever_it_crashes(
+def test_without_transactions_lines_that_a_crash_leaves_in_the_history_count_for_nothing(
     customers, connected, sync, engine, monkeypatch
 ) -> None:
-    """The line that is left in the history is no run's, so nobody merges it, and it counts for nothing."""
     engine(has_transactions=False)
     sync()
     with monkeypatch.context() as patch:

@@ -75,7 +75,6 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "set merged": about_state.set_merged(),
         "end lease": about_state.end_lease(),
         "condition": about_state.condition(2),
-        "condition without transactions": about_state.condition(None),
         "set none pending": about_state.set_none_pending(),
         "delete attempt": about_state.delete_attempt(),
         "prune": about_state.prune("2026-01-01 00:00:00.000000"),

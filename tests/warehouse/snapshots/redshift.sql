@@ -1498,49 +1498,6 @@ FROM "analytics"."dub_state"
 WHERE
   "customer_key" IN (%(p)s, %(p)s);
 
--- condition without transactions
-SELECT
-  "customer_key",
-  "email",
-  "name",
-  "avatar",
-  "external_id",
-  "stripe_customer_id",
-  "country",
-  "subscription_canceled_at",
-  "cleared",
-  "outcome",
-  "code",
-  "message",
-  "dub_id",
-  "first_applied_at",
-  "last_applied_at",
-  "last_tried_at",
-  "run",
-  (
-    SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        "customer_key" AS "dub_key"
-      FROM "analytics"."dub_state"
-      GROUP BY
-        "customer_key"
-      HAVING
-        COUNT(*) > 1
-    ) AS "dub_repeated"
-  ) AS "repeated",
-  (
-    SELECT
-      CAST(MIN("last_tried_at") AS VARCHAR(65535))
-    FROM "analytics"."dub_state_history"
-    WHERE
-      "attempt" <> %(p)s
-  ) AS "oldest"
-FROM "analytics"."dub_state_history"
-WHERE
-  "attempt" = %(p)s;
-
 -- set none pending
 UPDATE "analytics"."dub_state" SET "code" = NULL, "outcome" = 'pending'
 WHERE

@@ -1580,49 +1580,6 @@ FROM "ANALYTICS"."DUB_STATE"
 WHERE
   "CUSTOMER_KEY" IN (:p, :p);
 
--- condition without transactions
-SELECT
-  "CUSTOMER_KEY",
-  "EMAIL",
-  "NAME",
-  "AVATAR",
-  "EXTERNAL_ID",
-  "STRIPE_CUSTOMER_ID",
-  "COUNTRY",
-  "SUBSCRIPTION_CANCELED_AT",
-  "CLEARED",
-  "OUTCOME",
-  "CODE",
-  "MESSAGE",
-  "DUB_ID",
-  "FIRST_APPLIED_AT",
-  "LAST_APPLIED_AT",
-  "LAST_TRIED_AT",
-  "RUN",
-  (
-    SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        "CUSTOMER_KEY" AS "DUB_KEY"
-      FROM "ANALYTICS"."DUB_STATE"
-      GROUP BY
-        "CUSTOMER_KEY"
-      HAVING
-        COUNT(*) > 1
-    ) AS "DUB_REPEATED"
-  ) AS "REPEATED",
-  (
-    SELECT
-      CAST(MIN("LAST_TRIED_AT") AS VARCHAR)
-    FROM "ANALYTICS"."DUB_STATE_HISTORY"
-    WHERE
-      "ATTEMPT" <> :p
-  ) AS "OLDEST"
-FROM "ANALYTICS"."DUB_STATE_HISTORY"
-WHERE
-  "ATTEMPT" = :p;
-
 -- set none pending
 UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = NULL, "OUTCOME" = 'pending'
 WHERE

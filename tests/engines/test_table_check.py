@@ -1,0 +1,75 @@
+"""A state table that does not take rows is found before the first request, and what was tried is no customer."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
+from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.warehouse.schema import TIMESTAMPS, state_columns
+from airflow_provider_dub.warehouse.statements import Statements
+from airflow_provider_dub.warehouse.table_check import TRIED_KEYS
+
+pytestmark = pytest.mark.engines
+
+
+@pytest.fixture
+def customers(database, connected):
+    """user_1 and user_2, who are in Dub."""
+    database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(2000))")
+    database.insert(("user_1", "Ada"), ("user_2", "Bob"))
+    return database
+
+
+def updates(dub) -> int:
+    return sum(request["method"] == "PATCH" for request in dub.requests)
+
+
+def tried(database) -> tuple[int, int]:
+    """Return how many lines that were tried are in the state table and in the history."""
+    tables = ("dub_state", "dub_state_history")
+    return tuple(
+        database.run(f"SELECT COUNT(*) FROM {table} WHERE customer_key NOT LIKE 'user%'")[0][0] for table in tables
+    )
+
+
+def test_an_extra_column_that_takes_no_null_is_found_before_the_first_request(customers, connected, sync) -> None:
+    timestamps = dict.fromkeys(TIMESTAMPS, "TEXT" if customers.engine == "databricks" else "TIMESTAMP")
+    columns = ", ".join(f"{name} {timestamps.get(name, 'TEXT')}" for name in state_columns())
+    customers.run(f"CREATE TABLE dub_state (tenant TEXT NOT NULL, {columns})")
+    with pytest.raises((DubFixSetupError, DatabaseFailedError)):
+        sync()
+    assert connected.requests == []
+    assert tried(customers) == (0, 0)
+    customers.run("DROP TABLE dub_state")
+    assert sync()["updated"] == 2
+    assert tried(customers) == (0, 0)
+
+
+def test_what_a_crash_leaves_is_no_customer_and_is_deleted_by_the_next_run(
+    customers, connected, sync, monkeypatch
+) -> None:
+    def crash(self, lines: int) -> str:
+        raise KeyboardInterrupt
+
+    sync()
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(Statements, "condition", crash)
+            with pytest.raises(KeyboardInterrupt):
+                sync()
+    assert tried(customers) == ((2, 4) if customers.engine in ("bigquery", "databricks") else (0, 0))
+
+    sent = updates(connected)
+    plan = sync(dry_run=True)["plan"]
+    assert (plan["unchanged"], plan["to_send"]) == (2, 0)
+    # A row of the query with that very key is rejected as any other that is too long for Dub, and is no more known.
+    customers.insert((TRIED_KEYS[0], "é日🦆".ljust(1000, ".")))
+    assert sync(dry_run=True)["plan"]["to_send"] == 1
+    with pytest.raises(DubReviewChangesError, match=r"50\.0% of the 2 in the state table"):
+        sync(dry_run=True, max_change_rate=0.4)
+    with pytest.raises(DubFixRowsError, match="1 rejected"):
+        sync()
+    assert updates(connected) == sent
+    assert tried(customers)[0] == 0
+    assert {*customers.state("outcome")} == {"user_1", "user_2"}
