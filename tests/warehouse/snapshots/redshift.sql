@@ -879,7 +879,7 @@ WHERE
     ) AS "dub_keys"
   );
 
--- keep 0
+-- keep
 CREATE TEMPORARY TABLE "dub_changes_token" AS
 WITH "dub_source" AS (
   SELECT
@@ -1053,181 +1053,7 @@ SELECT
   "run"
 FROM "dub_classified";
 
--- keep 1
-CREATE TEMPORARY TABLE "dub_counted_token" AS
-WITH "dub_source" AS (
-  SELECT
-    *
-  FROM (
-    SELECT
-      user_id,
-      mail,
-      name,
-      updated_at
-    FROM crm.people
-  ) AS "dub_query"
-), "dub_keyed" AS (
-  SELECT
-    "dub_source"."user_id" AS "raw_0",
-    "dub_source"."mail" AS "raw_1",
-    "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
-    CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
-    CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
-    CAST(NULL AS VARCHAR(65535)) AS "avatar",
-    CAST(NULL AS VARCHAR(65535)) AS "external_id",
-    CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
-    CAST(NULL AS VARCHAR(65535)) AS "country",
-    CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies"
-  FROM "dub_source"
-), "dub_classified" AS (
-  SELECT
-    "dub_keyed".*,
-    CASE
-      WHEN "dub_keyed"."customer_key" IS NULL
-      THEN 'no_key'
-      WHEN "dub_keyed"."copies" > 1
-      THEN 'duplicate'
-      WHEN "dub_state"."customer_key" IS NULL
-      THEN 'new'
-      WHEN "dub_state"."outcome" = 'pending'
-      THEN 'pending'
-      WHEN CASE
-        WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
-          OR (
-            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."name" = "dub_keyed"."name"
-          OR (
-            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
-          OR (
-            "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
-          OR (
-            "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
-          OR (
-            "dub_state"."stripe_customer_id" IS NULL
-            AND "dub_keyed"."stripe_customer_id" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."country" = "dub_keyed"."country"
-          OR (
-            "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
-          OR (
-            "dub_state"."subscription_canceled_at" IS NULL
-            AND "dub_keyed"."subscription_canceled_at" IS NULL
-          )
-        )
-        AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
-          OR (
-            "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
-          )
-        )
-        THEN 1
-        ELSE 0
-      END = 0
-      THEN 'changed'
-      WHEN "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-      THEN 'unchanged'
-      WHEN "dub_state"."outcome" IN ('failed', 'rejected')
-      THEN 'refused'
-      WHEN "dub_state"."outcome" = 'missing'
-      AND "dub_state"."last_tried_at" < '2026-01-01 00:00:00.000000'
-      THEN 'retried'
-      WHEN "dub_state"."outcome" = 'missing'
-      THEN 'missing'
-      ELSE 'pending'
-    END AS "status",
-    CASE
-      WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
-      )
-      OR (
-        "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
-      )
-      THEN CASE
-        WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
-          OR (
-            "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
-          )
-        )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
-        THEN 'email '
-        ELSE ''
-      END || CASE
-        WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
-          OR (
-            "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
-          )
-        )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
-        THEN 'name '
-        ELSE ''
-      END || ''
-      ELSE ''
-    END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
-    "dub_state"."dub_id",
-    "dub_state"."outcome",
-    "dub_state"."code",
-    "dub_state"."message",
-    "dub_state"."run"
-  FROM "dub_keyed"
-  LEFT JOIN "analytics"."dub_state" AS "dub_state"
-    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-)
-SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
-  "status",
-  "copies",
-  "first_applied_at",
-  "last_applied_at",
-  "dub_id",
-  "same_fields",
-  "customer_key",
-  "email",
-  "name",
-  "avatar",
-  "external_id",
-  "stripe_customer_id",
-  "country",
-  "subscription_canceled_at",
-  "cleared",
-  "outcome",
-  "code",
-  "message",
-  "run"
-FROM "dub_classified";
-
--- counts of what is kept 0
+-- counts of what is kept
 SELECT
   "status",
   SUM("rows_of_it") AS "rows_of_it",
@@ -1245,17 +1071,7 @@ FROM (
 GROUP BY
   "status";
 
--- counts of what is kept 1
-SELECT
-  "status",
-  COUNT(*) AS "rows_of_it",
-  COUNT("dub_id") AS "known",
-  1 AS "most"
-FROM "dub_counted_token"
-GROUP BY
-  "status";
-
--- rows of what is kept 0
+-- rows of what is kept
 SELECT
   "raw_0",
   "raw_1",
@@ -1283,7 +1099,7 @@ FROM "dub_changes_token"
 WHERE
   "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
--- set pending what is kept 0
+-- set pending what is kept
 UPDATE "analytics"."dub_state" SET "code" = CASE
   WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
   THEN 'token'

@@ -959,7 +959,7 @@ WHERE
     ) AS "DUB_KEYS"
   );
 
--- keep 0
+-- keep
 CREATE TEMPORARY TABLE "ANALYTICS"."DUB_CHANGES_TOKEN" AS
 WITH "DUB_SOURCE" AS (
   SELECT
@@ -1153,201 +1153,7 @@ SELECT
   "RUN"
 FROM "DUB_CLASSIFIED";
 
--- keep 1
-CREATE TEMPORARY TABLE "ANALYTICS"."DUB_COUNTED_TOKEN" AS
-WITH "DUB_SOURCE" AS (
-  SELECT
-    *
-  FROM (
-    SELECT
-      user_id,
-      mail,
-      name,
-      updated_at
-    FROM crm.people
-  ) AS "DUB_QUERY"
-), "DUB_KEYED" AS (
-  SELECT
-    "DUB_SOURCE"."user_id" AS "RAW_0",
-    "DUB_SOURCE"."mail" AS "RAW_1",
-    "DUB_SOURCE"."name" AS "RAW_2",
-    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
-    CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
-    CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
-    CAST(NULL AS VARCHAR) AS "AVATAR",
-    CAST(NULL AS VARCHAR) AS "EXTERNAL_ID",
-    CAST(NULL AS VARCHAR) AS "STRIPE_CUSTOMER_ID",
-    CAST(NULL AS VARCHAR) AS "COUNTRY",
-    CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
-    CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
-    COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES"
-  FROM "DUB_SOURCE"
-), "DUB_CLASSIFIED" AS (
-  SELECT
-    "DUB_KEYED".*,
-    CASE
-      WHEN "DUB_KEYED"."CUSTOMER_KEY" IS NULL
-      THEN 'no_key'
-      WHEN "DUB_KEYED"."COPIES" > 1
-      THEN 'duplicate'
-      WHEN "DUB_STATE"."CUSTOMER_KEY" IS NULL
-      THEN 'new'
-      WHEN "DUB_STATE"."OUTCOME" = 'pending'
-      THEN 'pending'
-      WHEN CASE
-        WHEN (
-          "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
-          OR (
-            "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
-          OR (
-            "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."AVATAR" = "DUB_KEYED"."AVATAR"
-          OR (
-            "DUB_STATE"."AVATAR" IS NULL AND "DUB_KEYED"."AVATAR" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."EXTERNAL_ID" = "DUB_KEYED"."EXTERNAL_ID"
-          OR (
-            "DUB_STATE"."EXTERNAL_ID" IS NULL AND "DUB_KEYED"."EXTERNAL_ID" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."STRIPE_CUSTOMER_ID" = "DUB_KEYED"."STRIPE_CUSTOMER_ID"
-          OR (
-            "DUB_STATE"."STRIPE_CUSTOMER_ID" IS NULL
-            AND "DUB_KEYED"."STRIPE_CUSTOMER_ID" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."COUNTRY" = "DUB_KEYED"."COUNTRY"
-          OR (
-            "DUB_STATE"."COUNTRY" IS NULL AND "DUB_KEYED"."COUNTRY" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" = "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT"
-          OR (
-            "DUB_STATE"."SUBSCRIPTION_CANCELED_AT" IS NULL
-            AND "DUB_KEYED"."SUBSCRIPTION_CANCELED_AT" IS NULL
-          )
-        )
-        AND (
-          "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
-          OR (
-            "DUB_STATE"."CLEARED" IS NULL AND "DUB_KEYED"."CLEARED" IS NULL
-          )
-        )
-        THEN 1
-        ELSE 0
-      END = 0
-      THEN 'changed'
-      WHEN "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-      THEN 'unchanged'
-      WHEN "DUB_STATE"."OUTCOME" IN ('failed', 'rejected')
-      THEN 'refused'
-      WHEN "DUB_STATE"."OUTCOME" = 'missing'
-      AND "DUB_STATE"."LAST_TRIED_AT" < '2026-01-01 00:00:00.000000'
-      THEN 'retried'
-      WHEN "DUB_STATE"."OUTCOME" = 'missing'
-      THEN 'missing'
-      ELSE 'pending'
-    END AS "STATUS",
-    CASE
-      WHEN (
-        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-        AND "DUB_STATE"."MESSAGE" IS NULL
-      )
-      OR (
-        "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
-      )
-      THEN CONCAT(
-        CASE
-          WHEN (
-            "DUB_STATE"."EMAIL" = "DUB_KEYED"."EMAIL"
-            OR (
-              "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
-            )
-          )
-          AND CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
-          THEN 'email '
-          ELSE ''
-        END,
-        CASE
-          WHEN (
-            "DUB_STATE"."NAME" = "DUB_KEYED"."NAME"
-            OR (
-              "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
-            )
-          )
-          AND CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
-          THEN 'name '
-          ELSE ''
-        END,
-        ''
-      )
-      ELSE ''
-    END AS "SAME_FIELDS",
-    "DUB_STATE"."FIRST_APPLIED_AT",
-    "DUB_STATE"."LAST_APPLIED_AT",
-    "DUB_STATE"."DUB_ID",
-    "DUB_STATE"."OUTCOME",
-    "DUB_STATE"."CODE",
-    "DUB_STATE"."MESSAGE",
-    "DUB_STATE"."RUN"
-  FROM "DUB_KEYED"
-  LEFT JOIN "ANALYTICS"."DUB_STATE" AS "DUB_STATE"
-    ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
-)
-SELECT
-  "RAW_0",
-  "RAW_1",
-  "RAW_2",
-  "STATUS",
-  "COPIES",
-  "FIRST_APPLIED_AT",
-  "LAST_APPLIED_AT",
-  "DUB_ID",
-  "SAME_FIELDS",
-  "CUSTOMER_KEY",
-  "EMAIL",
-  "NAME",
-  "AVATAR",
-  "EXTERNAL_ID",
-  "STRIPE_CUSTOMER_ID",
-  "COUNTRY",
-  "SUBSCRIPTION_CANCELED_AT",
-  "CLEARED",
-  "OUTCOME",
-  "CODE",
-  "MESSAGE",
-  "RUN"
-FROM "DUB_CLASSIFIED";
-
--- counts of what is kept 0
+-- counts of what is kept
 SELECT
   "STATUS",
   SUM("ROWS_OF_IT") AS "ROWS_OF_IT",
@@ -1365,17 +1171,7 @@ FROM (
 GROUP BY
   "STATUS";
 
--- counts of what is kept 1
-SELECT
-  "STATUS",
-  COUNT(*) AS "ROWS_OF_IT",
-  COUNT("DUB_ID") AS "KNOWN",
-  1 AS "MOST"
-FROM "ANALYTICS"."DUB_COUNTED_TOKEN"
-GROUP BY
-  "STATUS";
-
--- rows of what is kept 0
+-- rows of what is kept
 SELECT
   "RAW_0",
   "RAW_1",
@@ -1403,7 +1199,7 @@ FROM "ANALYTICS"."DUB_CHANGES_TOKEN"
 WHERE
   "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
 
--- set pending what is kept 0
+-- set pending what is kept
 UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = CASE
   WHEN "OUTCOME" IN ('updated', 'unchanged', 'baseline') AND "MESSAGE" IS NULL
   THEN 'token'
