@@ -42,7 +42,17 @@ def statements_of(dialect_name: str) -> dict[str, str]:
     dialect = DIALECTS[dialect_name]
     about_state = Statements(dialect, KNOWN.table)
     changes = ChangeQuery(dialect, SOURCE, KNOWN)
-    kept = [*ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).kept()][:1]
+    kept = next(ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).kept(), None)
+    about_kept = (
+        {}
+        if kept is None
+        else {
+            "keep": kept.keep().replace(" ON COMMIT DROP", ""),
+            "counts of what is kept": kept.counts(),
+            "rows of what is kept": kept.rows(TO_SEND),
+            "set pending what is kept": about_state.set_pending(kept.recorded_keys(), "token"),
+        }
+    )
     staged = ChangeQuery(dialect, StagedRows(about_state.staging, "token", ["email", "name"], latest_wins=True), KNOWN)
     return {
         "columns": column_names(SOURCE.sql, dialect),
@@ -63,10 +73,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "set pending, the first": about_state.set_pending(
             ChangeQuery(dialect, SOURCE, KNOWN, limit=10).recorded_keys(), "token"
         ),
-        **{"keep": query.keep().replace(" ON COMMIT DROP", "") for query in kept},
-        **{"counts of what is kept": query.counts() for query in kept},
-        **{"rows of what is kept": query.rows(TO_SEND) for query in kept},
-        **{"set pending what is kept": about_state.set_pending(query.recorded_keys(), "token") for query in kept},
+        **about_kept,
         "append": appended(about_state),
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
         "set merged": about_state.set_merged(),
