@@ -119,9 +119,8 @@ class ChangeQuery:
         if not self.dialect.temporary_table or self.known is None:
             return
         for unique in [False] if self.source.latest_wins else [True, False]:
-            table = table_named(self.known.table, self.dialect)
-            name = exp.to_identifier(f"dub_{'changes' if unique else 'counted'}_{self.known.attempt}")
-            table = exp.Table(**{**table.args, "this": name}) if self.dialect.temporary_beside else exp.Table(this=name)
+            table = table_named(self.known.table, self.dialect) if self.dialect.temporary_beside else exp.Table()
+            table.set("this", exp.to_identifier(f"dub_{'changes' if unique else 'counted'}_{self.known.attempt}"))
             yield replace(self, kept_in=table, unique=unique)
 
     def keep(self) -> str:
