@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,36 +13,19 @@ from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.warehouse import dialects
 from tests.engines.stand_ins import STAND_INS, installed
+from tests.support import mariadb
 from tests.support.database import Database
 from tests.support.task_instance import TaskInstance
 
 
 @pytest.fixture(scope="session")
 def mariadb_socket() -> Iterator[str]:
+    """A MariaDB server of this session; tests clear what they make."""
     pytest.importorskip("MySQLdb")
-    if not (shutil.which("mariadbd") and shutil.which("mariadb-install-db")):
+    if not mariadb.is_installed():
         pytest.skip("no MariaDB server on this machine")
-    with tempfile.TemporaryDirectory(prefix="dub-mariadb-") as folder:
-        data, socket = f"{folder}/data", f"{folder}/socket"
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root"]
-        subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
-        options = ["--no-defaults", f"--datadir={data}", f"--socket={socket}", "--skip-networking", "--user=root"]
-        server = subprocess.Popen(
-            ["mariadbd", *options, "--innodb-flush-log-at-trx-commit=0"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            deadline = time.monotonic() + 30
-            while not Path(socket).exists():
-                assert time.monotonic() < deadline, "MariaDB did not start"
-                time.sleep(0.1)
-            create = "CREATE DATABASE warehouse CHARACTER SET utf8mb4"  # a case-insensitive collation, as most are
-            subprocess.run(["mariadb", "--no-defaults", f"--socket={socket}", "--user=root", "-e", create], check=True)
-            yield socket
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
+    with mariadb.mariadb_socket() as socket:
+        yield socket
 
 
 @pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql", *installed()])
