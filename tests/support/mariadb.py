@@ -36,7 +36,9 @@ def mariadb_socket() -> Iterator[str]:
             "--innodb-flush-log-at-trx-commit=0",
         ]
         install = ["mariadb-install-db", "--no-defaults", "--force", "--auth-root-authentication-method=normal"]
-        installed = subprocess.run([*install, *options], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        installed = subprocess.run(
+            [*install, *options], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         assert not installed.returncode, f"MariaDB could not be set up: {installed.stdout[-4000:]}"
         command = ["mariadbd", "--no-defaults", *options, f"--socket={socket}", "--skip-networking"]
         with log.open("w") as output:
