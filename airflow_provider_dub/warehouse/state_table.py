@@ -65,6 +65,11 @@ class StateTable:
         """The engine."""
         return self._statements.dialect
 
+    @property
+    def name(self) -> str:
+        """The name of the table, as the user gives it."""
+        return self._statements.table
+
     def through(self, warehouse: Warehouse) -> StateTable:
         """Return the same table over another connection, for another thread.
 
