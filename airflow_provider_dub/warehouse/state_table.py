@@ -102,7 +102,7 @@ class StateTable:
         """Return the number of customers that the table knows."""
 
         def count(cursor: Cursor) -> int:
-            cursor.execute(self._statements.count(), TRIED_KEYS)
+            cursor.execute(self._statements.count(len(TRIED_KEYS)), TRIED_KEYS)
             return int(cursor.fetchone()[0])
 
         return self._warehouse.transaction(count)
