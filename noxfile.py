@@ -114,13 +114,14 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none", tags=["inner"])
 def inner(session: nox.Session) -> None:
     """Run the tests that need neither a whole Airflow nor a database but SQLite, while you work."""
-    _inner(session)
+    # Three, since some wait; and few examples, as CI tries more.
+    _inner(session, "-n", "3", "--hypothesis-profile", "inner")
 
 
 @nox.session(venv_backend="none")
 def coverage(session: nox.Session) -> None:
     """Run the tests of the inner loop, which reach nearly all lines and branches of all but the emulator."""
-    _inner(session, "--cov", f"--cov-fail-under={COVERED}")
+    _inner(session, "-n", "2", "--cov", f"--cov-fail-under={COVERED}")
 
 
 @nox.session(venv_backend="none")
@@ -329,7 +330,7 @@ def _on_stand_in(session: nox.Session, engine: str, tests: Sequence[str] = ()) -
 
 
 def _inner(session: nox.Session, *options: str) -> None:
-    command = ["pytest", "-q", "-n", "2", "-m", INNER, *options, *session.posargs]
+    command = ["pytest", "-q", "-m", INNER, *options, *session.posargs]
     session.run(UV, "run", "--frozen", *command, external=True)
 
 
