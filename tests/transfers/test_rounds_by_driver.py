@@ -240,6 +240,17 @@ def test_over_odbc_a_timestamp_is_the_same_in_every_session(database, connected,
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_over_odbc_an_instant_is_read_without_a_state_table_as_it_is_in_a_session_of_utc(
+    database, connected, odbc
+) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), subscription_canceled_at TIMESTAMPTZ)")
+    database.insert(("user_1", "2026-03-01 12:30:15.123+05:45"))
+    run = odbc(database, ConnSettings="SET TimeZone = 'UTC'")
+    assert run(state_table=None, dialect=None)["updated"] == 1
+    assert stored(connected, id="cus_1LABA")["subscriptionCanceledAt"] == "2026-03-01T06:45:15.123Z"
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_more_rows_are_inserted_over_odbc_than_a_statement_has_parameters_for(database, odbc) -> None:
     odbc(database)
     engine, columns = DIALECTS["postgres"], ["a", "b", "c", "d"]
