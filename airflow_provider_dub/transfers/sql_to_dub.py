@@ -238,7 +238,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                     changes, columns = comparing.enter_context(self._changes_elsewhere(source or hook, table, known))
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
-            changes = comparing.enter_context(changes.asked_once())
+            with self._checking():
+                changes = comparing.enter_context(changes.asked_once())
             plan = self._plan(changes.counts())
             self._guard_plan(plan, table if known else None, context)
             with self._checking():

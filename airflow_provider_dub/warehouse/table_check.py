@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.warehouse.database import DatabaseFailedError
@@ -28,17 +28,6 @@ _LENGTH = MAX_LENGTH + 1
 TRIED_KEYS = (_NAME.ljust(_LENGTH - 3, ".") + "é日🦆", "7".rjust(_LENGTH, "0"))
 #: An avatar may be of any length; this is more than a column has that somebody made for short texts.
 _LONG, _NUMBER = "é日🦆".ljust(1000, "."), "007"
-
-
-class Condition(NamedTuple):
-    """The condition of the tables.
-
-    :param repeated: How many keys have several rows.
-    :param oldest: The oldest line of the history, as text; None if there is none.
-    """
-
-    repeated: int
-    oldest: str | None
 
 
 class TableCheck:
@@ -67,8 +56,8 @@ class TableCheck:
         #: What is being done, and to which table.
         self._doing = ("", "")
 
-    def run(self) -> Condition:
-        """Return the condition of the tables.
+    def run(self) -> str | None:
+        """Return the time of the oldest line of the history, as text; None if there is none.
 
         :raises UnusableTableError: A right is missing, or a table does not take or keep what is written.
         :raises DatabaseFailedError: The database fails in a way that may pass.
@@ -84,8 +73,8 @@ class TableCheck:
             what = self._reason(failed)
         else:
             if not (changed := _changed(lines, found)):
-                *_, repeated, oldest = found[0]
-                return Condition(int(repeated), None if oldest is None else str(oldest))
+                oldest = found[0][-1]
+                return None if oldest is None else str(oldest)
             table = self._statements.state_table
             what = f"The table {table} does not keep what is written to it: columns {', '.join(changed)}."
         raise UnusableTableError(what, self._statements)
@@ -112,7 +101,7 @@ class TableCheck:
         self._doing = "insert rows", write.state_table
         cursor.execute(insert, [self._attempt])
         self._doing = "read rows", write.state_table
-        cursor.execute(write.condition(len(lines)), [self._attempt, *(line[0] for line in lines)])
+        cursor.execute(write.tried(len(lines)), [self._attempt, *(line[0] for line in lines)])
         found = list(cursor.fetchall())
         # What was inserted is deleted again, also where a rollback has no effect.
         self._doing = "delete rows", write.state_table

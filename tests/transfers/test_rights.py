@@ -143,6 +143,10 @@ def test_a_run_that_may_make_no_temporary_table_does_the_same(tables, as_role, c
         summary = sync()
         assert (summary["updated"], summary["plan"]["changed"], summary["plan"]["unchanged"]) == (1, 1, 1)
         assert caplog.text.count("InsufficientPrivilege 42501), so the database") == 2
+        with as_admin():
+            tables.run("INSERT INTO dub_state SELECT * FROM dub_state WHERE customer_key = 'user_1'")
+        with pytest.raises(DubFixSetupError, match="more than one row for 1 of its keys"):
+            sync()
     finally:
         with as_admin():
             tables.run("GRANT TEMPORARY ON DATABASE postgres TO PUBLIC")
