@@ -65,6 +65,11 @@ class StateTable:
         """The engine."""
         return self._statements.dialect
 
+    @property
+    def name(self) -> str:
+        """The name of the table, as the user gives it."""
+        return self._statements.table
+
     def through(self, warehouse: Warehouse) -> StateTable:
         """Return the same table over another connection, for another thread.
 
@@ -97,7 +102,7 @@ class StateTable:
         """Return the number of customers that the table knows."""
 
         def count(cursor: Cursor) -> int:
-            cursor.execute(self._statements.count(), TRIED_KEYS)
+            cursor.execute(self._statements.count(len(TRIED_KEYS)), TRIED_KEYS)
             return int(cursor.fetchone()[0])
 
         return self._warehouse.transaction(count)

@@ -149,9 +149,12 @@ class Statements:
         """Return the query that has the columns of the history and none of its rows."""
         return written(exp.select("*").from_(self.history).where(_never()), self.dialect)
 
-    def count(self) -> str:
-        """Return the query that counts the rows of the state table; parameters: two keys that do not count."""
-        others = exp.column(KEY).isin(self._parameter(), self._parameter()).not_()
+    def count(self, but: int) -> str:
+        """Return the query that counts the rows of the state table; its parameters: keys that do not count.
+
+        :param but: The number of these keys.
+        """
+        others = exp.column(KEY).isin(*(self._parameter() for _ in range(but))).not_()
         count = exp.select(exp.Count(this=exp.Star()).as_("customers")).from_(self.state).where(others)
         return written(count, self.dialect)
 

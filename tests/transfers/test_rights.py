@@ -208,6 +208,13 @@ def test_an_extra_column_that_takes_no_null_is_named(tables, connected, sync) ->
     assert "tenant, which must take NULL or have a default" in message
 
 
+@pytest.mark.parametrize("column", ["email", "first_applied_at"])
+def test_a_column_that_takes_no_null_is_named(tables, connected, sync, column: str) -> None:
+    make_again(tables, "dub_state", rf"([\"`]{column}[\"`] \w+(\(6\))?)", r"\1 NOT NULL")
+    message = refused(sync, connected, "does not take what is written")
+    assert f"Look at columns {column}, which must take NULL." in message
+
+
 @pytest.mark.parametrize("database", ["sqlite", "duckdb", "postgres"], indirect=True)
 def test_a_key_that_is_a_number_is_found(tables, connected, sync) -> None:
     key = DIALECTS[tables.engine].key_type
@@ -243,7 +250,7 @@ def test_without_transactions_lines_that_a_crash_leaves_in_the_history_count_for
         )
         sync()
     tried = customers.run("SELECT attempt FROM dub_state_history WHERE customer_key NOT LIKE 'user%'")
-    assert len(tried) == 2
+    assert len(tried) == 3
     assert sync(max_change_rate=0.5)["plan"]["unchanged"] == 2
     assert {*customers.state("outcome")} == {"user_1", "user_2"}
 
