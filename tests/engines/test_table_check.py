@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.schema import TIMESTAMPS, state_columns
 from airflow_provider_dub.warehouse.statements import Statements
 from airflow_provider_dub.warehouse.table_check import TRIED_KEYS
@@ -48,7 +49,8 @@ def test_an_extra_column_that_takes_no_null_is_found_before_the_first_request(cu
 
 def test_a_column_of_another_kind_is_named_before_the_first_request(customers, connected, sync) -> None:
     kinds = dict.fromkeys(TIMESTAMPS, "TEXT" if customers.engine == "databricks" else "TIMESTAMP") | {"email": "INT"}
-    columns = ", ".join(f"{name} {kinds.get(name, 'TEXT')}" for name in state_columns())
+    text = DIALECTS[customers.engine].text_type  # that of the history, so that only one column is of another kind
+    columns = ", ".join(f"{name} {kinds.get(name, text)}" for name in state_columns())
     customers.run(f"CREATE TABLE dub_state ({columns})")
     with pytest.raises(DubFixSetupError, match=r"does not take what is written .* Look at columns email\b"):
         sync()
