@@ -10,7 +10,6 @@ from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
-from airflow_provider_dub.operators.resume import Checkpoints
 from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.rows import CountedRows, StreamedRows, rows_of
@@ -93,6 +92,8 @@ class DubUpdateCustomersOperator(DubSyncOperator):
 
     def execute(self, context: Context) -> list[Customer] | str:
         """Send the updates and return the customers."""
+        from airflow_provider_dub.operators.resume import Checkpoints
+
         with self._checking():
             self._check_templated()
             rows = self._read()

@@ -1,8 +1,8 @@
 """A retry goes on where the try before it stopped: Airflow's task state store keeps what was processed.
 
-The store is there from Airflow 3.3 on; without it every try sends all rows. What is kept belongs to one input, which a
-digest over all its updates recognises: for any other input it is deleted, and everything is sent. When the store fails,
-the run goes on without it; only if it holds what the run would make untrue, and cannot be cleared, the run fails.
+The store is there from Airflow 3.3 on; without it every try sends all rows. What is kept is encrypted with a digest of
+one input: for any other it cannot be read, so it is deleted, and everything is sent. When the store fails, the run goes
+on without it; only if it holds what the run would make untrue, and cannot be cleared, the run fails.
 """
 
 from __future__ import annotations
@@ -10,40 +10,44 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from base64 import b64decode, b64encode
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from cryptography.fernet import Fernet, InvalidToken
 
 from airflow_provider_dub import __version__
 from airflow_provider_dub.sync.results import Outcome, RowResult, counted
 from airflow_provider_dub.sync.updates import CustomerUpdate
-from airflow_provider_dub.version_compat import AirflowFailException, can_reschedule_failures, instance_suffix
+from airflow_provider_dub.version_compat import (
+    AirflowFailException,
+    ObjectStoragePath,
+    can_reschedule_failures,
+    instance_suffix,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from typing import Self
 
     from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
-    from airflow_provider_dub.version_compat import Context, ObjectStoragePath
+    from airflow_provider_dub.version_compat import Context
 
 #: Outcomes that another try need not ask Dub about again.
 _PROCESSED = frozenset({Outcome.UPDATED, Outcome.MISSING})
-#: Airflow's limit for a value is 64 KB, and base64 makes four bytes of three.
-_LONGEST_VALUE = 48_000
+#: Characters of a value; Airflow's limit is 64 KB.
+_LONGEST_VALUE = 65_000
 #: Batches that are held open: rows come in the order in which they were kept.
 _OPEN_BATCHES = 4
-_DIGEST_SIZE = 16
 
 
 class Checkpoints:
     """The results that earlier tries kept for this one; a :class:`~airflow_provider_dub.sync.results.Sink` of new ones.
 
-    A context manager: in the end they are left to the retry; where none will come, they are deleted. Airflow keeps the
-    store over retries, but also over success and Clear. The keys distinguish one start of the task
-    from another by how many tries went before the first one, or before the last Clear.
+    A context manager: in the end they are left to the retry; where none will come, they are deleted.
 
     :param operator: The operator of the task.
     :param updates: What each row asks for.
@@ -56,24 +60,31 @@ class Checkpoints:
         self._operator = operator
         self._task_instance = context["ti"]
         self._store: Any = context.get("task_state_store")
-        self._digest = _digest(operator, updates)
+        self._fernet = Fernet(urlsafe_b64encode(self._digest(updates)))
         self._supervisor = os.getppid()
         self._works = True
+        #: Batches that the store has.
         self._kept = 0
         self._unsaved: list[list[Any]] = []
-        self._since_the_last = 0
-        self._earlier: dict[int, bytes] = {}
+        #: By row, the batch that holds its result.
+        self._earlier: dict[int, str | bytes] = {}
         self._opened = lru_cache(_OPEN_BATCHES)(self._unpacked)
-        #: Where records go to a file, batches do, too: they may be large. The store holds only whose they are.
-        self._folder: ObjectStoragePath | None = None
-        self._files: list[ObjectStoragePath] = []
-        if operator.records_path:
-            from airflow_provider_dub.version_compat import ObjectStoragePath
-
-            self._folder = ObjectStoragePath(f"{operator.records_path}.resume")
+        #: Where records go to a file, batches do, too: they may be large. The store holds only their names.
+        self._folder = ObjectStoragePath(f"{operator.records_path}.resume") if operator.records_path else None
+        self._file_prefix = f"dub{instance_suffix(self._task_instance)}-"
 
     def __enter__(self) -> Self:
-        self._load()
+        try:
+            while (value := self._store.get(self._key)) is not None:
+                if (batch := self._batch(value)) is not None:
+                    self._earlier.update(dict.fromkeys(self._opened(batch), batch))
+                self._kept += 1
+        except (InvalidToken, TypeError, ValueError, zlib.error):  # of another input, or not by us: start anew
+            self._clear()
+        except Exception as error:
+            self._go_on_without(error)
+            with suppress(Exception):
+                self._clear()  # this try may make it untrue
         if self._earlier:
             self._operator.log.info(
                 "Earlier tries processed %s; only the others are sent.", counted(len(self._earlier), "row")
@@ -81,7 +92,13 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self.save() if error and self._is_retried(error) else self._delete()
+        if error and self._is_retried(error):
+            self._save()
+            return
+        try:
+            self._clear()
+        except Exception as failure:
+            self._warn("What was kept for a retry is still in Airflow's task state store (%s).", failure)
 
     @property
     def processed_rows(self) -> int:
@@ -113,124 +130,82 @@ class Checkpoints:
         """Keep one result, and save all that are due."""
         if result.outcome in _PROCESSED and not result.resumed:
             record = result.record if self._operator.wants_records else None
-            parts = [result.row, result.outcome, record, result.ignored_fields, result.code, result.reason]
-            self._unsaved.append(parts)
-        self._since_the_last += 1
-        if self._since_the_last == self._operator.checkpoint_every:
-            self.save()
+            self._unsaved.append(
+                [result.row, result.outcome, record, result.ignored_fields, result.code, result.reason]
+            )
+        if (result.row + 1) % self._operator.checkpoint_every == 0:
+            self._save()
 
     def close(self, unread: range) -> None:
         """Do nothing: whether what is left must be saved is known when the task has ended."""
 
-    def save(self) -> None:
+    def _save(self) -> None:
         """Save what is not saved yet; raise where the task itself has been given up."""
-        batch, self._unsaved, self._since_the_last = self._unsaved, [], 0
+        rows, self._unsaved = self._unsaved, []
+        if not rows or not self._works:
+            return
         try:
-            for packed in self._packed(batch) if self._works else ():
-                self._store.set(self._key(self._kept), self._value(packed))
+            for batch in self._batches(rows):
+                self._store.set(self._key, self._value(batch))
                 self._kept += 1
         except Exception as error:
             if os.getppid() != self._supervisor:
                 raise  # it is dead, so nobody hears of what this process does, and a retry does it again
             self._go_on_without(error)
 
-    def _load(self) -> None:
-        try:
-            values = list(self._values())
-        except Exception as error:
-            self._go_on_without(error)
-            with suppress(Exception):
-                self._clear()  # this try may make it untrue
-            return
-        self._kept = len(values)
-        try:
-            for number, value in enumerate(values):
-                packed = self._read(number, value)
-                if packed is not None:  # else its file is on another worker, and its rows are sent again
-                    self._earlier.update(dict.fromkeys(self._opened(packed), packed))
-        except Exception:  # of another input, or of an unexpected shape: start anew
-            self._clear()
-            self._earlier = {}
+    @property
+    def _key(self) -> str:
+        return f"dub_customers_{self._kept}"
 
-    def _values(self) -> Iterator[Any]:
-        for number in count():
-            if (value := self._store.get(self._key(number))) is None:
-                return
-            yield value
-
-    def _key(self, number: int) -> str:
-        return f"dub_customers_{self._task_instance.max_tries - (self._operator.retries or 0)}_{number}"
-
-    def _value(self, packed: bytes) -> str | int:
+    def _value(self, batch: bytes) -> str:
+        """Return what the store holds for a batch: itself, or the name of its file."""
         if not self._folder:
-            return b64encode(packed).decode()
-        file = self._file(self._kept, self._task_instance.try_number)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(packed)
-        return int(self._task_instance.try_number)
+            return batch.decode()
+        # No try writes into another's file, not even one whose supervisor died and that goes on beside its retry.
+        name = f"{self._file_prefix}{uuid4()}.batch"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / name).write_bytes(batch)
+        return self._fernet.encrypt(name.encode()).decode()
 
-    def _read(self, number: int, value: Any) -> bytes | None:
+    def _batch(self, value: Any) -> Any:
+        """Return the batch for which the store holds a value, or None if its file is on another worker."""
         if not self._folder:
-            return b64decode(value, validate=True)
-        file = self._file(number, value)
-        try:
-            return bytes(file.read_bytes())
-        except OSError:
-            return None
+            return value
+        with suppress(OSError):
+            return (self._folder / self._fernet.decrypt(value).decode()).read_bytes()
+        return None
 
-    def _file(self, number: int, try_number: Any) -> ObjectStoragePath:
-        if not self._folder or not isinstance(try_number, int):
-            raise ValueError("no number of a try")
-        # An earlier try whose supervisor died may still write beside this one, so each has names of its own.
-        task = f"dub{instance_suffix(self._task_instance)}-{self._task_instance.max_tries}"
-        self._files.append(self._folder / f"{task}-{try_number}-{number}.batch")
-        return self._files[-1]
+    def _batches(self, rows: list[list[Any]]) -> Iterator[bytes]:
+        """Yield a batch of the rows, or several if it is too large; of a row that is too large by itself, none."""
+        batch = self._fernet.encrypt(zlib.compress(json.dumps(rows).encode()))
+        if self._folder or len(batch) <= _LONGEST_VALUE:
+            yield batch
+        elif len(rows) > 1:
+            half = len(rows) // 2
+            yield from self._batches(rows[:half])
+            yield from self._batches(rows[half:])
 
-    def _packed(self, batch: Sequence[list[Any]]) -> Iterator[bytes]:
-        """Yield the batch, in parts if it is too large; a row that is too large by itself will be sent again."""
-        if not batch:
-            return
-        packed = zlib.compress(json.dumps(batch).encode())
-        packed = self._signature(packed) + packed
-        if self._folder or len(packed) <= _LONGEST_VALUE:
-            yield packed
-        elif len(batch) > 1:
-            half = len(batch) // 2
-            yield from self._packed(batch[:half])
-            yield from self._packed(batch[half:])
-
-    def _unpacked(self, packed: bytes) -> dict[int, list[Any]]:
-        signature, packed = packed[:_DIGEST_SIZE], packed[_DIGEST_SIZE:]
-        if signature != self._signature(packed):
-            raise ValueError("of another input, or not by us")
-        return {row: parts for row, *parts in json.loads(zlib.decompress(packed))}
-
-    def _signature(self, packed: bytes) -> bytes:
-        return blake2b(packed, key=self._digest, digest_size=_DIGEST_SIZE).digest()
+    def _unpacked(self, batch: str | bytes) -> dict[int, list[Any]]:
+        return {row: parts for row, *parts in json.loads(zlib.decompress(self._fernet.decrypt(batch)))}
 
     def _clear(self) -> None:
         """Delete everything that is kept; of files only those that tries of this task made."""
-        self._kept = 0
-        for file in self._files:
-            with suppress(OSError):
-                file.unlink()
-        self._files = []
+        self._kept, self._earlier = 0, {}
         with suppress(OSError):
-            if self._folder and not any(self._folder.iterdir()):
-                self._folder.rmdir()
+            if self._folder:
+                for file in self._folder.iterdir():
+                    if file.name.startswith(self._file_prefix):
+                        file.unlink()
+                if not any(self._folder.iterdir()):
+                    self._folder.rmdir()
         self._store.clear()
-
-    def _delete(self) -> None:
-        try:
-            self._clear()
-        except Exception as error:
-            kind = type(error).__name__  # its message could quote what is stored
-            self._operator.log.warning("What was kept for a retry is still in Airflow's task state store (%s).", kind)
 
     def _go_on_without(self, error: Exception) -> None:
         self._works = False
-        kind = type(error).__name__
-        self._operator.log.warning("Airflow's task state store fails (%s): a retry would send these rows again.", kind)
+        self._warn("Airflow's task state store fails (%s): a retry would send these rows again.", error)
+
+    def _warn(self, message: str, error: Exception) -> None:
+        self._operator.log.warning(message, type(error).__name__)  # its message could quote what is stored
 
     def _is_retried(self, error: BaseException) -> bool:
         if isinstance(error, AirflowFailException):
@@ -238,12 +213,17 @@ class Checkpoints:
         is_rescheduled = getattr(self._operator, "retry_policy", None) is not None and can_reschedule_failures()
         return bool(is_rescheduled or self._task_instance.try_number <= self._task_instance.max_tries)
 
+    def _digest(self, updates: Iterable[CustomerUpdate | RowResult]) -> bytes:
+        """Return a digest of all that decides what the run sends, and to whom; nobody without the API key can make it.
 
-def _digest(operator: DubUpdateCustomersOperator, updates: Iterable[CustomerUpdate | RowResult]) -> bytes:
-    """Return a digest of all that decides what the run sends, and to whom; nobody without the API key can make it."""
-    key = operator.hook.settings.fingerprint_key(__version__, repr(operator.options), operator.wants_records)
-    digest = blake2b(key=key, digest_size=_DIGEST_SIZE)
-    for update in updates:
-        asks_for = [update.customer_id, update.fields] if isinstance(update, CustomerUpdate) else None
-        digest.update(json.dumps(asks_for).encode() + b"\n")
-    return digest.digest()
+        Airflow keeps the store over retries, but also over success and Clear; after Clear the digest is another one,
+        since Airflow then adds the tries that there were to the most that there may be.
+        """
+        operator = self._operator
+        tries_before = self._task_instance.max_tries - (operator.retries or 0)
+        settings = (__version__, repr(operator.options), operator.wants_records, tries_before)
+        digest = blake2b(key=operator.hook.settings.fingerprint_key(*settings), digest_size=32)
+        for update in updates:
+            asks_for = [update.customer_id, update.fields] if isinstance(update, CustomerUpdate) else None
+            digest.update(json.dumps(asks_for).encode() + b"\n")
+        return digest.digest()

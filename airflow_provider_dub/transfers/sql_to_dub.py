@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.changes import Changes, Count
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
-    from airflow_provider_dub.warehouse.lease import Lease
     from airflow_provider_dub.warehouse.plan import Plan
     from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
@@ -238,7 +237,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                     changes, columns = comparing.enter_context(self._changes_elsewhere(source or hook, table, known))
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
-            changes = comparing.enter_context(changes.asked_once())
+            with self._checking():
+                changes = comparing.enter_context(changes.asked_once())
             plan = self._plan(changes.counts())
             self._guard_plan(plan, table if known else None, context)
             with self._checking():
@@ -545,59 +545,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     @contextmanager
     def _leased(self, table: StateTable, hook: DbApiHook, context: Context) -> Iterator[None]:
         from airflow_provider_dub.warehouse.database import Warehouse
-        from airflow_provider_dub.warehouse.heartbeat import Heartbeat
-        from airflow_provider_dub.warehouse.lease import LeaseLostError
-
-        table.create()
-        self._acquire(table.lease, context)
-        with Heartbeat(table.lease, Warehouse(hook), on_lost=lambda: self._stop.set(urgent=True)):
-            try:
-                yield
-                self._finish(table)
-            except LeaseLostError as lost:
-                raise DubStateTableLockedError(str(lost)) from lost
-            except Exception:
-                self._finish(table)
-                raise
-            except BaseException:  # seconds count
-                self._release(table)
-                raise
-
-    def _finish(self, table: StateTable) -> None:
-        """Merge the outcomes into the state table and end the lease.
-
-        :param table: The state table.
-        """
-        from airflow_provider_dub.warehouse.lease import LeaseLostError
-
-        if self._stop.is_urgent:
-            self._release(table)
-            return
-        try:
-            table.merge(end=True)
-        except LeaseLostError as lost:
-            raise DubStateTableLockedError(str(lost)) from lost
-        except Exception as error:
-            self.log.warning(
-                "The outcomes could not be merged into %s (%s); they are in its history, and the next run merges them.",
-                self.state_table,
-                type(error).__name__,
-            )
-            self._release(table)
-
-    def _release(self, table: StateTable) -> None:
-        try:
-            table.lease.release()
-        except Exception:  # the outcome of the run is what counts, and the lease expires
-            self.log.warning("The lease on the table %s could not be released.", self.state_table)
-
-    def _acquire(self, lease: Lease, context: Context) -> None:
         from airflow_provider_dub.warehouse.lease import LockedError
+        from airflow_provider_dub.warehouse.leased import leased
 
         waits = self.on_locked == "wait"
         may_reschedule = waits and callable(getattr(context["ti"], "get_first_reschedule_date", None))
         try:
-            lease.acquire(wait=waits and not may_reschedule, log=self.log.info)
+            with leased(table, Warehouse(hook), self._stop, wait=waits and not may_reschedule):
+                yield
         except LockedError as locked:
             if self.on_locked == "skip":
                 raise AirflowSkipException(str(locked)) from locked

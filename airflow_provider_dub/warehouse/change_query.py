@@ -126,42 +126,47 @@ class ChangeQuery:
     def keep(self) -> str:
         """Return the statement that makes the temporary table."""
         # All columns of all rows: PostgreSQL would compute the status anew for each that depends on it.
-        result = self._with_parts(exp.select(*map(_column, self._columns)).from_("dub_classified"))
+        cells = dict.fromkeys(self.source.cells(self.dialect))
+        columns = [*(name for name in cells if name not in self._columns), *self._columns]
+        result = self._with_parts(exp.select(*map(_column, columns)).from_("dub_classified"))
         table, query = written(self.kept_in, self.dialect), written(result, self.dialect)
         return self.dialect.temporary_table.format(table=table, query=query)
 
     def counts(self) -> str:
         """Return the query that counts the rows by status.
 
-        Its columns: the status, the rows, those of them whose Dub id is known, and the most rows for one customer, if
-        each is taken to be named by one row.
+        Its columns: the status, the rows, those of them whose Dub id is known, and, of a temporary table, how many rows
+        too many it has for one customer at most: more than ``copies``.
         """
         # A cursor of dicts needs a name for each.
         rows, with_dub_id = exp.Count(this=exp.Star()).as_("rows_of_it"), exp.Count(this=_column("dub_id")).as_("known")
-        if not self.unique:
-            query = exp.select("status", rows, with_dub_id, exp.Literal.number(1).as_("most"))
-            return self._written(query.from_(self._result).group_by("status"))
-        same_customer = self.dialect.exactly(_column(KEY))
-        status = exp.Min(this=_column("status")).as_("status")
-        customers = exp.select(status, rows, with_dub_id).from_(self._result).group_by(same_customer)
-        sums = [exp.Sum(this=_column(name)).as_(name) for name in ("rows_of_it", "known")]
-        query = exp.select("status", *sums, exp.Max(this=_column("rows_of_it")).as_("most"))
-        return self._written(query.from_(customers.subquery("dub_customers")).group_by("status"))
+        surplus = self._surplus() if self.kept_in else exp.Literal.number(0)
+        query = exp.select("status", rows, with_dub_id, surplus.as_("surplus"))
+        return self._written(query.from_(self._result).group_by("status"))
+
+    def repeated_keys(self) -> str:
+        """Return the query that counts the keys for which the state table has several rows."""
+        known = table_named(self.known.table, self.dialect) if self.known else exp.Table()
+        same = self.dialect.exactly(_column(KEY))
+        several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
+        repeated = exp.select(same.as_("dub_key")).from_(known).group_by(same.copy()).having(several)
+        count = exp.select(exp.Count(this=exp.Star()).as_("repeated")).from_(repeated.subquery("dub_repeated"))
+        return written(count, self.dialect)
 
     def rows(self, statuses: Collection[Status]) -> str:
         """Return the query for the rows with one of these statuses.
 
-        Its columns: the raw columns of the source, then status, copies, first_applied_at, last_applied_at,
+        Its columns: the cells of the source, then status, copies, first_applied_at, last_applied_at,
         dub_id, same_fields, the key as text, what is compared, as text, and the last outcome, code, message and run.
 
         :param statuses: The statuses.
         """
-        query = exp.select(*map(_column, self._columns)).from_(self._result)
+        query = exp.select(*self._cells, *map(_column, self._columns)).from_(self._result)
         query = query.where(one_of(_column("status"), [*statuses]))
         if self.limit is not None:
             query = query.order_by(self._by_key())
         elif self.source.in_order:
-            query = query.order_by("raw_0")
+            query = query.order_by(self.source.cells(self.dialect)[0])
         return self._written(query)
 
     def recorded_keys(self) -> Part:
@@ -173,6 +178,12 @@ class ChangeQuery:
         first = first.order_by(self._by_key()).limit(self.limit)
         return self._asked(exp.select(KEY).from_(first.subquery("dub_first")).where(changing))
 
+    def _surplus(self) -> Part:
+        of_one = exp.Sub(this=exp.Count(this=exp.Star()), expression=exp.Max(this=_column("copies"))).as_("surplus")
+        customers = exp.select(of_one).from_(self._result).where(_column(KEY).is_(exp.Null()).not_())
+        customers = customers.group_by(self.dialect.exactly(_column(KEY)))
+        return exp.select(exp.Max(this=_column("surplus"))).from_(customers.subquery("dub_customers")).subquery()
+
     def _by_key(self) -> Part:
         return exp.Ordered(this=self.dialect.exactly(_column(KEY)), nulls_first=False)
 
@@ -181,8 +192,11 @@ class ChangeQuery:
 
     @property
     def _columns(self) -> tuple[str, ...]:
-        raw = [f"raw_{n}" for n in range(self.source.raw_columns)]
-        return (*raw, "status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
+        return ("status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
+
+    @property
+    def _cells(self) -> Iterator[Part]:
+        return (_column(name).as_(f"cell_{n}") for n, name in enumerate(self.source.cells(self.dialect)))
 
     @property
     def _result(self) -> exp.Table:
@@ -229,10 +243,10 @@ class ChangeQuery:
 
     def _cleared_alike(self, field: str) -> Part:
         """Return the condition that an empty cell clears the field now and did when it was sent, or neither."""
-        then, now = (
-            self._is_cleared(field, one) for one in (_state_column("cleared"), _column("cleared", "dub_keyed"))
-        )
-        return exp.EQ(this=then, expression=now)
+        both = (_state_column("cleared"), _column("cleared", "dub_keyed"))
+        then, now = (self._is_cleared(field, one) for one in both)
+        # Mostly all fields are alike, which is found out faster.
+        return exp.or_(exp.EQ(this=both[0].copy(), expression=both[1].copy()), exp.EQ(this=then, expression=now))
 
     def _is_cleared(self, field: str, cleared: Part) -> Part:
         names = exp.Concat(expressions=[exp.Literal.string(" "), cleared])

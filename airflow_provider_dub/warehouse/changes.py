@@ -61,6 +61,8 @@ class Changes:
 
         What is asked and done meanwhile is one transaction. Where no such table can be made, the database computes the
         difference anew for each question.
+
+        :raises ValueError: The state table has several rows for a customer, which somebody else wrote.
         """
         with ExitStack() as stack:
             changes = self
@@ -74,6 +76,8 @@ class Changes:
                     "No temporary table can be made (%s), so the database computes the difference up to three times.",
                     reason,
                 )
+            if self.query.known and not changes.is_kept:
+                self._check_state()
             yield changes
 
     def _kept(self, stack: ExitStack) -> Changes:
@@ -83,11 +87,23 @@ class Changes:
                 stack.enter_context(self.warehouse.one_transaction())
             self.warehouse.transaction(partial(_make, statement=query.keep(), parameters=self.parameters))
             changes = replace(self, query=query, parameters=None)
-            counted, most = changes._counted()
+            counted, surplus = changes._counted()
             changes = replace(changes, counted=counted)
-            if most <= 1:
+            if not surplus:
                 break
+        else:
+            changes._check_state()
         return changes
+
+    def _check_state(self) -> None:
+        """Check that the state table has one row for a customer."""
+        ((repeated,),) = [row for batch in self.warehouse.batches(self.query.repeated_keys(), None) for row in batch]
+        if repeated and self.query.known:
+            raise ValueError(
+                f"The state table {self.query.known.table} has more than one row for {int(repeated):,} of its keys, so "
+                "it says two things about them. This package writes one for each. Nothing was sent. Look at them "
+                "(GROUP BY customer_key HAVING COUNT(*) > 1), and keep the row with the latest last_tried_at of each."
+            )
 
     @property
     def is_kept(self) -> bool:
@@ -99,7 +115,7 @@ class Changes:
         return self.counted or self._counted()[0]
 
     def _counted(self) -> tuple[Mapping[Status, Count], int]:
-        """Return the rows by status, and the most rows for one customer, if each is taken to be named by one row."""
+        """Return the rows by status, and how many rows too many there are for one customer."""
         found = [row for batch in self._batches(self.query.counts()) for row in batch]
         by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id, _ in found}
         if self.cells is not None and (compared := sum(count.rows for count in by_status.values())) != len(self.cells):
@@ -107,8 +123,8 @@ class Changes:
                 f"The query gave {len(self.cells):,} rows, and {compared:,} of them arrived beside the state. Nothing "
                 "was sent, and nothing is lost: run the task again."
             )
-        most = max((int(most) for status, *_, most in found if status != Status.NO_KEY), default=0)
-        return {status: by_status.get(status, Count(0, 0)) for status in Status}, most
+        surplus = max((int(surplus or 0) for *_, surplus in found), default=0)
+        return {status: by_status.get(status, Count(0, 0)) for status in Status}, surplus
 
     @contextmanager
     def read(

@@ -35,6 +35,8 @@ class Dialect:
     :param timestamp_texts: Writes timestamps and dates as ISO 8601, whatever the session's time zone and formats are,
         by the driver's name or code of the type. An instant is in UTC and says so. Where there is no text for a type,
         ``text`` is the same in every session.
+    :param text_types: The driver's names or codes of the types that are text anyway: a cell of them and its text, which
+        is compared, are kept as one.
     :param exact: Makes two texts equal only if they are an exact match, whatever the columns' collations.
     :param reads_timestamps_as_text: Whether a timestamp's text is ISO 8601. Then it is read so, since a driver may be
         unable to read one (``infinity``), and with it the whole query.
@@ -75,6 +77,7 @@ class Dialect:
     run_on: str = ""
     text: str = "CAST(x AS TEXT)"
     timestamp_texts: Mapping[str, str] = field(default_factory=dict)
+    text_types: frozenset[str] = frozenset()
     exact: str = "x"
     has_transactions: bool = True
     clock: str = ""
@@ -146,6 +149,8 @@ _PaidByTime = partial(Dialect, renew_every=300, lease_length=1200, append_every=
 _SNOWFLAKE_FORMAT = "YYYY-MM-DD HH24:MI:SS.FF9"
 #: PostgreSQL and Redshift: the codes of timestamptz, timestamp and date.
 _TIMESTAMPTZ, _TIMESTAMP, _DATE = "1184", "1114", "1082"
+#: text, varchar and char. A char is read without the blanks that only fill it up.
+_TEXTS = frozenset({"25", "1043", "1042"})
 
 _DIALECTS = (
     Dialect(
@@ -157,6 +162,7 @@ _DIALECTS = (
             _TIMESTAMP: "TO_JSON(x) #>> '{}'",
             _DATE: "TO_JSON(x) #>> '{}'",
         },
+        text_types=_TEXTS,
         run_on="PostgreSQL 18",
         exact='x COLLATE "C"',
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
@@ -258,6 +264,7 @@ _DIALECTS = (
             _TIMESTAMP: "TO_CHAR(x, 'YYYY-MM-DD HH24:MI:SS.US')",
             _DATE: "TO_CHAR(x, 'YYYY-MM-DD')",
         },
+        text_types=_TEXTS,
         key_type="VARCHAR(1024)",  # bytes
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
         text_type="VARCHAR(65535)",  # the longest

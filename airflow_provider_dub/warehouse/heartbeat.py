@@ -10,13 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from airflow_provider_dub.warehouse.database import DatabaseFailedError
-from airflow_provider_dub.warehouse.lease import LeaseLostError
+from airflow_provider_dub.warehouse.lease import Lease, LeaseLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_dub.warehouse.database import Warehouse
-from airflow_provider_dub.warehouse.lease import Lease
 
 #: Seconds until the next attempt when one failed: a database may be locked by readers, or restarted.
 INTERVAL_AFTER_FAILURE = 2.0

@@ -27,21 +27,23 @@ class KeyedRows(Protocol):
         """The Dub fields that are sent."""
 
     @property
-    def raw_columns(self) -> int:
-        """The number of columns ``raw_0``, ``raw_1``, … that stand for a row's cells."""
-
-    @property
     def latest_wins(self) -> bool:
         """Whether one of several rows for one customer is sent."""
 
     @property
     def in_order(self) -> bool:
-        """Whether ``raw_0`` is the position of a row, so that rows are read in that order."""
+        """Whether the first of the cells is the position of a row, so that rows are read in that order."""
+
+    def cells(self, dialect: Dialect) -> list[str]:
+        """Return the columns of ``dub_keyed`` that stand for a row's cells: the key's, then the fields'.
+
+        :param dialect: The engine.
+        """
 
     def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
         """Return the parts of a statement, by name.
 
-        The last is ``dub_keyed``: the raw columns, the key as text, what is compared, as text, ``copies``, how many
+        The last is ``dub_keyed``: the cells, the key as text, what is compared, as text, ``copies``, how many
         rows name the same customer, and with ``latest_wins`` the row's ``place`` among them.
 
         :param dialect: The engine.
@@ -77,11 +79,6 @@ class Source:
         return self.columns.values()
 
     @property
-    def raw_columns(self) -> int:
-        """The key and the fields, as they are."""
-        return 1 + len(self.columns)
-
-    @property
     def latest_wins(self) -> bool:
         """Whether one of several rows for one customer is sent."""
         return self.latest_by is not None
@@ -90,6 +87,17 @@ class Source:
     def in_order(self) -> bool:
         """Rows of a query have no order."""
         return False
+
+    def cells(self, dialect: Dialect) -> list[str]:
+        """Return the columns as they are; of those that are text anyway, what is compared.
+
+        :param dialect: The engine.
+        """
+        compared = [KEY, *(FIELDS[name].column for name in self.columns.values())]
+        return [
+            as_text if self.types.get(column) in dialect.text_types else f"raw_{n}"
+            for n, (column, as_text) in enumerate(zip((self.key_column, *self.columns), compared, strict=True))
+        ]
 
     def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
         """Return the parts of a statement, the user's query among them.
@@ -104,8 +112,9 @@ class Source:
         key = self._text(self.key_column, dialect)
         timestamps = self._timestamps(dialect)
         raw = [
-            (self._text(name, dialect) if name in timestamps else _source_column(name)).as_(f"raw_{n}")
-            for n, name in enumerate((self.key_column, *self.columns))
+            (self._text(name, dialect) if name in timestamps else _source_column(name)).as_(cell)
+            for name, cell in zip((self.key_column, *self.columns), self.cells(dialect), strict=True)
+            if cell.startswith("raw_")
         ]
         same_customer = dialect.exactly(key)
         copies = copies_of(same_customer, unique=unique)

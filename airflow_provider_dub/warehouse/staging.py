@@ -36,14 +36,16 @@ class StagedRows:
     latest_wins: bool = False
 
     @property
-    def raw_columns(self) -> int:
-        """The position of the row, in whose place its cells are put."""
-        return 1
-
-    @property
     def in_order(self) -> bool:
-        """Whether ``raw_0`` is the position of a row, so that rows are read in that order."""
+        """Whether the first of the cells is the position of a row, so that rows are read in that order."""
         return True
+
+    def cells(self, dialect: Dialect) -> list[str]:  # noqa: ARG002 - of the protocol
+        """Return the position of the row, in whose place its cells are put.
+
+        :param dialect: The engine.
+        """
+        return [POSITION]
 
     def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
         """Return the parts of a statement.
@@ -58,7 +60,7 @@ class StagedRows:
             for name, field in FIELDS.items()
         ]
         query = exp.select(
-            _column(POSITION).as_("raw_0"),
+            _column(POSITION),
             _column(KEY),
             *values,
             _column("cleared"),

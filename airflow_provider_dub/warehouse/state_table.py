@@ -65,6 +65,11 @@ class StateTable:
         """The engine."""
         return self._statements.dialect
 
+    @property
+    def name(self) -> str:
+        """The name of the table, as the user gives it."""
+        return self._statements.table
+
     def through(self, warehouse: Warehouse) -> StateTable:
         """Return the same table over another connection, for another thread.
 
@@ -97,7 +102,7 @@ class StateTable:
         """Return the number of customers that the table knows."""
 
         def count(cursor: Cursor) -> int:
-            cursor.execute(self._statements.count(), TRIED_KEYS)
+            cursor.execute(self._statements.count(len(TRIED_KEYS)), TRIED_KEYS)
             return int(cursor.fetchone()[0])
 
         return self._warehouse.transaction(count)
@@ -213,6 +218,7 @@ class StateTable:
         :param lines: All columns of the state table, the key first.
         """
         whole = [(*line, self.lease.token) for line in lines]
+        self.lease.has_unmerged = True
         self._record(lambda cursor: self._insert(cursor, whole))
 
     def _insert(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> None:
@@ -251,31 +257,25 @@ class StateTable:
 
         def merge(cursor: Cursor) -> None:
             self.lease.verify(cursor)
-            self._merge(cursor, self.lease.token)
+            if self.lease.has_unmerged:
+                self._merge(cursor, self.lease.token)
             if end:
                 self.lease.end(cursor)
 
         self._record(merge)
+        self.lease.has_unmerged = False
 
     def check(self, keep: timedelta) -> None:
-        """Check that outcomes can be recorded, and that each customer has one row; for the owner of the lease.
+        """Check that outcomes can be recorded; for the owner of the lease.
 
         Lines of the history that are too old are deleted, about once a day, and tried where there are none.
 
         :param keep: How long lines are kept; their outcomes are in the state table.
         :raises UnusableTableError: A right is missing, or a table does not take what is written.
-        :raises ValueError: A customer has more rows, which somebody else wrote.
         """
-        condition = TableCheck(self._warehouse, self._statements, self._insert, self.lease.token).run()
-        if condition.repeated:
-            raise ValueError(
-                f"The state table {self._statements.table} has more than one row for {condition.repeated:,} of its "
-                "keys, so it says two things about them. This package writes one for each. Nothing was sent. Look at "
-                "them (GROUP BY customer_key HAVING COUNT(*) > 1), and keep the row with the latest last_tried_at of "
-                "each."
-            )
+        oldest = TableCheck(self._warehouse, self._statements, self._insert, self.lease.token).run()
         before = datetime.now(UTC) - keep
-        if condition.oldest is None or condition.oldest < timestamp(before - _PRUNED_EVERY):
+        if oldest is None or oldest < timestamp(before - _PRUNED_EVERY):
             with found_early(self._statements, "delete rows", self._statements.history_table):
                 prune = self._statements.prune(timestamp(before))
                 self._warehouse.transaction(lambda cursor: cursor.execute(prune))

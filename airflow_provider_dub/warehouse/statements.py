@@ -149,9 +149,12 @@ class Statements:
         """Return the query that has the columns of the history and none of its rows."""
         return written(exp.select("*").from_(self.history).where(_never()), self.dialect)
 
-    def count(self) -> str:
-        """Return the query that counts the rows of the state table; parameters: two keys that do not count."""
-        others = exp.column(KEY).isin(self._parameter(), self._parameter()).not_()
+    def count(self, but: int) -> str:
+        """Return the query that counts the rows of the state table; its parameters: keys that do not count.
+
+        :param but: The number of these keys.
+        """
+        others = exp.column(KEY).isin(*(self._parameter() for _ in range(but))).not_()
         count = exp.select(exp.Count(this=exp.Star()).as_("customers")).from_(self.state).where(others)
         return written(count, self.dialect)
 
@@ -260,24 +263,18 @@ class Statements:
             exp.Update(this=self.state, expressions=pending, where=exp.Where(this=self._in(keys))), self.dialect
         )
 
-    def condition(self, lines: int) -> str:
-        """Return the query for lines that were merged to try it, and for the condition of the tables.
+    def tried(self, lines: int) -> str:
+        """Return the query for lines that were merged to try it, and for the oldest line of the history.
 
-        Its columns: those of the state table; how many keys have several rows; and the oldest line of the history, as
-        text, of all but those of an attempt. Its parameters: that attempt; then the keys of the lines.
+        Its columns: those of the state table; and the time of that line, as text, of all but those of an attempt. Its
+        parameters: that attempt; then the keys of the lines.
 
         :param lines: The number of keys.
         """
-        same = self.dialect.exactly(exp.column(KEY))
-        several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
-        repeated = exp.select(same.as_("dub_key")).from_(self.state).group_by(same.copy()).having(several)
-        count = exp.select(exp.Count(this=exp.Star())).from_(repeated.subquery("dub_repeated"))
         others = exp.NEQ(this=exp.column(ATTEMPT), expression=self._parameter())
         oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at"))))
         oldest = oldest.from_(self.history).where(others)
-        parts = exp.select(
-            *map(exp.column, state_columns()), count.subquery().as_("repeated"), oldest.subquery().as_("oldest")
-        )
+        parts = exp.select(*map(exp.column, state_columns()), oldest.subquery().as_("oldest"))
         these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
         return written(parts.from_(self.state).where(these), self.dialect)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.warehouse.database import DatabaseFailedError
 from airflow_provider_dub.warehouse.rights import UnusableTableError, reason_of
-from airflow_provider_dub.warehouse.schema import KEY, TIMESTAMPS, history_columns, now, state_columns
+from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, TIMESTAMPS, history_columns, now, state_columns
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.cursors import Cursor
@@ -25,20 +25,11 @@ if TYPE_CHECKING:
 _NAME = "airflow-provider-dub tries whether it can write here; this is no customer "
 _LENGTH = MAX_LENGTH + 1
 #: Longer than any id that is recorded. One reads as a number, of which SQLite makes one where a column is of numbers.
-TRIED_KEYS = (_NAME.ljust(_LENGTH - 3, ".") + "é日🦆", "7".rjust(_LENGTH, "0"))
+TRIED_KEYS = (_NAME.ljust(_LENGTH - 3, ".") + "é日🦆", "7".rjust(_LENGTH, "0"), _NAME.ljust(_LENGTH, "-"))
 #: An avatar may be of any length; this is more than a column has that somebody made for short texts.
 _LONG, _NUMBER = "é日🦆".ljust(1000, "."), "007"
-
-
-class Condition(NamedTuple):
-    """The condition of the tables.
-
-    :param repeated: How many keys have several rows.
-    :param oldest: The oldest line of the history, as text; None if there is none.
-    """
-
-    repeated: int
-    oldest: str | None
+#: Columns that have a value in every row that is recorded.
+_NEVER_NULL = (KEY, "cleared", "outcome", "last_tried_at", "run", ATTEMPT)
 
 
 class TableCheck:
@@ -67,25 +58,24 @@ class TableCheck:
         #: What is being done, and to which table.
         self._doing = ("", "")
 
-    def run(self) -> Condition:
-        """Return the condition of the tables.
+    def run(self) -> str | None:
+        """Return the time of the oldest line of the history, as text; None if there is none.
 
         :raises UnusableTableError: A right is missing, or a table does not take or keep what is written.
         :raises DatabaseFailedError: The database fails in a way that may pass.
         """
-        lines = [self._line(TRIED_KEYS[0], _LONG), self._line(TRIED_KEYS[1], _NUMBER)]
+        lines = [self._line(*line) for line in zip(TRIED_KEYS, (_LONG, _NUMBER, None), strict=True)]
         try:
             found = self._tried(lines)
         except DatabaseFailedError as failed:
-            if not failed.is_lasting:
-                doing, table = self._doing
+            doing, table = self._doing
+            if not (what := self._reason(failed)):
                 failed.add_note(f"It was tried whether a run can {doing}: table {table}. Nothing was sent.")
                 raise
-            what = self._reason(failed)
         else:
             if not (changed := _changed(lines, found)):
-                *_, repeated, oldest = found[0]
-                return Condition(int(repeated), None if oldest is None else str(oldest))
+                oldest = found[0][-1]
+                return None if oldest is None else str(oldest)
             table = self._statements.state_table
             what = f"The table {table} does not keep what is written to it: columns {', '.join(changed)}."
         raise UnusableTableError(what, self._statements)
@@ -112,7 +102,7 @@ class TableCheck:
         self._doing = "insert rows", write.state_table
         cursor.execute(insert, [self._attempt])
         self._doing = "read rows", write.state_table
-        cursor.execute(write.condition(len(lines)), [self._attempt, *(line[0] for line in lines)])
+        cursor.execute(write.tried(len(lines)), [self._attempt, *(line[0] for line in lines)])
         found = list(cursor.fetchall())
         # What was inserted is deleted again, also where a rollback has no effect.
         self._doing = "delete rows", write.state_table
@@ -128,33 +118,58 @@ class TableCheck:
         for statement in (delete, self._statements.delete_attempt()):
             cursor.execute(statement, [self._attempt])
 
-    def _line(self, key: str, text: str | None, column: str | None = None) -> tuple[Any, ...]:
-        """Return a line with a text in each column, or in one alone."""
+    def _line(self, key: str, text: str | None, **others: str | None) -> tuple[Any, ...]:
+        """Return a line with a text in each column, or with NULL in each that may have it; and others in some."""
+        line = {name: "" if text is None and name in _NEVER_NULL else text for name in history_columns()}
         # A query that has such a key finds nothing here that is as it was.
-        special = {KEY: key, "outcome": "pending", "attempt": self._attempt} | dict.fromkeys(TIMESTAMPS, self._at)
-        return tuple(special.get(name, text if column in (None, name) else None) for name in history_columns())
+        line |= {KEY: key, "outcome": "pending", ATTEMPT: self._attempt, "last_tried_at": self._at}
+        line |= dict.fromkeys(TIMESTAMPS, self._at) if text is not None else {}
+        return tuple((line | others).values())
 
-    def _reason(self, failed: DatabaseFailedError) -> str:
-        """Return why the lines could not be written."""
+    def _reason(self, failed: DatabaseFailedError) -> str | None:
+        """Return why the lines could not be written; None if that may be different the next time."""
         what = reason_of(failed, *self._doing)
         if failed.is_denied:
             return what
-        narrow = self._untaken()
-        return f"{what} Look at {narrow}." if narrow else what
+        if not failed.is_lasting and not self._warehouse.responds(self._statements.clock()):
+            return None
+        if untaken := self._untaken() or self._of_another_type():
+            return f"{what} Look at {untaken}."
+        if not failed.is_lasting:
+            return None
+        others = self._other_columns()
+        need = f", and {', '.join(others)}, which must take NULL or have a default" if others else ""
+        return f"{what} Look at {KEY}{need}."
 
     def _untaken(self) -> str:
-        """Return which columns may be why."""
-        if self._fails(None):
-            others = self._other_columns()
-            return f"{KEY}, and {', '.join(others)}, which must take NULL or have a default" if others else KEY
-        columns = [name for name in state_columns() if name not in (KEY, "outcome", *TIMESTAMPS) and self._fails(name)]
-        return f"columns {', '.join(columns)}" if columns else ""
+        """Return which columns are why, as far as other lines are taken."""
+        columns = [name for name in state_columns() if name not in (KEY, "outcome", *TIMESTAMPS)]
+        nullable = [name for name in state_columns() if name not in _NEVER_NULL]
+        untaken = []
+        for text in (None, _NUMBER):
+            if self._fails(text):
+                continue
+            if narrow := [name for name in columns if self._fails(text, **{name: _LONG})]:
+                untaken.append(f"columns {', '.join(narrow)}")
+            if text and (full := [name for name in nullable if self._fails(text, **{name: None})]):
+                untaken.append(f"columns {', '.join(full)}, which must take NULL")
+            break
+        return "; and ".join(untaken)
 
-    def _fails(self, column: str | None) -> bool:
-        """Return whether a line with a text in no other column is not taken."""
-        line = self._line(TRIED_KEYS[0], _LONG if column else None, column)
+    def _of_another_type(self) -> str:
+        """Return which columns have another type than in the history: some engines take no value for them at all."""
+        write = self._statements
+        state, history = (
+            {name.lower(): kind for name, kind in self._warehouse.columns_and_types(probe, None)}
+            for probe in (write.probe(), write.probe_history())
+        )
+        others = [name for name in state_columns() if state.get(name) != history.get(name)]
+        return f"columns {', '.join(others)}, which have another type than in {write.history_table}" if others else ""
+
+    def _fails(self, text: str | None, **others: str | None) -> bool:
+        """Return whether a line is not taken."""
         try:
-            self._tried([line])
+            self._tried([self._line(TRIED_KEYS[0], text, **others)])
         except DatabaseFailedError:
             return True
         return False

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ("requests", "urllib3", "pandas", "numpy", "sqlglot", "pyarrow", "starlette", "uvicorn")
+HEAVY = ("requests", "urllib3", "pandas", "numpy", "sqlglot", "pyarrow", "starlette", "uvicorn", "cryptography.fernet")
 MODULES = (
     "airflow_provider_dub.exceptions",
     "airflow_provider_dub.assets.dub",

@@ -205,6 +205,15 @@ def state_table(database, name: str, target: str = "dub") -> StateTable:
     return StateTable(warehouse, statements, lease.Owner(target, name, name))
 
 
+def test_a_lease_that_cannot_be_released_is_logged_and_does_not_change_how_the_run_ends(
+    warehouse, connected, sync, while_sending, logged
+) -> None:
+    while_sending(lambda: warehouse.run("DROP TABLE dub_state_lease"))
+    assert sync()["updated"] == 2
+    assert "The lease on the table dub_state could not be released." in logged()
+    assert sync()["updated"] == 2  # that a table is gone harms no row: it is sent again
+
+
 def test_a_worker_whose_clock_is_ahead_takes_no_lease_of_a_living_run(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     in_a_while = "CAST(strftime('%s', 'now') AS INTEGER) + 30"

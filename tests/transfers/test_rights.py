@@ -143,6 +143,10 @@ def test_a_run_that_may_make_no_temporary_table_does_the_same(tables, as_role, c
         summary = sync()
         assert (summary["updated"], summary["plan"]["changed"], summary["plan"]["unchanged"]) == (1, 1, 1)
         assert caplog.text.count("InsufficientPrivilege 42501), so the database") == 2
+        with as_admin():
+            tables.run("INSERT INTO dub_state SELECT * FROM dub_state WHERE customer_key = 'user_1'")
+        with pytest.raises(DubFixSetupError, match="more than one row for 1 of its keys"):
+            sync()
     finally:
         with as_admin():
             tables.run("GRANT TEMPORARY ON DATABASE postgres TO PUBLIC")
@@ -204,6 +208,13 @@ def test_an_extra_column_that_takes_no_null_is_named(tables, connected, sync) ->
     assert "tenant, which must take NULL or have a default" in message
 
 
+@pytest.mark.parametrize("column", ["email", "first_applied_at"])
+def test_a_column_that_takes_no_null_is_named(tables, connected, sync, column: str) -> None:
+    make_again(tables, "dub_state", rf"([\"`]{column}[\"`] \w+(\(6\))?)", r"\1 NOT NULL")
+    message = refused(sync, connected, "does not take what is written")
+    assert f"Look at columns {column}, which must take NULL." in message
+
+
 @pytest.mark.parametrize("database", ["sqlite", "duckdb", "postgres"], indirect=True)
 def test_a_key_that_is_a_number_is_found(tables, connected, sync) -> None:
     key = DIALECTS[tables.engine].key_type
@@ -239,7 +250,7 @@ def test_without_transactions_lines_that_a_crash_leaves_in_the_history_count_for
         )
         sync()
     tried = customers.run("SELECT attempt FROM dub_state_history WHERE customer_key NOT LIKE 'user%'")
-    assert len(tried) == 2
+    assert len(tried) == 3
     assert sync(max_change_rate=0.5)["plan"]["unchanged"] == 2
     assert {*customers.state("outcome")} == {"user_1", "user_2"}
 

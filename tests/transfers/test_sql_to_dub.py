@@ -243,6 +243,17 @@ def test_a_baseline_from_the_source_sends_nothing(warehouse, connected, sync) ->
     assert sync()["updated"] == 1
 
 
+def test_what_is_merged_is_not_merged_again(warehouse, connected, sync, monkeypatch) -> None:
+    statements: list[str] = []
+    watch_warehouse(monkeypatch, statements.append)
+    for options in ({"baseline": "source"}, {}):
+        statements.clear()
+        sync(**options)
+        merges = [one for one in statements if 'INSERT INTO "dub_state" ' in one]
+        # One is the trial of two lines before each run.
+        assert len(merges) == (2 if options else 1)
+
+
 def test_a_baseline_is_recorded_as_the_rows_are_read(warehouse, connected, sync) -> None:
     assert sync(baseline="source", commit_every=1)["baseline"] == 2
     assert set(warehouse.state("outcome").values()) == {"baseline"}

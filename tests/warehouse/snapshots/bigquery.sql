@@ -143,7 +143,10 @@ WITH `dub_source` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -154,7 +157,10 @@ WITH `dub_source` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -177,7 +183,7 @@ SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
   COUNT(`dub_id`) AS `known`,
-  1 AS `most`
+  0 AS `surplus`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -308,7 +314,10 @@ WITH `dub_source` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -319,7 +328,10 @@ WITH `dub_source` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -339,9 +351,9 @@ WITH `dub_source` AS (
     ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
 )
 SELECT
-  `raw_0`,
-  `raw_1`,
-  `raw_2`,
+  `raw_0` AS `cell_0`,
+  `raw_1` AS `cell_1`,
+  `raw_2` AS `cell_2`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -418,9 +430,9 @@ WITH `dub_source` AS (
   FROM `dub_keyed`
 )
 SELECT
-  `raw_0`,
-  `raw_1`,
-  `raw_2`,
+  `raw_0` AS `cell_0`,
+  `raw_1` AS `cell_1`,
+  `raw_2` AS `cell_2`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -673,7 +685,10 @@ WHERE
                     `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
                   )
                 )
-                AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+                AND (
+                  `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                  OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+                )
                 THEN 'email '
                 ELSE ''
               END,
@@ -684,7 +699,10 @@ WHERE
                     `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
                   )
                 )
-                AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+                AND (
+                  `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                  OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+                )
                 THEN 'name '
                 ELSE ''
               END,
@@ -847,7 +865,10 @@ WHERE
                     `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
                   )
                 )
-                AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+                AND (
+                  `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                  OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+                )
                 THEN 'email '
                 ELSE ''
               END,
@@ -858,7 +879,10 @@ WHERE
                     `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
                   )
                 )
-                AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+                AND (
+                  `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                  OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+                )
                 THEN 'name '
                 ELSE ''
               END,
@@ -1010,7 +1034,7 @@ UPDATE `analytics`.`dub_state_lease` SET `task` = NULL, `owner` = NULL
 WHERE
   `owner` = @p;
 
--- condition
+-- tried
 SELECT
   `customer_key`,
   `email`,
@@ -1031,19 +1055,6 @@ SELECT
   `run`,
   (
     SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        `customer_key` AS `dub_key`
-      FROM `analytics`.`dub_state`
-      GROUP BY
-        `customer_key`
-      HAVING
-        COUNT(*) > 1
-    ) AS `dub_repeated`
-  ) AS `repeated`,
-  (
-    SELECT
       CAST(MIN(`last_tried_at`) AS STRING)
     FROM `analytics`.`dub_state_history`
     WHERE
@@ -1052,6 +1063,19 @@ SELECT
 FROM `analytics`.`dub_state`
 WHERE
   `customer_key` IN (@p, @p);
+
+-- repeated keys
+SELECT
+  COUNT(*) AS `repeated`
+FROM (
+  SELECT
+    `customer_key` AS `dub_key`
+  FROM `analytics`.`dub_state`
+  GROUP BY
+    `customer_key`
+  HAVING
+    COUNT(*) > 1
+) AS `dub_repeated`;
 
 -- set none pending
 UPDATE `analytics`.`dub_state` SET `code` = NULL, `outcome` = 'pending'
@@ -1107,7 +1131,7 @@ WHERE
 -- counts of staged rows
 WITH `dub_keyed` AS (
   SELECT
-    `dub_staged`.`position` AS `raw_0`,
+    `dub_staged`.`position`,
     `dub_staged`.`customer_key`,
     `dub_staged`.`email`,
     `dub_staged`.`name`,
@@ -1219,7 +1243,10 @@ WITH `dub_keyed` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1230,7 +1257,10 @@ WITH `dub_keyed` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1253,7 +1283,7 @@ SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
   COUNT(`dub_id`) AS `known`,
-  1 AS `most`
+  0 AS `surplus`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -1261,7 +1291,7 @@ GROUP BY
 -- rows of staged rows
 WITH `dub_keyed` AS (
   SELECT
-    `dub_staged`.`position` AS `raw_0`,
+    `dub_staged`.`position`,
     `dub_staged`.`customer_key`,
     `dub_staged`.`email`,
     `dub_staged`.`name`,
@@ -1373,7 +1403,10 @@ WITH `dub_keyed` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' email ') > 0 THEN 1 ELSE 0 END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1384,7 +1417,10 @@ WITH `dub_keyed` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN INSTR(CONCAT(' ', `dub_state`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(CONCAT(' ', `dub_keyed`.`cleared`), ' name ') > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1404,7 +1440,7 @@ WITH `dub_keyed` AS (
     ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
 )
 SELECT
-  `raw_0`,
+  `position` AS `cell_0`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -1428,7 +1464,7 @@ FROM `dub_classified`
 WHERE
   `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
 ORDER BY
-  `raw_0`;
+  `position`;
 
 -- read state
 SELECT

@@ -143,15 +143,18 @@ WITH `dub_source` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -162,7 +165,10 @@ WITH `dub_source` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -185,7 +191,7 @@ SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
   COUNT(`dub_id`) AS `known`,
-  1 AS `most`
+  0 AS `surplus`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -316,15 +322,18 @@ WITH `dub_source` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -335,7 +344,10 @@ WITH `dub_source` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -355,9 +367,9 @@ WITH `dub_source` AS (
     ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
 )
 SELECT
-  `raw_0`,
-  `raw_1`,
-  `raw_2`,
+  `raw_0` AS `cell_0`,
+  `raw_1` AS `cell_1`,
+  `raw_2` AS `cell_2`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -434,9 +446,9 @@ WITH `dub_source` AS (
   FROM `dub_keyed`
 )
 SELECT
-  `raw_0`,
-  `raw_1`,
-  `raw_2`,
+  `raw_0` AS `cell_0`,
+  `raw_1` AS `cell_1`,
+  `raw_2` AS `cell_2`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -689,15 +701,18 @@ WHERE
                     `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
                   )
                 )
-                AND CASE
-                  WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-                  THEN 1
-                  ELSE 0
-                END = CASE
-                  WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-                  THEN 1
-                  ELSE 0
-                END
+                AND (
+                  `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                  OR CASE
+                    WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+                    THEN 1
+                    ELSE 0
+                  END = CASE
+                    WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+                    THEN 1
+                    ELSE 0
+                  END
+                )
                 THEN 'email '
                 ELSE ''
               END,
@@ -708,7 +723,10 @@ WHERE
                     `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
                   )
                 )
-                AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+                AND (
+                  `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                  OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+                )
                 THEN 'name '
                 ELSE ''
               END,
@@ -871,15 +889,18 @@ WHERE
                     `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
                   )
                 )
-                AND CASE
-                  WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-                  THEN 1
-                  ELSE 0
-                END = CASE
-                  WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-                  THEN 1
-                  ELSE 0
-                END
+                AND (
+                  `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                  OR CASE
+                    WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+                    THEN 1
+                    ELSE 0
+                  END = CASE
+                    WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+                    THEN 1
+                    ELSE 0
+                  END
+                )
                 THEN 'email '
                 ELSE ''
               END,
@@ -890,7 +911,10 @@ WHERE
                     `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
                   )
                 )
-                AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+                AND (
+                  `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                  OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+                )
                 THEN 'name '
                 ELSE ''
               END,
@@ -1062,7 +1086,7 @@ UPDATE `analytics`.`dub_state_lease` SET `task` = NULL, `owner` = NULL
 WHERE
   `owner` = :p;
 
--- condition
+-- tried
 SELECT
   `customer_key`,
   `email`,
@@ -1083,19 +1107,6 @@ SELECT
   `run`,
   (
     SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        `customer_key` AS `dub_key`
-      FROM `analytics`.`dub_state`
-      GROUP BY
-        `customer_key`
-      HAVING
-        COUNT(*) > 1
-    ) AS `dub_repeated`
-  ) AS `repeated`,
-  (
-    SELECT
       CAST(MIN(`last_tried_at`) AS STRING)
     FROM `analytics`.`dub_state_history`
     WHERE
@@ -1104,6 +1115,19 @@ SELECT
 FROM `analytics`.`dub_state`
 WHERE
   `customer_key` IN (:p, :p);
+
+-- repeated keys
+SELECT
+  COUNT(*) AS `repeated`
+FROM (
+  SELECT
+    `customer_key` AS `dub_key`
+  FROM `analytics`.`dub_state`
+  GROUP BY
+    `customer_key`
+  HAVING
+    COUNT(*) > 1
+) AS `dub_repeated`;
 
 -- set none pending
 UPDATE `analytics`.`dub_state` SET `code` = NULL, `outcome` = 'pending'
@@ -1159,7 +1183,7 @@ WHERE
 -- counts of staged rows
 WITH `dub_keyed` AS (
   SELECT
-    `dub_staged`.`position` AS `raw_0`,
+    `dub_staged`.`position`,
     `dub_staged`.`customer_key`,
     `dub_staged`.`email`,
     `dub_staged`.`name`,
@@ -1271,15 +1295,18 @@ WITH `dub_keyed` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1290,7 +1317,10 @@ WITH `dub_keyed` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1313,7 +1343,7 @@ SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
   COUNT(`dub_id`) AS `known`,
-  1 AS `most`
+  0 AS `surplus`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -1321,7 +1351,7 @@ GROUP BY
 -- rows of staged rows
 WITH `dub_keyed` AS (
   SELECT
-    `dub_staged`.`position` AS `raw_0`,
+    `dub_staged`.`position`,
     `dub_staged`.`customer_key`,
     `dub_staged`.`email`,
     `dub_staged`.`name`,
@@ -1433,15 +1463,18 @@ WITH `dub_keyed` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1452,7 +1485,10 @@ WITH `dub_keyed` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1472,7 +1508,7 @@ WITH `dub_keyed` AS (
     ON `dub_state`.`customer_key` = `dub_keyed`.`customer_key`
 )
 SELECT
-  `raw_0`,
+  `position` AS `cell_0`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -1496,7 +1532,7 @@ FROM `dub_classified`
 WHERE
   `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
 ORDER BY
-  `raw_0`;
+  `position`;
 
 -- read state
 SELECT

@@ -145,15 +145,18 @@ WITH `dub_source` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -164,7 +167,10 @@ WITH `dub_source` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -188,7 +194,7 @@ SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
   COUNT(`dub_id`) AS `known`,
-  1 AS `most`
+  0 AS `surplus`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -321,15 +327,18 @@ WITH `dub_source` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -340,7 +349,10 @@ WITH `dub_source` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -361,9 +373,9 @@ WITH `dub_source` AS (
     AND CAST(`dub_state`.`customer_key` AS BINARY) = CAST(`dub_keyed`.`customer_key` AS BINARY)
 )
 SELECT
-  `raw_0`,
-  `raw_1`,
-  `raw_2`,
+  `raw_0` AS `cell_0`,
+  `raw_1` AS `cell_1`,
+  `raw_2` AS `cell_2`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -442,9 +454,9 @@ WITH `dub_source` AS (
   FROM `dub_keyed`
 )
 SELECT
-  `raw_0`,
-  `raw_1`,
-  `raw_2`,
+  `raw_0` AS `cell_0`,
+  `raw_1` AS `cell_1`,
+  `raw_2` AS `cell_2`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -698,15 +710,18 @@ UPDATE `analytics`.`dub_state` AS dub_rows
                   `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
                 )
               )
-              AND CASE
-                WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-                THEN 1
-                ELSE 0
-              END = CASE
-                WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-                THEN 1
-                ELSE 0
-              END
+              AND (
+                `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                OR CASE
+                  WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+                  THEN 1
+                  ELSE 0
+                END = CASE
+                  WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+                  THEN 1
+                  ELSE 0
+                END
+              )
               THEN 'email '
               ELSE ''
             END,
@@ -717,7 +732,10 @@ UPDATE `analytics`.`dub_state` AS dub_rows
                   `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
                 )
               )
-              AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+              AND (
+                `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+              )
               THEN 'name '
               ELSE ''
             END,
@@ -880,15 +898,18 @@ UPDATE `analytics`.`dub_state` AS dub_rows
                   `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
                 )
               )
-              AND CASE
-                WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-                THEN 1
-                ELSE 0
-              END = CASE
-                WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-                THEN 1
-                ELSE 0
-              END
+              AND (
+                `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                OR CASE
+                  WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+                  THEN 1
+                  ELSE 0
+                END = CASE
+                  WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+                  THEN 1
+                  ELSE 0
+                END
+              )
               THEN 'email '
               ELSE ''
             END,
@@ -899,7 +920,10 @@ UPDATE `analytics`.`dub_state` AS dub_rows
                   `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
                 )
               )
-              AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+              AND (
+                `dub_state`.`cleared` = `dub_keyed`.`cleared`
+                OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+              )
               THEN 'name '
               ELSE ''
             END,
@@ -1055,7 +1079,7 @@ UPDATE `analytics`.`dub_state_lease` SET `task` = NULL, `owner` = NULL
 WHERE
   `owner` = :p;
 
--- condition
+-- tried
 SELECT
   `customer_key`,
   `email`,
@@ -1076,19 +1100,6 @@ SELECT
   `run`,
   (
     SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        CAST(`customer_key` AS BINARY) AS `dub_key`
-      FROM `analytics`.`dub_state`
-      GROUP BY
-        CAST(`customer_key` AS BINARY)
-      HAVING
-        COUNT(*) > 1
-    ) AS `dub_repeated`
-  ) AS `repeated`,
-  (
-    SELECT
       CAST(MIN(`last_tried_at`) AS CHAR CHARACTER SET utf8mb4)
     FROM `analytics`.`dub_state_history`
     WHERE
@@ -1097,6 +1108,19 @@ SELECT
 FROM `analytics`.`dub_state`
 WHERE
   `customer_key` IN (:p, :p);
+
+-- repeated keys
+SELECT
+  COUNT(*) AS `repeated`
+FROM (
+  SELECT
+    CAST(`customer_key` AS BINARY) AS `dub_key`
+  FROM `analytics`.`dub_state`
+  GROUP BY
+    CAST(`customer_key` AS BINARY)
+  HAVING
+    COUNT(*) > 1
+) AS `dub_repeated`;
 
 -- set none pending
 UPDATE `analytics`.`dub_state` SET `code` = NULL, `outcome` = 'pending'
@@ -1154,7 +1178,7 @@ WHERE
 -- counts of staged rows
 WITH `dub_keyed` AS (
   SELECT
-    `dub_staged`.`position` AS `raw_0`,
+    `dub_staged`.`position`,
     `dub_staged`.`customer_key`,
     `dub_staged`.`email`,
     `dub_staged`.`name`,
@@ -1266,15 +1290,18 @@ WITH `dub_keyed` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1285,7 +1312,10 @@ WITH `dub_keyed` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1309,7 +1339,7 @@ SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
   COUNT(`dub_id`) AS `known`,
-  1 AS `most`
+  0 AS `surplus`
 FROM `dub_classified`
 GROUP BY
   `status`;
@@ -1317,7 +1347,7 @@ GROUP BY
 -- rows of staged rows
 WITH `dub_keyed` AS (
   SELECT
-    `dub_staged`.`position` AS `raw_0`,
+    `dub_staged`.`position`,
     `dub_staged`.`customer_key`,
     `dub_staged`.`email`,
     `dub_staged`.`name`,
@@ -1429,15 +1459,18 @@ WITH `dub_keyed` AS (
               `dub_state`.`email` IS NULL AND `dub_keyed`.`email` IS NULL
             )
           )
-          AND CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_state`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN LOCATE(' email ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1448,7 +1481,10 @@ WITH `dub_keyed` AS (
               `dub_state`.`name` IS NULL AND `dub_keyed`.`name` IS NULL
             )
           )
-          AND CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          AND (
+            `dub_state`.`cleared` = `dub_keyed`.`cleared`
+            OR CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_state`.`cleared`)) > 0 THEN 1 ELSE 0 END = CASE WHEN LOCATE(' name ', CONCAT(' ', `dub_keyed`.`cleared`)) > 0 THEN 1 ELSE 0 END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1469,7 +1505,7 @@ WITH `dub_keyed` AS (
     AND CAST(`dub_state`.`customer_key` AS BINARY) = CAST(`dub_keyed`.`customer_key` AS BINARY)
 )
 SELECT
-  `raw_0`,
+  `position` AS `cell_0`,
   `status`,
   `copies`,
   `first_applied_at`,
@@ -1493,7 +1529,7 @@ FROM `dub_classified`
 WHERE
   `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
 ORDER BY
-  `raw_0`;
+  `position`;
 
 -- read state
 SELECT

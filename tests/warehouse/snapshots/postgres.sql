@@ -142,7 +142,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -152,7 +155,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -174,7 +180,7 @@ SELECT
   "status",
   COUNT(*) AS "rows_of_it",
   COUNT("dub_id") AS "known",
-  1 AS "most"
+  0 AS "surplus"
 FROM "dub_classified"
 GROUP BY
   "status";
@@ -304,7 +310,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -314,7 +323,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -333,9 +345,9 @@ WITH "dub_source" AS (
     AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
 )
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -412,9 +424,9 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
 )
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -670,7 +682,10 @@ WHERE
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
-              AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              )
               THEN 'email '
               ELSE ''
             END || CASE
@@ -680,7 +695,10 @@ WHERE
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
-              AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              )
               THEN 'name '
               ELSE ''
             END || ''
@@ -842,7 +860,10 @@ WHERE
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
-              AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              )
               THEN 'email '
               ELSE ''
             END || CASE
@@ -852,7 +873,10 @@ WHERE
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
-              AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              )
               THEN 'name '
               ELSE ''
             END || ''
@@ -1010,7 +1034,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1020,7 +1047,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1066,26 +1096,30 @@ FROM "dub_classified";
 -- counts of what is kept
 SELECT
   "status",
-  SUM("rows_of_it") AS "rows_of_it",
-  SUM("known") AS "known",
-  MAX("rows_of_it") AS "most"
-FROM (
-  SELECT
-    MIN("status") AS "status",
-    COUNT(*) AS "rows_of_it",
-    COUNT("dub_id") AS "known"
-  FROM "dub_changes_token"
-  GROUP BY
-    "customer_key" COLLATE "C"
-) AS "dub_customers"
+  COUNT(*) AS "rows_of_it",
+  COUNT("dub_id") AS "known",
+  (
+    SELECT
+      MAX("surplus")
+    FROM (
+      SELECT
+        COUNT(*) - MAX("copies") AS "surplus"
+      FROM "dub_changes_token"
+      WHERE
+        NOT "customer_key" IS NULL
+      GROUP BY
+        "customer_key" COLLATE "C"
+    ) AS "dub_customers"
+  ) AS "surplus"
+FROM "dub_changes_token"
 GROUP BY
   "status";
 
 -- rows of what is kept
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -1283,7 +1317,7 @@ UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "owner" = NULL
 WHERE
   "owner" = %(p)s;
 
--- condition
+-- tried
 SELECT
   "customer_key",
   "email",
@@ -1304,19 +1338,6 @@ SELECT
   "run",
   (
     SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        "customer_key" COLLATE "C" AS "dub_key"
-      FROM "analytics"."dub_state"
-      GROUP BY
-        "customer_key" COLLATE "C"
-      HAVING
-        COUNT(*) > 1
-    ) AS "dub_repeated"
-  ) AS "repeated",
-  (
-    SELECT
       CAST(MIN("last_tried_at") AS TEXT)
     FROM "analytics"."dub_state_history"
     WHERE
@@ -1325,6 +1346,19 @@ SELECT
 FROM "analytics"."dub_state"
 WHERE
   "customer_key" IN (%(p)s, %(p)s);
+
+-- repeated keys
+SELECT
+  COUNT(*) AS "repeated"
+FROM (
+  SELECT
+    "customer_key" COLLATE "C" AS "dub_key"
+  FROM "analytics"."dub_state"
+  GROUP BY
+    "customer_key" COLLATE "C"
+  HAVING
+    COUNT(*) > 1
+) AS "dub_repeated";
 
 -- set none pending
 UPDATE "analytics"."dub_state" SET "code" = NULL, "outcome" = 'pending'
@@ -1380,7 +1414,7 @@ WHERE
 -- counts of staged rows
 WITH "dub_keyed" AS (
   SELECT
-    "dub_staged"."position" AS "raw_0",
+    "dub_staged"."position",
     "dub_staged"."customer_key",
     "dub_staged"."email",
     "dub_staged"."name",
@@ -1491,7 +1525,10 @@ WITH "dub_keyed" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1501,7 +1538,10 @@ WITH "dub_keyed" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1523,7 +1563,7 @@ SELECT
   "status",
   COUNT(*) AS "rows_of_it",
   COUNT("dub_id") AS "known",
-  1 AS "most"
+  0 AS "surplus"
 FROM "dub_classified"
 GROUP BY
   "status";
@@ -1531,7 +1571,7 @@ GROUP BY
 -- rows of staged rows
 WITH "dub_keyed" AS (
   SELECT
-    "dub_staged"."position" AS "raw_0",
+    "dub_staged"."position",
     "dub_staged"."customer_key",
     "dub_staged"."email",
     "dub_staged"."name",
@@ -1642,7 +1682,10 @@ WITH "dub_keyed" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1652,7 +1695,10 @@ WITH "dub_keyed" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1671,7 +1717,7 @@ WITH "dub_keyed" AS (
     AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
 )
 SELECT
-  "raw_0",
+  "position" AS "cell_0",
   "status",
   "copies",
   "first_applied_at",
@@ -1695,7 +1741,7 @@ FROM "dub_classified"
 WHERE
   "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
 ORDER BY
-  "raw_0" NULLS FIRST;
+  "position" NULLS FIRST;
 
 -- read state
 SELECT

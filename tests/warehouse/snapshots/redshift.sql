@@ -142,7 +142,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -152,7 +155,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -173,7 +179,7 @@ SELECT
   "status",
   COUNT(*) AS "rows_of_it",
   COUNT("dub_id") AS "known",
-  1 AS "most"
+  0 AS "surplus"
 FROM "dub_classified"
 GROUP BY
   "status";
@@ -303,7 +309,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -313,7 +322,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -331,9 +343,9 @@ WITH "dub_source" AS (
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
 )
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -410,9 +422,9 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
 )
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -664,7 +676,10 @@ WHERE
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
-              AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              )
               THEN 'email '
               ELSE ''
             END || CASE
@@ -674,7 +689,10 @@ WHERE
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
-              AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              )
               THEN 'name '
               ELSE ''
             END || ''
@@ -834,7 +852,10 @@ WHERE
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
-              AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              )
               THEN 'email '
               ELSE ''
             END || CASE
@@ -844,7 +865,10 @@ WHERE
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
-              AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+              )
               THEN 'name '
               ELSE ''
             END || ''
@@ -1001,7 +1025,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1011,7 +1038,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1056,26 +1086,30 @@ FROM "dub_classified";
 -- counts of what is kept
 SELECT
   "status",
-  SUM("rows_of_it") AS "rows_of_it",
-  SUM("known") AS "known",
-  MAX("rows_of_it") AS "most"
-FROM (
-  SELECT
-    MIN("status") AS "status",
-    COUNT(*) AS "rows_of_it",
-    COUNT("dub_id") AS "known"
-  FROM "dub_changes_token"
-  GROUP BY
-    "customer_key"
-) AS "dub_customers"
+  COUNT(*) AS "rows_of_it",
+  COUNT("dub_id") AS "known",
+  (
+    SELECT
+      MAX("surplus")
+    FROM (
+      SELECT
+        COUNT(*) - MAX("copies") AS "surplus"
+      FROM "dub_changes_token"
+      WHERE
+        NOT "customer_key" IS NULL
+      GROUP BY
+        "customer_key"
+    ) AS "dub_customers"
+  ) AS "surplus"
+FROM "dub_changes_token"
 GROUP BY
   "status";
 
 -- rows of what is kept
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -1271,7 +1305,7 @@ UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "owner" = NULL
 WHERE
   "owner" = %(p)s;
 
--- condition
+-- tried
 SELECT
   "customer_key",
   "email",
@@ -1292,19 +1326,6 @@ SELECT
   "run",
   (
     SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        "customer_key" AS "dub_key"
-      FROM "analytics"."dub_state"
-      GROUP BY
-        "customer_key"
-      HAVING
-        COUNT(*) > 1
-    ) AS "dub_repeated"
-  ) AS "repeated",
-  (
-    SELECT
       CAST(MIN("last_tried_at") AS VARCHAR(65535))
     FROM "analytics"."dub_state_history"
     WHERE
@@ -1313,6 +1334,19 @@ SELECT
 FROM "analytics"."dub_state"
 WHERE
   "customer_key" IN (%(p)s, %(p)s);
+
+-- repeated keys
+SELECT
+  COUNT(*) AS "repeated"
+FROM (
+  SELECT
+    "customer_key" AS "dub_key"
+  FROM "analytics"."dub_state"
+  GROUP BY
+    "customer_key"
+  HAVING
+    COUNT(*) > 1
+) AS "dub_repeated";
 
 -- set none pending
 UPDATE "analytics"."dub_state" SET "code" = NULL, "outcome" = 'pending'
@@ -1368,7 +1402,7 @@ WHERE
 -- counts of staged rows
 WITH "dub_keyed" AS (
   SELECT
-    "dub_staged"."position" AS "raw_0",
+    "dub_staged"."position",
     "dub_staged"."customer_key",
     "dub_staged"."email",
     "dub_staged"."name",
@@ -1479,7 +1513,10 @@ WITH "dub_keyed" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1489,7 +1526,10 @@ WITH "dub_keyed" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1510,7 +1550,7 @@ SELECT
   "status",
   COUNT(*) AS "rows_of_it",
   COUNT("dub_id") AS "known",
-  1 AS "most"
+  0 AS "surplus"
 FROM "dub_classified"
 GROUP BY
   "status";
@@ -1518,7 +1558,7 @@ GROUP BY
 -- rows of staged rows
 WITH "dub_keyed" AS (
   SELECT
-    "dub_staged"."position" AS "raw_0",
+    "dub_staged"."position",
     "dub_staged"."customer_key",
     "dub_staged"."email",
     "dub_staged"."name",
@@ -1629,7 +1669,10 @@ WITH "dub_keyed" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' email ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' email ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1639,7 +1682,10 @@ WITH "dub_keyed" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN POSITION(' name ' IN ' ' || "dub_state"."cleared") > 0 THEN 1 ELSE 0 END = CASE WHEN POSITION(' name ' IN ' ' || "dub_keyed"."cleared") > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1657,7 +1703,7 @@ WITH "dub_keyed" AS (
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
 )
 SELECT
-  "raw_0",
+  "position" AS "cell_0",
   "status",
   "copies",
   "first_applied_at",
@@ -1681,7 +1727,7 @@ FROM "dub_classified"
 WHERE
   "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
 ORDER BY
-  "raw_0" NULLS FIRST;
+  "position" NULLS FIRST;
 
 -- read state
 SELECT

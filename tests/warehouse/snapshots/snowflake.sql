@@ -143,15 +143,18 @@ WITH "DUB_SOURCE" AS (
               "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -162,15 +165,18 @@ WITH "DUB_SOURCE" AS (
               "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -193,7 +199,7 @@ SELECT
   "STATUS",
   COUNT(*) AS "ROWS_OF_IT",
   COUNT("DUB_ID") AS "KNOWN",
-  1 AS "MOST"
+  0 AS "SURPLUS"
 FROM "DUB_CLASSIFIED"
 GROUP BY
   "STATUS";
@@ -324,15 +330,18 @@ WITH "DUB_SOURCE" AS (
               "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -343,15 +352,18 @@ WITH "DUB_SOURCE" AS (
               "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -371,9 +383,9 @@ WITH "DUB_SOURCE" AS (
     ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
 )
 SELECT
-  "RAW_0",
-  "RAW_1",
-  "RAW_2",
+  "RAW_0" AS "CELL_0",
+  "RAW_1" AS "CELL_1",
+  "RAW_2" AS "CELL_2",
   "STATUS",
   "COPIES",
   "FIRST_APPLIED_AT",
@@ -450,9 +462,9 @@ WITH "DUB_SOURCE" AS (
   FROM "DUB_KEYED"
 )
 SELECT
-  "RAW_0",
-  "RAW_1",
-  "RAW_2",
+  "RAW_0" AS "CELL_0",
+  "RAW_1" AS "CELL_1",
+  "RAW_2" AS "CELL_2",
   "STATUS",
   "COPIES",
   "FIRST_APPLIED_AT",
@@ -705,15 +717,18 @@ WHERE
                     "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
                   )
                 )
-                AND CASE
-                  WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-                  THEN 1
-                  ELSE 0
-                END = CASE
-                  WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-                  THEN 1
-                  ELSE 0
-                END
+                AND (
+                  "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+                  OR CASE
+                    WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+                    THEN 1
+                    ELSE 0
+                  END = CASE
+                    WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+                    THEN 1
+                    ELSE 0
+                  END
+                )
                 THEN 'email '
                 ELSE ''
               END,
@@ -724,15 +739,18 @@ WHERE
                     "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
                   )
                 )
-                AND CASE
-                  WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-                  THEN 1
-                  ELSE 0
-                END = CASE
-                  WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-                  THEN 1
-                  ELSE 0
-                END
+                AND (
+                  "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+                  OR CASE
+                    WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+                    THEN 1
+                    ELSE 0
+                  END = CASE
+                    WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+                    THEN 1
+                    ELSE 0
+                  END
+                )
                 THEN 'name '
                 ELSE ''
               END,
@@ -895,15 +913,18 @@ WHERE
                     "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
                   )
                 )
-                AND CASE
-                  WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-                  THEN 1
-                  ELSE 0
-                END = CASE
-                  WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-                  THEN 1
-                  ELSE 0
-                END
+                AND (
+                  "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+                  OR CASE
+                    WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+                    THEN 1
+                    ELSE 0
+                  END = CASE
+                    WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+                    THEN 1
+                    ELSE 0
+                  END
+                )
                 THEN 'email '
                 ELSE ''
               END,
@@ -914,15 +935,18 @@ WHERE
                     "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
                   )
                 )
-                AND CASE
-                  WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-                  THEN 1
-                  ELSE 0
-                END = CASE
-                  WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-                  THEN 1
-                  ELSE 0
-                END
+                AND (
+                  "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+                  OR CASE
+                    WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+                    THEN 1
+                    ELSE 0
+                  END = CASE
+                    WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+                    THEN 1
+                    ELSE 0
+                  END
+                )
                 THEN 'name '
                 ELSE ''
               END,
@@ -1082,15 +1106,18 @@ WITH "DUB_SOURCE" AS (
               "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1101,15 +1128,18 @@ WITH "DUB_SOURCE" AS (
               "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1156,26 +1186,30 @@ FROM "DUB_CLASSIFIED";
 -- counts of what is kept
 SELECT
   "STATUS",
-  SUM("ROWS_OF_IT") AS "ROWS_OF_IT",
-  SUM("KNOWN") AS "KNOWN",
-  MAX("ROWS_OF_IT") AS "MOST"
-FROM (
-  SELECT
-    MIN("STATUS") AS "STATUS",
-    COUNT(*) AS "ROWS_OF_IT",
-    COUNT("DUB_ID") AS "KNOWN"
-  FROM "ANALYTICS"."DUB_CHANGES_TOKEN"
-  GROUP BY
-    "CUSTOMER_KEY"
-) AS "DUB_CUSTOMERS"
+  COUNT(*) AS "ROWS_OF_IT",
+  COUNT("DUB_ID") AS "KNOWN",
+  (
+    SELECT
+      MAX("SURPLUS")
+    FROM (
+      SELECT
+        COUNT(*) - MAX("COPIES") AS "SURPLUS"
+      FROM "ANALYTICS"."DUB_CHANGES_TOKEN"
+      WHERE
+        NOT "CUSTOMER_KEY" IS NULL
+      GROUP BY
+        "CUSTOMER_KEY"
+    ) AS "DUB_CUSTOMERS"
+  ) AS "SURPLUS"
+FROM "ANALYTICS"."DUB_CHANGES_TOKEN"
 GROUP BY
   "STATUS";
 
 -- rows of what is kept
 SELECT
-  "RAW_0",
-  "RAW_1",
-  "RAW_2",
+  "RAW_0" AS "CELL_0",
+  "RAW_1" AS "CELL_1",
+  "RAW_2" AS "CELL_2",
   "STATUS",
   "COPIES",
   "FIRST_APPLIED_AT",
@@ -1333,7 +1367,7 @@ UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "TASK" = NULL, "OWNER" = NULL
 WHERE
   "OWNER" = :p;
 
--- condition
+-- tried
 SELECT
   "CUSTOMER_KEY",
   "EMAIL",
@@ -1354,19 +1388,6 @@ SELECT
   "RUN",
   (
     SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        "CUSTOMER_KEY" AS "DUB_KEY"
-      FROM "ANALYTICS"."DUB_STATE"
-      GROUP BY
-        "CUSTOMER_KEY"
-      HAVING
-        COUNT(*) > 1
-    ) AS "DUB_REPEATED"
-  ) AS "REPEATED",
-  (
-    SELECT
       CAST(MIN("LAST_TRIED_AT") AS VARCHAR)
     FROM "ANALYTICS"."DUB_STATE_HISTORY"
     WHERE
@@ -1375,6 +1396,19 @@ SELECT
 FROM "ANALYTICS"."DUB_STATE"
 WHERE
   "CUSTOMER_KEY" IN (:p, :p);
+
+-- repeated keys
+SELECT
+  COUNT(*) AS "REPEATED"
+FROM (
+  SELECT
+    "CUSTOMER_KEY" AS "DUB_KEY"
+  FROM "ANALYTICS"."DUB_STATE"
+  GROUP BY
+    "CUSTOMER_KEY"
+  HAVING
+    COUNT(*) > 1
+) AS "DUB_REPEATED";
 
 -- set none pending
 UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = NULL, "OUTCOME" = 'pending'
@@ -1430,7 +1464,7 @@ WHERE
 -- counts of staged rows
 WITH "DUB_KEYED" AS (
   SELECT
-    "DUB_STAGED"."POSITION" AS "RAW_0",
+    "DUB_STAGED"."POSITION",
     "DUB_STAGED"."CUSTOMER_KEY",
     "DUB_STAGED"."EMAIL",
     "DUB_STAGED"."NAME",
@@ -1542,15 +1576,18 @@ WITH "DUB_KEYED" AS (
               "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1561,15 +1598,18 @@ WITH "DUB_KEYED" AS (
               "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1592,7 +1632,7 @@ SELECT
   "STATUS",
   COUNT(*) AS "ROWS_OF_IT",
   COUNT("DUB_ID") AS "KNOWN",
-  1 AS "MOST"
+  0 AS "SURPLUS"
 FROM "DUB_CLASSIFIED"
 GROUP BY
   "STATUS";
@@ -1600,7 +1640,7 @@ GROUP BY
 -- rows of staged rows
 WITH "DUB_KEYED" AS (
   SELECT
-    "DUB_STAGED"."POSITION" AS "RAW_0",
+    "DUB_STAGED"."POSITION",
     "DUB_STAGED"."CUSTOMER_KEY",
     "DUB_STAGED"."EMAIL",
     "DUB_STAGED"."NAME",
@@ -1712,15 +1752,18 @@ WITH "DUB_KEYED" AS (
               "DUB_STATE"."EMAIL" IS NULL AND "DUB_KEYED"."EMAIL" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' email ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'email '
           ELSE ''
         END,
@@ -1731,15 +1774,18 @@ WITH "DUB_KEYED" AS (
               "DUB_STATE"."NAME" IS NULL AND "DUB_KEYED"."NAME" IS NULL
             )
           )
-          AND CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END = CASE
-            WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
-            THEN 1
-            ELSE 0
-          END
+          AND (
+            "DUB_STATE"."CLEARED" = "DUB_KEYED"."CLEARED"
+            OR CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_STATE"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END = CASE
+              WHEN CHARINDEX(' name ', CONCAT(' ', "DUB_KEYED"."CLEARED")) > 0
+              THEN 1
+              ELSE 0
+            END
+          )
           THEN 'name '
           ELSE ''
         END,
@@ -1759,7 +1805,7 @@ WITH "DUB_KEYED" AS (
     ON "DUB_STATE"."CUSTOMER_KEY" = "DUB_KEYED"."CUSTOMER_KEY"
 )
 SELECT
-  "RAW_0",
+  "POSITION" AS "CELL_0",
   "STATUS",
   "COPIES",
   "FIRST_APPLIED_AT",
@@ -1783,7 +1829,7 @@ FROM "DUB_CLASSIFIED"
 WHERE
   "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
 ORDER BY
-  "RAW_0" NULLS FIRST;
+  "POSITION" NULLS FIRST;
 
 -- read state
 SELECT

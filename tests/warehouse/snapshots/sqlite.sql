@@ -142,7 +142,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -152,7 +155,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -174,7 +180,7 @@ SELECT
   "status",
   COUNT(*) AS "rows_of_it",
   COUNT("dub_id") AS "known",
-  1 AS "most"
+  0 AS "surplus"
 FROM "dub_classified"
 GROUP BY
   "status";
@@ -304,7 +310,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -314,7 +323,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -333,9 +345,9 @@ WITH "dub_source" AS (
     AND CAST("dub_state"."customer_key" AS BLOB) = CAST("dub_keyed"."customer_key" AS BLOB)
 )
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -412,9 +424,9 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
 )
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -676,7 +688,10 @@ WHERE
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
-              AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+              )
               THEN 'email '
               ELSE ''
             END || CASE
@@ -686,7 +701,10 @@ WHERE
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
-              AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+              )
               THEN 'name '
               ELSE ''
             END || ''
@@ -848,7 +866,10 @@ WHERE
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
-              AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+              )
               THEN 'email '
               ELSE ''
             END || CASE
@@ -858,7 +879,10 @@ WHERE
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
-              AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+              AND (
+                "dub_state"."cleared" = "dub_keyed"."cleared"
+                OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+              )
               THEN 'name '
               ELSE ''
             END || ''
@@ -1016,7 +1040,10 @@ WITH "dub_source" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1026,7 +1053,10 @@ WITH "dub_source" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1072,26 +1102,30 @@ FROM "dub_classified";
 -- counts of what is kept
 SELECT
   "status",
-  SUM("rows_of_it") AS "rows_of_it",
-  SUM("known") AS "known",
-  MAX("rows_of_it") AS "most"
-FROM (
-  SELECT
-    MIN("status") AS "status",
-    COUNT(*) AS "rows_of_it",
-    COUNT("dub_id") AS "known"
-  FROM "dub_changes_token"
-  GROUP BY
-    CAST("customer_key" AS BLOB)
-) AS "dub_customers"
+  COUNT(*) AS "rows_of_it",
+  COUNT("dub_id") AS "known",
+  (
+    SELECT
+      MAX("surplus")
+    FROM (
+      SELECT
+        COUNT(*) - MAX("copies") AS "surplus"
+      FROM "dub_changes_token"
+      WHERE
+        NOT "customer_key" IS NULL
+      GROUP BY
+        CAST("customer_key" AS BLOB)
+    ) AS "dub_customers"
+  ) AS "surplus"
+FROM "dub_changes_token"
 GROUP BY
   "status";
 
 -- rows of what is kept
 SELECT
-  "raw_0",
-  "raw_1",
-  "raw_2",
+  "raw_0" AS "cell_0",
+  "raw_1" AS "cell_1",
+  "raw_2" AS "cell_2",
   "status",
   "copies",
   "first_applied_at",
@@ -1251,7 +1285,7 @@ UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "owner" = NULL
 WHERE
   "owner" = :p;
 
--- condition
+-- tried
 SELECT
   "customer_key",
   "email",
@@ -1272,19 +1306,6 @@ SELECT
   "run",
   (
     SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        CAST("customer_key" AS BLOB) AS "dub_key"
-      FROM "analytics"."dub_state"
-      GROUP BY
-        CAST("customer_key" AS BLOB)
-      HAVING
-        COUNT(*) > 1
-    ) AS "dub_repeated"
-  ) AS "repeated",
-  (
-    SELECT
       CAST(MIN("last_tried_at") AS TEXT)
     FROM "analytics"."dub_state_history"
     WHERE
@@ -1293,6 +1314,19 @@ SELECT
 FROM "analytics"."dub_state"
 WHERE
   "customer_key" IN (:p, :p);
+
+-- repeated keys
+SELECT
+  COUNT(*) AS "repeated"
+FROM (
+  SELECT
+    CAST("customer_key" AS BLOB) AS "dub_key"
+  FROM "analytics"."dub_state"
+  GROUP BY
+    CAST("customer_key" AS BLOB)
+  HAVING
+    COUNT(*) > 1
+) AS "dub_repeated";
 
 -- set none pending
 UPDATE "analytics"."dub_state" SET "code" = NULL, "outcome" = 'pending'
@@ -1348,7 +1382,7 @@ WHERE
 -- counts of staged rows
 WITH "dub_keyed" AS (
   SELECT
-    "dub_staged"."position" AS "raw_0",
+    "dub_staged"."position",
     "dub_staged"."customer_key",
     "dub_staged"."email",
     "dub_staged"."name",
@@ -1459,7 +1493,10 @@ WITH "dub_keyed" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1469,7 +1506,10 @@ WITH "dub_keyed" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1491,7 +1531,7 @@ SELECT
   "status",
   COUNT(*) AS "rows_of_it",
   COUNT("dub_id") AS "known",
-  1 AS "most"
+  0 AS "surplus"
 FROM "dub_classified"
 GROUP BY
   "status";
@@ -1499,7 +1539,7 @@ GROUP BY
 -- rows of staged rows
 WITH "dub_keyed" AS (
   SELECT
-    "dub_staged"."position" AS "raw_0",
+    "dub_staged"."position",
     "dub_staged"."customer_key",
     "dub_staged"."email",
     "dub_staged"."name",
@@ -1610,7 +1650,10 @@ WITH "dub_keyed" AS (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' email ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' email ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END || CASE
@@ -1620,7 +1663,10 @@ WITH "dub_keyed" AS (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
-        AND CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        AND (
+          "dub_state"."cleared" = "dub_keyed"."cleared"
+          OR CASE WHEN INSTR(' ' || "dub_state"."cleared", ' name ') > 0 THEN 1 ELSE 0 END = CASE WHEN INSTR(' ' || "dub_keyed"."cleared", ' name ') > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END || ''
@@ -1639,7 +1685,7 @@ WITH "dub_keyed" AS (
     AND CAST("dub_state"."customer_key" AS BLOB) = CAST("dub_keyed"."customer_key" AS BLOB)
 )
 SELECT
-  "raw_0",
+  "position" AS "cell_0",
   "status",
   "copies",
   "first_applied_at",
@@ -1663,7 +1709,7 @@ FROM "dub_classified"
 WHERE
   "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
 ORDER BY
-  "raw_0";
+  "position";
 
 -- read state
 SELECT

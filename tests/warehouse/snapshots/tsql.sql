@@ -144,7 +144,10 @@ WITH [dub_source] AS (
             [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END + CASE
@@ -154,7 +157,10 @@ WITH [dub_source] AS (
             [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END + ''
@@ -176,7 +182,7 @@ SELECT
   [status],
   COUNT(*) AS [rows_of_it],
   COUNT([dub_id]) AS [known],
-  1 AS [most]
+  0 AS [surplus]
 FROM [dub_classified]
 GROUP BY
   [status];
@@ -308,7 +314,10 @@ WITH [dub_source] AS (
             [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END + CASE
@@ -318,7 +327,10 @@ WITH [dub_source] AS (
             [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END + ''
@@ -337,9 +349,9 @@ WITH [dub_source] AS (
     AND CAST([dub_state].[customer_key] AS VARBINARY(MAX)) = CAST([dub_keyed].[customer_key] AS VARBINARY(MAX))
 )
 SELECT
-  [raw_0],
-  [raw_1],
-  [raw_2],
+  [raw_0] AS [cell_0],
+  [raw_1] AS [cell_1],
+  [raw_2] AS [cell_2],
   [status],
   [copies],
   [first_applied_at],
@@ -418,9 +430,9 @@ WITH [dub_source] AS (
   FROM [dub_keyed]
 )
 SELECT
-  [raw_0],
-  [raw_1],
-  [raw_2],
+  [raw_0] AS [cell_0],
+  [raw_1] AS [cell_1],
+  [raw_2] AS [cell_2],
   [status],
   [copies],
   [first_applied_at],
@@ -656,7 +668,10 @@ WITH [dub_source] AS (
             [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END + CASE
@@ -666,7 +681,10 @@ WITH [dub_source] AS (
             [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END + ''
@@ -829,7 +847,10 @@ WITH [dub_source] AS (
             [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END + CASE
@@ -839,7 +860,10 @@ WITH [dub_source] AS (
             [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END + ''
@@ -1037,7 +1061,7 @@ UPDATE [analytics].[dub_state_lease] SET [task] = NULL, [owner] = NULL
 WHERE
   [owner] = :p;
 
--- condition
+-- tried
 SELECT
   [customer_key],
   [email],
@@ -1058,19 +1082,6 @@ SELECT
   [run],
   (
     SELECT
-      COUNT(*)
-    FROM (
-      SELECT
-        CAST([customer_key] AS VARBINARY(MAX)) AS [dub_key]
-      FROM [analytics].[dub_state]
-      GROUP BY
-        CAST([customer_key] AS VARBINARY(MAX))
-      HAVING
-        COUNT(*) > 1
-    ) AS [dub_repeated]
-  ) AS [repeated],
-  (
-    SELECT
       CAST(MIN([last_tried_at]) AS NVARCHAR(MAX))
     FROM [analytics].[dub_state_history]
     WHERE
@@ -1079,6 +1090,19 @@ SELECT
 FROM [analytics].[dub_state]
 WHERE
   [customer_key] IN (:p, :p);
+
+-- repeated keys
+SELECT
+  COUNT(*) AS [repeated]
+FROM (
+  SELECT
+    CAST([customer_key] AS VARBINARY(MAX)) AS [dub_key]
+  FROM [analytics].[dub_state]
+  GROUP BY
+    CAST([customer_key] AS VARBINARY(MAX))
+  HAVING
+    COUNT(*) > 1
+) AS [dub_repeated];
 
 -- set none pending
 UPDATE [analytics].[dub_state] SET [code] = NULL, [outcome] = 'pending'
@@ -1129,7 +1153,7 @@ WHERE
 -- counts of staged rows
 WITH [dub_keyed] AS (
   SELECT
-    [dub_staged].[position] AS [raw_0],
+    [dub_staged].[position] AS [position],
     [dub_staged].[customer_key] AS [customer_key],
     [dub_staged].[email] AS [email],
     [dub_staged].[name] AS [name],
@@ -1240,7 +1264,10 @@ WITH [dub_keyed] AS (
             [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END + CASE
@@ -1250,7 +1277,10 @@ WITH [dub_keyed] AS (
             [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END + ''
@@ -1272,7 +1302,7 @@ SELECT
   [status],
   COUNT(*) AS [rows_of_it],
   COUNT([dub_id]) AS [known],
-  1 AS [most]
+  0 AS [surplus]
 FROM [dub_classified]
 GROUP BY
   [status];
@@ -1280,7 +1310,7 @@ GROUP BY
 -- rows of staged rows
 WITH [dub_keyed] AS (
   SELECT
-    [dub_staged].[position] AS [raw_0],
+    [dub_staged].[position] AS [position],
     [dub_staged].[customer_key] AS [customer_key],
     [dub_staged].[email] AS [email],
     [dub_staged].[name] AS [name],
@@ -1391,7 +1421,10 @@ WITH [dub_keyed] AS (
             [dub_state].[email] IS NULL AND [dub_keyed].[email] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' email ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' email ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'email '
         ELSE ''
       END + CASE
@@ -1401,7 +1434,10 @@ WITH [dub_keyed] AS (
             [dub_state].[name] IS NULL AND [dub_keyed].[name] IS NULL
           )
         )
-        AND CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        AND (
+          [dub_state].[cleared] = [dub_keyed].[cleared]
+          OR CASE WHEN CHARINDEX(' name ', ' ' + [dub_state].[cleared]) > 0 THEN 1 ELSE 0 END = CASE WHEN CHARINDEX(' name ', ' ' + [dub_keyed].[cleared]) > 0 THEN 1 ELSE 0 END
+        )
         THEN 'name '
         ELSE ''
       END + ''
@@ -1420,7 +1456,7 @@ WITH [dub_keyed] AS (
     AND CAST([dub_state].[customer_key] AS VARBINARY(MAX)) = CAST([dub_keyed].[customer_key] AS VARBINARY(MAX))
 )
 SELECT
-  [raw_0],
+  [position] AS [cell_0],
   [status],
   [copies],
   [first_applied_at],
@@ -1444,7 +1480,7 @@ FROM [dub_classified]
 WHERE
   [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
 ORDER BY
-  [raw_0];
+  [position];
 
 -- read state
 SELECT

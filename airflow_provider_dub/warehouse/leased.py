@@ -1,0 +1,75 @@
+"""A state table under the lease of one run, from before its rows are compared until their outcomes are merged."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_provider_dub.exceptions import DubStateTableLockedError
+from airflow_provider_dub.warehouse.heartbeat import Heartbeat
+from airflow_provider_dub.warehouse.lease import LeaseLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_dub.api.stop import Stop
+    from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.state_table import StateTable
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def leased(table: StateTable, beside: Warehouse, stop: Stop, *, wait: bool) -> Iterator[None]:
+    """Hold the lease of a state table, which is created if it is not there; in the end merge the outcomes of the run.
+
+    :param table: The state table.
+    :param beside: A connection for the heartbeat alone.
+    :param stop: Ends the run; set when the lease is lost. If it is urgent, the next run merges the outcomes.
+    :param wait: Whether to wait for another run to end.
+    :raises LockedError: Another run has the lease.
+    :raises DubStateTableLockedError: Another run took the table over from this one.
+    """
+    table.create()
+    table.lease.acquire(wait=wait, log=log.info)
+    try:
+        with Heartbeat(table.lease, beside, on_lost=lambda: stop.set(urgent=True)):
+            try:
+                yield
+                _end(table, stop)
+            except LeaseLostError:
+                raise
+            except Exception:
+                _end(table, stop)
+                raise
+            except BaseException:  # seconds count
+                _release(table)
+                raise
+    except LeaseLostError as lost:
+        raise DubStateTableLockedError(str(lost)) from lost
+
+
+def _end(table: StateTable, stop: Stop) -> None:
+    """Merge the outcomes into the state table and end the lease."""
+    if stop.is_urgent:
+        _release(table)
+        return
+    try:
+        table.merge(end=True)
+    except LeaseLostError:
+        raise
+    except Exception as error:
+        log.warning(
+            "The outcomes could not be merged into %s (%s); they are in its history, and the next run merges them.",
+            table.name,
+            type(error).__name__,
+        )
+        _release(table)
+
+
+def _release(table: StateTable) -> None:
+    try:
+        table.lease.release()
+    except Exception:  # the outcome of the run is what counts, and the lease expires
+        log.warning("The lease on the table %s could not be released.", table.name)
