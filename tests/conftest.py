@@ -29,6 +29,8 @@ pytest_plugins = [f"tests.engines.{engine}" for engine in STAND_INS]
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+# The inner loop's: fewer examples, as it is run often.
+hypothesis.settings.register_profile("inner", deadline=None, max_examples=20)
 
 HERE = Path(__file__).parent
 #: Folders and files of tests that need a whole Airflow, the longest first.
@@ -55,23 +57,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs more than Python, and begin with what takes longest."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        engine = parameters.get("database")
+        used = {parameters.get("database"), parameters.get("source")}
         if any(item.path.is_relative_to(place) for place in WHOLE_AIRFLOW):
             item.add_marker("airflow")
-        elif item.path not in DEPENDS_ON_AIRFLOW and _is_expensive(item, engine):
+        elif item.path not in DEPENDS_ON_AIRFLOW and _is_expensive(item, used):
             item.add_marker("once")
-        if _needs_engine(item, engine):
+        if _needs_engine(item, used):
             item.add_marker("engines")
     items.sort(key=_turn)
 
 
-def _needs_engine(item: pytest.Item, engine: str | None) -> bool:
+def _needs_engine(item: pytest.Item, used: set[str | None]) -> bool:
     needs_server = SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-    return engine in ENGINES or bool(needs_server or item.get_closest_marker("engines"))
+    return bool(used & ENGINES or needs_server or item.get_closest_marker("engines"))
 
 
-def _is_expensive(item: pytest.Item, engine: str | None) -> bool:
-    return item.get_closest_marker("slow") is not None or _needs_engine(item, engine)
+def _is_expensive(item: pytest.Item, used: set[str | None]) -> bool:
+    return item.get_closest_marker("slow") is not None or _needs_engine(item, used)
 
 
 def _turn(item: pytest.Item) -> int:

@@ -7,7 +7,8 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_provider_dub.warehouse.cursors import connect
-from airflow_provider_dub.warehouse.dialects import is_denied, is_lasting
+from airflow_provider_dub.warehouse.dialects import is_denied, is_lasting, is_passing
+from airflow_provider_dub.warehouse.drivers import codes_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -42,12 +43,13 @@ class DatabaseFailedError(Exception):
     def __init__(self, error: Exception) -> None:
         #: The class of the database's error, and its code.
         self.kind = _kind(error)
-        codes = _codes(error)
+        codes = codes_of(error)
         #: Whether the database does not allow the statement.
         self.is_denied = any(is_denied(code) for code in (type(error).__name__, *codes))
         classes = {base.__name__ for base in type(error).__mro__}
         #: Whether the statement itself is what the database does not take, so that a retry fails, too.
-        self.is_lasting = self.is_denied or not _LASTING.isdisjoint(classes) or any(map(is_lasting, codes))
+        is_of_the_statement = not _LASTING.isdisjoint(classes) and not any(map(is_passing, codes))
+        self.is_lasting = self.is_denied or is_of_the_statement or any(map(is_lasting, codes))
         super().__init__(
             f"A statement about the state table failed: {self.kind}. What the database says of it may hold a value of "
             "a row and is not shown."
@@ -84,15 +86,8 @@ _LASTING = {"ProgrammingError", "DataError", "IntegrityError", "NotSupportedErro
 def _kind(error: Exception) -> str:
     """Return the class of a database's error and its code, as far as it has one."""
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    codes = _codes(error)
+    codes = codes_of(error)
     return f"{kind} {codes[0]}" if codes else kind
-
-
-def _codes(error: Exception) -> list[str]:
-    """Return the codes of a database's error, as far as it has any: drivers call them differently."""
-    named = (getattr(error, name, None) for name in ("sqlstate", "pgcode", "sqlite_errorname", "errno", "code"))
-    numbers = (argument for argument in error.args if isinstance(argument, int))
-    return [str(code) for code in (*named, *numbers) if isinstance(code, int | str) and code]
 
 
 class Warehouse:

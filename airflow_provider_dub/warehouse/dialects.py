@@ -149,6 +149,8 @@ _PaidByTime = partial(Dialect, renew_every=300, lease_length=1200, append_every=
 _SNOWFLAKE_FORMAT = "YYYY-MM-DD HH24:MI:SS.FF9"
 #: PostgreSQL and Redshift: the codes of timestamptz, timestamp and date.
 _TIMESTAMPTZ, _TIMESTAMP, _DATE = "1184", "1114", "1082"
+#: pyodbc calls types by Python's classes.
+_ODBC_TIMESTAMP, _ODBC_DATE = "<class 'datetime.datetime'>", "<class 'datetime.date'>"
 #: text, varchar and char. A char is read without the blanks that only fill it up.
 _TEXTS = frozenset({"25", "1043", "1042"})
 
@@ -161,6 +163,11 @@ _DIALECTS = (
             "ELSE CAST(x AS TEXT) END",
             _TIMESTAMP: "TO_JSON(x) #>> '{}'",
             _DATE: "TO_JSON(x) #>> '{}'",
+            # Over ODBC there is one name for both.
+            _ODBC_TIMESTAMP: "CASE WHEN PG_TYPEOF(x) = CAST('timestamptz' AS REGTYPE) "
+            "AND ISFINITE(CAST(x AS TIMESTAMPTZ)) "
+            "THEN (TO_JSON(CAST(x AS TIMESTAMPTZ) AT TIME ZONE 'UTC') #>> '{}') || 'Z' ELSE TO_JSON(x) #>> '{}' END",
+            _ODBC_DATE: "TO_JSON(x) #>> '{}'",
         },
         text_types=_TEXTS,
         run_on="PostgreSQL 18",
@@ -297,8 +304,8 @@ _DIALECTS = (
     Dialect(
         "tsql",
         text="CAST(x AS NVARCHAR(MAX))",
-        # As text, a datetime has no seconds otherwise. pymssql calls it 4, and pyodbc by Python's class.
-        timestamp_texts=dict.fromkeys(("4", "<class 'datetime.datetime'>"), "CONVERT(NVARCHAR(40), x, 127)"),
+        # As text, a datetime has no seconds otherwise. pymssql calls it 4.
+        timestamp_texts=dict.fromkeys(("4", _ODBC_TIMESTAMP), "CONVERT(NVARCHAR(40), x, 127)"),
         exact="CAST(x AS VARBINARY(MAX))",
         compares_pairs=False,
         temporary_table="",  # it has another statement
@@ -350,6 +357,19 @@ def is_lasting(code: str) -> bool:
     :param code: Its code.
     """
     return code in _NOT_TAKEN
+
+
+#: The standard's classes of codes: the connection, a transaction that was rolled back, resources, an operator. A driver
+#: may have the class of a wrong statement for these, too, as redshift_connector has.
+_PASSING = ("08", "40", "53", "57")
+
+
+def is_passing(code: str) -> bool:
+    """Return whether a database's error says that a statement did not succeed this time, but may the next.
+
+    :param code: Its code.
+    """
+    return len(code) == 5 and code.startswith(_PASSING)
 
 
 def dialect_named(name: str) -> Dialect:

@@ -114,6 +114,24 @@ def driver_of(connection: Any, placeholder: str) -> Driver:
     )
 
 
+def codes_of(error: Exception) -> list[str]:
+    """Return the codes of an error of any driver, as far as it has any, and nothing else of it.
+
+    :param error: The error.
+    """
+    named = (getattr(error, name, None) for name in ("sqlstate", "pgcode", "sqlite_errorname", "errno", "code"))
+    numbers = (argument for argument in error.args if isinstance(argument, int))
+    found = [str(code) for code in (*named, *numbers) if isinstance(code, int | str) and code]
+    return found or _states(*error.args)
+
+
+def _states(first: Any = None, message: Any = None, *_: Any) -> list[str]:
+    """Return the SQLSTATE that the arguments of an error have in the way of redshift_connector or of pyodbc."""
+    if isinstance(first, Mapping):
+        return [str(first["C"])] if "C" in first else []
+    return [first] if isinstance(first, str) and str(message).startswith(f"[{first}]") else []
+
+
 def _modules(connection_class: type) -> Iterator[str]:
     """Yield the modules of a class and its bases, each with what is above it."""
     for one in connection_class.__mro__:
@@ -205,6 +223,11 @@ def _pymysql(_: Any) -> Driver:
     )
 
 
+def _pyodbc(_: Any) -> Driver:
+    # With one more, PostgreSQL's driver breaks its connection. SQL Server's takes 2,100; its dialect needs but one.
+    return Driver(style="qmark", most_parameters=7_498)
+
+
 def _snowflake(connection: Any) -> Driver:
     return Driver(style="format" if connection.is_pyformat else "qmark")
 
@@ -231,6 +254,7 @@ _KNOWN: Mapping[str, Callable[[Any], Driver]] = {
     "sqlite3": lambda _: Driver(style="qmark", executemany_is_fast=True),
     "duckdb": lambda _: Driver(style="qmark", transactions="cursor"),
     "_duckdb": lambda _: Driver(style="qmark", transactions="cursor"),
+    "pyodbc": _pyodbc,
     "pymssql": lambda _: Driver(style="format"),
     "redshift_connector": lambda _: Driver(style="format", most_parameters=32_767),
     "snowflake.connector": _snowflake,

@@ -1,11 +1,19 @@
-"""Redshift, for which PostgreSQL stands in: what they share, and two functions that differ."""
+"""Redshift, for which PostgreSQL stands in: what they share, and two functions that differ.
+
+Where Redshift's own driver is installed it is reached by that, through Airflow's hook; else like PostgreSQL.
+"""
 
 from __future__ import annotations
 
-from contextlib import closing
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
+from tests.engines.stand_ins import installed
 from tests.support.database import Database
 
 _AS_REDSHIFT = (
@@ -14,6 +22,7 @@ _AS_REDSHIFT = (
     "CREATE FUNCTION redshift.version() RETURNS text LANGUAGE sql AS $$SELECT 'PostgreSQL 8.0.2, Redshift 1.0'$$",
     "ALTER DATABASE redshift SET search_path = redshift, pg_catalog",
 )
+_SPOKEN_BY_BOTH = (b"user", b"database")
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +39,61 @@ def redshift_socket(postgres_socket) -> str:
     return postgres_socket
 
 
+@pytest.fixture(scope="session")
+def redshift_relay(redshift_socket, tmp_path_factory) -> Iterator[str]:
+    """A socket at which Redshift's own driver is understood."""
+    relay = str(tmp_path_factory.mktemp("redshift") / "socket")
+    with _relay(relay, f"{redshift_socket}/.s.PGSQL.5432"):
+        yield relay
+
+
 @pytest.fixture(name="redshift")
-def redshift_database(redshift_socket) -> Database:
-    """A database behind a connection that says no more than that it is like PostgreSQL."""
-    return Database("redshift", conn_type="postgres", host=redshift_socket, login="postgres", schema="redshift")
+def redshift_database(request, redshift_socket) -> Database:
+    """A database behind a connection of Redshift, or one that says no more than that it is like PostgreSQL."""
+    login = {"login": "postgres", "schema": "redshift"}
+    if "redshift" not in installed():
+        return Database("redshift", conn_type="postgres", host=redshift_socket, **login)
+    extra = {"unix_sock": request.getfixturevalue("redshift_relay"), "ssl": False, "application_name": "tests"}
+    return Database("redshift", conn_type="redshift", password="none is asked for", extra=extra, **login)
+
+
+@contextmanager
+def _relay(path: str, server: str) -> Iterator[None]:
+    """Pass connections on to a server, without what only Redshift knows of their start."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(200)
+        threading.Thread(target=_accept, args=(listener, server), daemon=True).start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def _accept(listener: socket.socket, path: str) -> None:
+    with suppress(OSError):  # it was shut down
+        while True:
+            client, _ = listener.accept()
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(path)
+            threading.Thread(target=_begin, args=(client, server), daemon=True).start()
+
+
+def _begin(client: socket.socket, server: socket.socket) -> None:
+    (length,) = struct.unpack("!i", client.recv(4, socket.MSG_WAITALL))
+    start = client.recv(length - 4, socket.MSG_WAITALL)
+    words = start[4:].split(b"\0")
+    given = dict(zip(words[::2], words[1::2], strict=False))
+    kept = start[:4] + b"".join(name + b"\0" + given[name] + b"\0" for name in _SPOKEN_BY_BOTH) + b"\0"
+    server.sendall(struct.pack("!i", len(kept) + 4) + kept)
+    threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()
+    _pass_on(client, server)
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while sent := source.recv(65536):
+            target.sendall(sent)
+    for one in (source, target):
+        with suppress(OSError):  # it is closed
+            one.shutdown(socket.SHUT_RDWR)

@@ -10,10 +10,16 @@ from sqlglot import exp
 
 from tests.support.database import Database
 
-#: The package of the stand-in for each engine, each in an environment of its own (noxfile.py).
-PACKAGES = {"snowflake": "fakesnow", "bigquery": "bqemulator", "databricks": "pyspark"}
-#: The engines for which something stands in; for Redshift it is the PostgreSQL of the other tests.
-STAND_INS = ("redshift", *PACKAGES)
+#: The package of the stand-in for each engine, each in an environment of its own (noxfile.py). For Redshift it is the
+#: PostgreSQL of the other tests, and the package is its driver.
+PACKAGES = {
+    "redshift": "redshift_connector",
+    "snowflake": "fakesnow",
+    "bigquery": "bqemulator",
+    "databricks": "pyspark",
+}
+#: The engines for which something stands in.
+STAND_INS = tuple(PACKAGES)
 
 
 def installed() -> list[str]:

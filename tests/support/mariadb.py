@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.engines.servers import free_port
+
 
 def is_installed() -> bool:
     return bool(shutil.which("mariadbd") and shutil.which("mariadb-install-db"))
@@ -40,7 +42,8 @@ def mariadb_socket() -> Iterator[str]:
             [*install, *options], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert not installed.returncode, f"MariaDB could not be set up: {installed.stdout[-4000:]}"
-        command = ["mariadbd", "--no-defaults", *options, f"--socket={socket}", "--skip-networking"]
+        network = ["--bind-address=127.0.0.1", f"--port={free_port()}"]  # for clients that take no socket
+        command = ["mariadbd", "--no-defaults", *options, f"--socket={socket}", *network]
         with log.open("w") as output:
             server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:

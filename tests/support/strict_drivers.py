@@ -1,4 +1,4 @@
-"""Drivers over SQLite that are as strict as those of warehouses for which there is no server here."""
+"""Drivers over SQLite that are as strict as those of warehouses, on machines that have neither server nor driver."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class WithoutTransactions(Connection):
 STRICT_DRIVERS: dict[str, tuple[str, tuple[str, str] | None, type[Connection], type[Cursor]]] = {
     "pymssql": ("pymssql._pymssql", None, Connection, PercentOnlyTuples),
     "mysql-connector": ("mysql.connector.connection_cext", None, Connection, Unread),
-    "pyodbc": ("pyodbc", ("pyodbc", "qmark"), Connection, Question),
+    "pyodbc": ("pyodbc", None, Connection, Question),
     "a cursor of dicts": ("made_up.driver", ("made_up", "qmark"), Connection, Dictionaries),
     "numeric": ("made_up.driver", ("made_up.driver", "numeric"), Connection, Numbers),
     "named": ("made_up.driver", ("made_up.driver", "named"), Connection, Names),

@@ -274,7 +274,7 @@ def test_a_key_of_the_query_may_be_a_number(database, connected, sync, key: str)
         ("upgrade", (Lease, "set_version")),
         ("set pending", (Statements, "set_pending")),
         ("prune", (Statements, "prune")),
-        ("lease", (Statements, "acquire_lease")),
+        pytest.param("lease", (Statements, "acquire_lease"), marks=pytest.mark.slow),  # it is tried for seconds
     ],
 )
 def test_no_value_is_shown_by_an_error_of_any_statement(

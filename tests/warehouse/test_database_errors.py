@@ -18,6 +18,10 @@ class DataError(Exception):
     """A value."""
 
 
+class ProgrammingError(Exception):
+    """A statement; of some drivers, whatever a server says."""
+
+
 def error(kind: type[Exception], *arguments: Any, **attributes: Any) -> Exception:
     made = kind(*arguments)
     for name, value in attributes.items():
@@ -36,6 +40,14 @@ def error(kind: type[Exception], *arguments: Any, **attributes: Any) -> Exceptio
         (error(DataError, "planted"), False, True),
         (error(OperationalError, 1213, "Deadlock found; planted"), False, False),
         (error(OperationalError, "planted", sqlstate="08006"), False, False),
+        # As pyodbc has them...
+        (error(OperationalError, "42501", "[42501] ERROR: permission denied for table planted"), True, True),
+        (error(OperationalError, "08S01", "[08S01] planted"), False, False),
+        # ...and redshift_connector.
+        (error(ProgrammingError, {"S": "ERROR", "C": "42501", "M": "planted"}), True, True),
+        (error(ProgrammingError, {"S": "ERROR", "C": "22001", "M": "planted"}), False, True),
+        (error(ProgrammingError, {"S": "FATAL", "C": "57P01", "M": "planted"}), False, False),
+        (error(KeyError, "planted", "planted, too"), False, False),
         (error(ConnectionRefusedError, 111, "planted"), False, False),
     ],
 )
