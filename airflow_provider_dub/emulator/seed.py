@@ -81,14 +81,14 @@ def load_seed(source: str | Path | Mapping[str, Any] | None = None) -> Seed:
     :param source: A JSON file or its content; the default is the seed of the recordings.
     """
     sections = json.loads(resources.files(__package__).joinpath("seed.json").read_text(encoding="utf-8"))
-    if isinstance(source, Mapping):
-        sections |= source
-    elif source is not None:
-        sections |= _read_file(Path(source))
+    given = source if isinstance(source, Mapping) else _read_file(Path(source)) if source is not None else {}
+    if unknown := given.keys() - sections.keys():
+        known = ", ".join(sections)
+        raise ValueError(f"The seed has sections that are not known: {', '.join(sorted(unknown))}. Known are {known}.")
     try:
-        return _build(sections)
+        return _build(sections | given)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"The seed does not have the shape of fixtures.json: {error!r}") from error
+        raise ValueError(f"The seed does not have the shape of seed.json: {error!r}") from error
 
 
 def _read_file(path: Path) -> dict[str, Any]:

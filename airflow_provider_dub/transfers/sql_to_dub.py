@@ -274,7 +274,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 found = f"{counted(changes, 'row')} would be sent, {share}"
                 raise too_many_changes(found, "max_change_rate", self._max_change_rate, plan.log_line())
         except AirflowException:
-            with self._publishing(0, context):
+            with self._publishing(plan.rows_to_read, context):
                 raise
 
     def _pending(self, plan: Plan, changes: Changes, table: StateTable) -> list[Status]:
@@ -559,7 +559,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             if may_reschedule:
                 self.log.info("%s The task is rescheduled until then.", locked)
                 raise AirflowRescheduleException(datetime.now(UTC) + _RESCHEDULE_AFTER) from locked
-            raise DubStateTableLockedError(str(locked)) from locked
+            advice = 'Wait for it with on_locked="wait", or skip the task with on_locked="skip".'
+            raise DubStateTableLockedError(f"{locked} {advice}") from locked
 
 
 def _task_of(context: Context) -> str:

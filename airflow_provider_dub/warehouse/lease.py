@@ -158,8 +158,7 @@ class Lease:
             if not wait and held.task != self._owner.task:
                 raise LockedError(
                     f"{self._locked_by(held)}. Its lease ends with its run, or {max(0, held.expires_at - seen.now)} s "
-                    'from now if it crashed. Wait for it with on_locked="wait", or skip the task with '
-                    'on_locked="skip".'
+                    "from now if it crashed."
                 )
             if not logged:
                 log(f"{self._locked_by(held)}; waiting for it to end, or for {self.length:g} s without a heartbeat.")

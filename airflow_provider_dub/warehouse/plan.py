@@ -38,6 +38,11 @@ class Plan:
         return [status for status in (*TO_SEND, Status.DUPLICATE) if self.counts[status]]
 
     @property
+    def rows_to_read(self) -> int:
+        """The number of rows that the run works with."""
+        return sum(self.counts[status] for status in self.statuses_to_read)
+
+    @property
     def changes_recorded_rows(self) -> bool:
         """Whether rows are sent that the state table has with another outcome than pending."""
         return any(self.counts[status] for status in RECORDED)

@@ -19,7 +19,8 @@ class UnusableTableError(ValueError):
         super().__init__(
             f"{what} Nothing was sent. What the database says of it may hold a value and is not shown. "
             f"`python -m airflow_provider_dub.warehouse --dialect {statements.dialect.name} --state-table "
-            f"{statements.table}` prints the tables as they should be and the least rights, for an administrator."
+            f"{statements.table}` prints the tables as they should be and the least rights, for an administrator; "
+            "for a task with a state_conn_id add --state-conn-id."
         )
 
 

@@ -1,12 +1,13 @@
 from datetime import datetime
 
 from airflow.sdk import dag
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 
 
 @dag(
-    schedule="@daily",
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),  # "@daily" gives no interval on Airflow 3
     start_date=datetime(2026, 1, 1),
     catchup=True,
     max_active_runs=1,  # one after the other ...

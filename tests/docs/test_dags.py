@@ -40,7 +40,7 @@ def test_the_dags_and_the_queries_of_the_pages_run(run_dags, warehouse) -> None:
         "INSERT INTO customers (user_id, name, brand) "
         "SELECT 'other_' || n, 'Other', 'gamma' FROM generate_series(1, 8) n"
     )
-    # Its query is about a day that has ended, in which nothing happened.
+    # Its query is about a day that has ended.
     dag_ids = sorted(path.stem for path in (DOCS / "dags").glob("*.py") if path.stem != "sync_in_order")
     seen = run_dags(*dag_ids, "sync_dub", "update_dub")
     assert seen["import_errors"] == {}
@@ -73,6 +73,12 @@ def test_the_dags_and_the_queries_of_the_pages_run(run_dags, warehouse) -> None:
     assert warehouse.get_records(repeated) == []
     warehouse.run(again.replace("'conflict'", "'rejected'"))
     assert "rejected" not in {code for code, _, _ in warehouse.get_records(why)}
+
+
+def test_a_dag_whose_query_has_dates_sends_what_changed_in_the_interval_of_its_run(run_dags, warehouse) -> None:
+    warehouse.run("UPDATE customers SET updated_at = CURRENT_DATE - INTERVAL '12 hours' WHERE user_id = 'user_1'")
+    (run,) = run_dags("sync_in_order")["runs"]
+    assert (run["state"], run["dub"]) == ("success", run["warehouse"])
 
 
 def test_a_dag_whose_query_has_dates_runs_in_order(monkeypatch) -> None:

@@ -84,3 +84,8 @@ def test_a_bad_seed_file_is_named(tmp_path: Path, content: str) -> None:
 
     with pytest.raises(ValueError, match=r"seed\.json"):
         DubEmulator(path)
+
+
+def test_a_section_that_is_not_known_is_no_seed() -> None:
+    with pytest.raises(ValueError, match=r"not known: custmers. Known are .*customers"):
+        load_seed({"custmers": []})

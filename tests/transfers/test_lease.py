@@ -56,7 +56,7 @@ def test_two_runs_never_work_with_one_state_table_at_once(
 def test_the_lease_of_a_run_that_crashed_expires(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     warehouse.run("UPDATE dub_state_lease SET task = 'crashed', owner = 'h', expires_at = 99999999999")
-    with pytest.raises(DubStateTableLockedError, match="locked by crashed"):
+    with pytest.raises(DubStateTableLockedError, match=r'locked by crashed.*on_locked="wait"'):
         sync()
     warehouse.run("UPDATE dub_state_lease SET expires_at = 1")
     assert sync()["plan"]["unchanged"] == 2
@@ -103,13 +103,16 @@ def test_a_locked_table_skips_the_task_if_the_user_wants_it(warehouse, connected
         sync(on_locked="skip")
 
 
-def test_a_waiting_task_leaves_its_worker_where_airflow_can_reschedule(warehouse, connected, sync, monkeypatch) -> None:
+def test_a_waiting_task_leaves_its_worker_where_airflow_can_reschedule(
+    warehouse, connected, sync, monkeypatch, logged
+) -> None:
     sync()
     warehouse.run("UPDATE dub_state_lease SET task = 'another', owner = 'h', expires_at = 99999999999")
     # As Airflow's own task instance has it.
     monkeypatch.setattr(TaskInstance, "get_first_reschedule_date", lambda self, context: None, raising=False)
     with pytest.raises(AirflowRescheduleException) as rescheduled:
         sync(on_locked="wait")
+    assert "on_locked" not in logged()  # it waits already
     assert rescheduled.value.reschedule_date > datetime.now(UTC)
     warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0")
     assert sync(on_locked="wait")["plan"]["unchanged"] == 2

@@ -51,6 +51,7 @@ def test_a_model_that_broke_stops_before_it_changes_every_customer(on_every_engi
     ):
         sync(**options)
     assert sync.summary["plan"]["changed"] == 2
+    assert (sync.summary["total"], sync.summary["not_attempted"]) == (2, 2)
     assert sent(connected) == before
     assert set(on_every_engine.state("outcome").values()) == {"updated"}
     assert sync(**options | {"max_change_rate": 1})["updated"] == 2
