@@ -71,17 +71,16 @@ class Changes:
             except (DatabaseFailedError, UnreadableRowsError) as failed:
                 with suppress(DatabaseFailedError):  # what failed cannot be committed either
                     stack.close()
-                reason = failed.kind if isinstance(failed, DatabaseFailedError) else type(failed).__name__
                 log.info(
                     "No temporary table can be made (%s), so the database computes the difference up to three times.",
-                    reason,
+                    failed.kind,
                 )
             if self.query.known and not changes.is_kept:
                 self._check_state()
             yield changes
 
     def _kept(self, stack: ExitStack) -> Changes:
-        changes = self
+        changes, surplus = self, 0
         for query in self.query.kept():
             if changes is self:
                 stack.enter_context(self.warehouse.one_transaction())
@@ -91,7 +90,7 @@ class Changes:
             changes = replace(changes, counted=counted)
             if not surplus:
                 break
-        else:
+        if surplus:
             changes._check_state()
         return changes
 

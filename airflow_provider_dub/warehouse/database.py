@@ -25,11 +25,16 @@ class NotRepeatedError(Exception):
 
 
 class UnreadableRowsError(Exception):
-    """The user's query failed while its rows were read."""
+    """The user's query failed while its rows were read.
+
+    :param error: The error of the database or its driver.
+    """
 
     def __init__(self, error: Exception) -> None:
+        #: The class of the database's error, and its code.
+        self.kind = _kind(error)
         super().__init__(
-            f"The query failed while its rows were read: {_kind(error)}. What the database says of it may hold a value "
+            f"The query failed while its rows were read: {self.kind}. What the database says of it may hold a value "
             "of a row and is not shown; run the query there to see it."
         )
 

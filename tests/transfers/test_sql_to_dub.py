@@ -36,10 +36,11 @@ def requests(dub, method: str | None = None) -> int:
     return sum(method in (None, request["method"]) for request in dub.requests)
 
 
-def test_without_a_state_table_every_row_is_sent(warehouse, connected, sync) -> None:
+def test_without_a_state_table_every_row_is_sent(warehouse, connected, sync, logged) -> None:
     for _ in range(2):
         summary = sync(state_table=None)
         assert (summary["plan"]["new"], summary["updated"]) == (2, 2)
+    assert "temporary table" not in logged()  # none is tried
 
 
 def test_the_state_table_has_the_outcome_of_every_row(warehouse, connected, sync) -> None:
