@@ -64,7 +64,8 @@ FAILED_BEFORE = (Status.REFUSED, Status.MISSING)
 #: Of rows that a baseline may record as applied.
 NOT_RECORDED = (*UPDATES, Status.REFUSED, Status.MISSING)
 REFUSED = ("failed", "rejected")
-_KNOWN = ("first_applied_at", "last_applied_at", "dub_id")
+_APPLIED_AT = ("first_applied_at", "last_applied_at")
+_KNOWN = (*_APPLIED_AT, "dub_id")
 #: The result of the row when it was last tried.
 _RESULT = ("outcome", "code", "message", "run")
 #: The fields that Dub has as the row has them, a blank behind each; none where Dub's values are not known.
@@ -218,7 +219,8 @@ class ChangeQuery:
         query = query.join(state, on=self._same_key(), join_type="left")
         status = self._status(*self._by_state(self.known)).as_("status")
         same = self._same_fields(self.known).as_(SAME_FIELDS)
-        return query.select(status, same, *map(_state_column, (*_KNOWN, *_RESULT)))
+        applied_at = [self.dialect.own_timestamp_as_text(_state_column(name)).as_(name) for name in _APPLIED_AT]
+        return query.select(status, same, *applied_at, *map(_state_column, ("dub_id", *_RESULT)))
 
     def _same_fields(self, known: KnownState) -> Part:
         """Return the names of the fields that need not be sent, as Dub has applied them in full."""

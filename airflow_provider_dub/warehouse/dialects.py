@@ -45,6 +45,7 @@ class Dialect:
     :param text_type: The type of the state table's columns of text.
     :param key_type: The type of its key, which may be indexed.
     :param timestamp_type: The type of its timestamps.
+    :param timestamp_kind: How the driver calls that type, where ``timestamp_texts`` has it.
     :param indexed: Whether it has indexes and keeps primary keys unique.
     :param index_names_schema: Whether a new index names the schema, rather than the table that it is on.
     :param table_charset: The character set of a new table, where the default may not hold any text.
@@ -85,6 +86,7 @@ class Dialect:
     text_type: str = "TEXT"
     key_type: str = "VARCHAR(255)"
     timestamp_type: str = "TIMESTAMP"
+    timestamp_kind: str = ""
     indexed: bool = False
     index_names_schema: bool = False
     table_charset: str = ""
@@ -113,6 +115,13 @@ class Dialect:
         :param kind: How the driver calls its type, if it is a column.
         """
         return self._filled(self.timestamp_texts.get(kind or "", self.text), value)
+
+    def own_timestamp_as_text(self, value: Any) -> Any:
+        """Return a timestamp of the state table as text that is the same in every session; a driver may read no other.
+
+        :param value: The timestamp.
+        """
+        return self.as_text(value, self.timestamp_kind)
 
     def exactly(self, value: Any) -> Any:
         """Return the text so that it equals only itself."""
@@ -170,6 +179,7 @@ _DIALECTS = (
             _ODBC_DATE: "TO_JSON(x) #>> '{}'",
         },
         text_types=_TEXTS,
+        timestamp_kind=_TIMESTAMP,
         run_on="PostgreSQL 18",
         exact='x COLLATE "C"',
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
@@ -238,6 +248,7 @@ _DIALECTS = (
             **dict.fromkeys(("4", "8"), f"TO_CHAR(x, '{_SNOWFLAKE_FORMAT}')"),
             "3": "TO_CHAR(x, 'YYYY-MM-DD')",
         },
+        timestamp_kind="8",
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
         bytes_at_once=950_000,  # of a statement of 1 MB
         grants=(
@@ -272,6 +283,7 @@ _DIALECTS = (
             _DATE: "TO_CHAR(x, 'YYYY-MM-DD')",
         },
         text_types=_TEXTS,
+        timestamp_kind=_TIMESTAMP,
         key_type="VARCHAR(1024)",  # bytes
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
         text_type="VARCHAR(65535)",  # the longest

@@ -119,8 +119,8 @@ class WarehouseRows:
 
         :param row: The position of the row.
         """
-        first, last = (self._spool[row][place] for place in (self._first_applied, self._last_applied))
-        return (None if first is None else str(first), None if last is None else str(last))
+        cells = self._spool[row]
+        return cells[self._first_applied], cells[self._last_applied]
 
     def dub_id(self, row: int) -> str | None:
         """Return Dub's id of the customer as the state table has it.

@@ -266,15 +266,17 @@ class Statements:
     def tried(self, lines: int) -> str:
         """Return the query for lines that were merged to try it, and for the oldest line of the history.
 
-        Its columns: those of the state table; and the time of that line, as text, of all but those of an attempt. Its
-        parameters: that attempt; then the keys of the lines.
+        Its columns: those of the state table but its timestamps, which a driver may be unable to read; and the time of
+        that line, as text, of all but those of an attempt. Its parameters: that attempt; then the keys of the lines.
 
         :param lines: The number of keys.
         """
         others = exp.NEQ(this=exp.column(ATTEMPT), expression=self._parameter())
-        oldest = exp.select(self.dialect.as_text(exp.Min(this=exp.column("last_tried_at"))))
+        oldest = exp.select(self.dialect.own_timestamp_as_text(exp.Min(this=exp.column("last_tried_at"))))
         oldest = oldest.from_(self.history).where(others)
-        parts = exp.select(*map(exp.column, state_columns()), oldest.subquery().as_("oldest"))
+        parts = exp.select(
+            *(exp.column(name) for name in state_columns() if name not in TIMESTAMPS), oldest.subquery().as_("oldest")
+        )
         these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
         return written(parts.from_(self.state).where(these), self.dialect)
 

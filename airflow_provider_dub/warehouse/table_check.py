@@ -184,11 +184,9 @@ class TableCheck:
 
 def _changed(lines: Sequence[tuple[Any, ...]], found: Sequence[Any]) -> list[str]:
     """Return the columns whose values are not as they were written."""
-    by_key = {row[0]: row for row in found}
-    if {*by_key} != {line[0] for line in lines}:
+    written = {line[0]: dict(zip(history_columns(), line, strict=True)) for line in lines}
+    names = [name for name in state_columns() if name not in TIMESTAMPS]
+    kept = {row[0]: dict(zip(names, row, strict=False)) for row in found}
+    if {*kept} != {*written}:
         return [KEY]
-    return [
-        name
-        for place, name in enumerate(state_columns())
-        if name not in TIMESTAMPS and any(by_key[line[0]][place] != line[place] for line in lines)
-    ]
+    return [name for name in names if any(line[name] != written[key][name] for key, line in kept.items())]

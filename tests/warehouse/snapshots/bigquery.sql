@@ -168,8 +168,8 @@ WITH `dub_source` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -339,8 +339,8 @@ WITH `dub_source` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -710,8 +710,8 @@ WHERE
             )
             ELSE ''
           END AS `same_fields`,
-          `dub_state`.`first_applied_at`,
-          `dub_state`.`last_applied_at`,
+          CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+          CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
           `dub_state`.`dub_id`,
           `dub_state`.`outcome`,
           `dub_state`.`code`,
@@ -890,8 +890,8 @@ WHERE
             )
             ELSE ''
           END AS `same_fields`,
-          `dub_state`.`first_applied_at`,
-          `dub_state`.`last_applied_at`,
+          CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+          CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
           `dub_state`.`dub_id`,
           `dub_state`.`outcome`,
           `dub_state`.`code`,
@@ -1049,9 +1049,6 @@ SELECT
   `code`,
   `message`,
   `dub_id`,
-  `first_applied_at`,
-  `last_applied_at`,
-  `last_tried_at`,
   `run`,
   (
     SELECT
@@ -1268,8 +1265,8 @@ WITH `dub_keyed` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -1428,8 +1425,8 @@ WITH `dub_keyed` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,

@@ -176,8 +176,8 @@ WITH `dub_source` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -355,8 +355,8 @@ WITH `dub_source` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -734,8 +734,8 @@ WHERE
             )
             ELSE ''
           END AS `same_fields`,
-          `dub_state`.`first_applied_at`,
-          `dub_state`.`last_applied_at`,
+          CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+          CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
           `dub_state`.`dub_id`,
           `dub_state`.`outcome`,
           `dub_state`.`code`,
@@ -922,8 +922,8 @@ WHERE
             )
             ELSE ''
           END AS `same_fields`,
-          `dub_state`.`first_applied_at`,
-          `dub_state`.`last_applied_at`,
+          CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+          CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
           `dub_state`.`dub_id`,
           `dub_state`.`outcome`,
           `dub_state`.`code`,
@@ -1101,9 +1101,6 @@ SELECT
   `code`,
   `message`,
   `dub_id`,
-  `first_applied_at`,
-  `last_applied_at`,
-  `last_tried_at`,
   `run`,
   (
     SELECT
@@ -1328,8 +1325,8 @@ WITH `dub_keyed` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -1496,8 +1493,8 @@ WITH `dub_keyed` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS STRING) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS STRING) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,

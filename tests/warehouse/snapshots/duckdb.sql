@@ -164,8 +164,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -331,8 +331,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -701,8 +701,8 @@ WHERE
             END || ''
             ELSE ''
           END AS "same_fields",
-          "dub_state"."first_applied_at",
-          "dub_state"."last_applied_at",
+          CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+          CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
           "dub_state"."dub_id",
           "dub_state"."outcome",
           "dub_state"."code",
@@ -877,8 +877,8 @@ WHERE
             END || ''
             ELSE ''
           END AS "same_fields",
-          "dub_state"."first_applied_at",
-          "dub_state"."last_applied_at",
+          CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+          CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
           "dub_state"."dub_id",
           "dub_state"."outcome",
           "dub_state"."code",
@@ -1050,8 +1050,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -1285,9 +1285,6 @@ SELECT
   "code",
   "message",
   "dub_id",
-  "first_applied_at",
-  "last_applied_at",
-  "last_tried_at",
   "run",
   (
     SELECT
@@ -1500,8 +1497,8 @@ WITH "dub_keyed" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -1656,8 +1653,8 @@ WITH "dub_keyed" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",

@@ -178,8 +178,8 @@ WITH `dub_source` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -360,8 +360,8 @@ WITH `dub_source` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -743,8 +743,8 @@ UPDATE `analytics`.`dub_state` AS dub_rows
           )
           ELSE ''
         END AS `same_fields`,
-        `dub_state`.`first_applied_at`,
-        `dub_state`.`last_applied_at`,
+        CAST(`dub_state`.`first_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
+        CAST(`dub_state`.`last_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
         `dub_state`.`dub_id`,
         `dub_state`.`outcome`,
         `dub_state`.`code`,
@@ -931,8 +931,8 @@ UPDATE `analytics`.`dub_state` AS dub_rows
           )
           ELSE ''
         END AS `same_fields`,
-        `dub_state`.`first_applied_at`,
-        `dub_state`.`last_applied_at`,
+        CAST(`dub_state`.`first_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
+        CAST(`dub_state`.`last_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
         `dub_state`.`dub_id`,
         `dub_state`.`outcome`,
         `dub_state`.`code`,
@@ -1094,9 +1094,6 @@ SELECT
   `code`,
   `message`,
   `dub_id`,
-  `first_applied_at`,
-  `last_applied_at`,
-  `last_tried_at`,
   `run`,
   (
     SELECT
@@ -1323,8 +1320,8 @@ WITH `dub_keyed` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,
@@ -1492,8 +1489,8 @@ WITH `dub_keyed` AS (
       )
       ELSE ''
     END AS `same_fields`,
-    `dub_state`.`first_applied_at`,
-    `dub_state`.`last_applied_at`,
+    CAST(`dub_state`.`first_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `first_applied_at`,
+    CAST(`dub_state`.`last_applied_at` AS CHAR CHARACTER SET utf8mb4) AS `last_applied_at`,
     `dub_state`.`dub_id`,
     `dub_state`.`outcome`,
     `dub_state`.`code`,

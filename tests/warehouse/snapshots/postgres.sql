@@ -164,8 +164,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_JSON("dub_state"."first_applied_at") #>> '{}' AS "first_applied_at",
+    TO_JSON("dub_state"."last_applied_at") #>> '{}' AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -332,8 +332,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_JSON("dub_state"."first_applied_at") #>> '{}' AS "first_applied_at",
+    TO_JSON("dub_state"."last_applied_at") #>> '{}' AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -704,8 +704,8 @@ WHERE
             END || ''
             ELSE ''
           END AS "same_fields",
-          "dub_state"."first_applied_at",
-          "dub_state"."last_applied_at",
+          TO_JSON("dub_state"."first_applied_at") #>> '{}' AS "first_applied_at",
+          TO_JSON("dub_state"."last_applied_at") #>> '{}' AS "last_applied_at",
           "dub_state"."dub_id",
           "dub_state"."outcome",
           "dub_state"."code",
@@ -882,8 +882,8 @@ WHERE
             END || ''
             ELSE ''
           END AS "same_fields",
-          "dub_state"."first_applied_at",
-          "dub_state"."last_applied_at",
+          TO_JSON("dub_state"."first_applied_at") #>> '{}' AS "first_applied_at",
+          TO_JSON("dub_state"."last_applied_at") #>> '{}' AS "last_applied_at",
           "dub_state"."dub_id",
           "dub_state"."outcome",
           "dub_state"."code",
@@ -1056,8 +1056,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_JSON("dub_state"."first_applied_at") #>> '{}' AS "first_applied_at",
+    TO_JSON("dub_state"."last_applied_at") #>> '{}' AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -1332,13 +1332,10 @@ SELECT
   "code",
   "message",
   "dub_id",
-  "first_applied_at",
-  "last_applied_at",
-  "last_tried_at",
   "run",
   (
     SELECT
-      CAST(MIN("last_tried_at") AS TEXT)
+      TO_JSON(MIN("last_tried_at")) #>> '{}'
     FROM "analytics"."dub_state_history"
     WHERE
       "attempt" <> %(p)s
@@ -1547,8 +1544,8 @@ WITH "dub_keyed" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_JSON("dub_state"."first_applied_at") #>> '{}' AS "first_applied_at",
+    TO_JSON("dub_state"."last_applied_at") #>> '{}' AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -1704,8 +1701,8 @@ WITH "dub_keyed" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_JSON("dub_state"."first_applied_at") #>> '{}' AS "first_applied_at",
+    TO_JSON("dub_state"."last_applied_at") #>> '{}' AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",

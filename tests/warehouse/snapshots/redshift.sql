@@ -164,8 +164,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_CHAR("dub_state"."first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+    TO_CHAR("dub_state"."last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -331,8 +331,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_CHAR("dub_state"."first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+    TO_CHAR("dub_state"."last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -698,8 +698,8 @@ WHERE
             END || ''
             ELSE ''
           END AS "same_fields",
-          "dub_state"."first_applied_at",
-          "dub_state"."last_applied_at",
+          TO_CHAR("dub_state"."first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+          TO_CHAR("dub_state"."last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
           "dub_state"."dub_id",
           "dub_state"."outcome",
           "dub_state"."code",
@@ -874,8 +874,8 @@ WHERE
             END || ''
             ELSE ''
           END AS "same_fields",
-          "dub_state"."first_applied_at",
-          "dub_state"."last_applied_at",
+          TO_CHAR("dub_state"."first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+          TO_CHAR("dub_state"."last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
           "dub_state"."dub_id",
           "dub_state"."outcome",
           "dub_state"."code",
@@ -1047,8 +1047,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_CHAR("dub_state"."first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+    TO_CHAR("dub_state"."last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -1320,13 +1320,10 @@ SELECT
   "code",
   "message",
   "dub_id",
-  "first_applied_at",
-  "last_applied_at",
-  "last_tried_at",
   "run",
   (
     SELECT
-      CAST(MIN("last_tried_at") AS VARCHAR(65535))
+      TO_CHAR(MIN("last_tried_at"), 'YYYY-MM-DD HH24:MI:SS.US')
     FROM "analytics"."dub_state_history"
     WHERE
       "attempt" <> %(p)s
@@ -1535,8 +1532,8 @@ WITH "dub_keyed" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_CHAR("dub_state"."first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+    TO_CHAR("dub_state"."last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -1691,8 +1688,8 @@ WITH "dub_keyed" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    TO_CHAR("dub_state"."first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+    TO_CHAR("dub_state"."last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",

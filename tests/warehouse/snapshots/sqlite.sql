@@ -164,8 +164,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -332,8 +332,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -710,8 +710,8 @@ WHERE
             END || ''
             ELSE ''
           END AS "same_fields",
-          "dub_state"."first_applied_at",
-          "dub_state"."last_applied_at",
+          CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+          CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
           "dub_state"."dub_id",
           "dub_state"."outcome",
           "dub_state"."code",
@@ -888,8 +888,8 @@ WHERE
             END || ''
             ELSE ''
           END AS "same_fields",
-          "dub_state"."first_applied_at",
-          "dub_state"."last_applied_at",
+          CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+          CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
           "dub_state"."dub_id",
           "dub_state"."outcome",
           "dub_state"."code",
@@ -1062,8 +1062,8 @@ WITH "dub_source" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -1300,9 +1300,6 @@ SELECT
   "code",
   "message",
   "dub_id",
-  "first_applied_at",
-  "last_applied_at",
-  "last_tried_at",
   "run",
   (
     SELECT
@@ -1515,8 +1512,8 @@ WITH "dub_keyed" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",
@@ -1672,8 +1669,8 @@ WITH "dub_keyed" AS (
       END || ''
       ELSE ''
     END AS "same_fields",
-    "dub_state"."first_applied_at",
-    "dub_state"."last_applied_at",
+    CAST("dub_state"."first_applied_at" AS TEXT) AS "first_applied_at",
+    CAST("dub_state"."last_applied_at" AS TEXT) AS "last_applied_at",
     "dub_state"."dub_id",
     "dub_state"."outcome",
     "dub_state"."code",

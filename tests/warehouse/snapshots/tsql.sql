@@ -166,8 +166,8 @@ WITH [dub_source] AS (
       END + ''
       ELSE ''
     END AS [same_fields],
-    [dub_state].[first_applied_at] AS [first_applied_at],
-    [dub_state].[last_applied_at] AS [last_applied_at],
+    CAST([dub_state].[first_applied_at] AS NVARCHAR(MAX)) AS [first_applied_at],
+    CAST([dub_state].[last_applied_at] AS NVARCHAR(MAX)) AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
     [dub_state].[outcome] AS [outcome],
     [dub_state].[code] AS [code],
@@ -336,8 +336,8 @@ WITH [dub_source] AS (
       END + ''
       ELSE ''
     END AS [same_fields],
-    [dub_state].[first_applied_at] AS [first_applied_at],
-    [dub_state].[last_applied_at] AS [last_applied_at],
+    CAST([dub_state].[first_applied_at] AS NVARCHAR(MAX)) AS [first_applied_at],
+    CAST([dub_state].[last_applied_at] AS NVARCHAR(MAX)) AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
     [dub_state].[outcome] AS [outcome],
     [dub_state].[code] AS [code],
@@ -690,8 +690,8 @@ WITH [dub_source] AS (
       END + ''
       ELSE ''
     END AS [same_fields],
-    [dub_state].[first_applied_at] AS [first_applied_at],
-    [dub_state].[last_applied_at] AS [last_applied_at],
+    CAST([dub_state].[first_applied_at] AS NVARCHAR(MAX)) AS [first_applied_at],
+    CAST([dub_state].[last_applied_at] AS NVARCHAR(MAX)) AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
     [dub_state].[outcome] AS [outcome],
     [dub_state].[code] AS [code],
@@ -869,8 +869,8 @@ WITH [dub_source] AS (
       END + ''
       ELSE ''
     END AS [same_fields],
-    [dub_state].[first_applied_at] AS [first_applied_at],
-    [dub_state].[last_applied_at] AS [last_applied_at],
+    CAST([dub_state].[first_applied_at] AS NVARCHAR(MAX)) AS [first_applied_at],
+    CAST([dub_state].[last_applied_at] AS NVARCHAR(MAX)) AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
     [dub_state].[outcome] AS [outcome],
     [dub_state].[code] AS [code],
@@ -1076,9 +1076,6 @@ SELECT
   [code],
   [message],
   [dub_id],
-  [first_applied_at],
-  [last_applied_at],
-  [last_tried_at],
   [run],
   (
     SELECT
@@ -1286,8 +1283,8 @@ WITH [dub_keyed] AS (
       END + ''
       ELSE ''
     END AS [same_fields],
-    [dub_state].[first_applied_at] AS [first_applied_at],
-    [dub_state].[last_applied_at] AS [last_applied_at],
+    CAST([dub_state].[first_applied_at] AS NVARCHAR(MAX)) AS [first_applied_at],
+    CAST([dub_state].[last_applied_at] AS NVARCHAR(MAX)) AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
     [dub_state].[outcome] AS [outcome],
     [dub_state].[code] AS [code],
@@ -1443,8 +1440,8 @@ WITH [dub_keyed] AS (
       END + ''
       ELSE ''
     END AS [same_fields],
-    [dub_state].[first_applied_at] AS [first_applied_at],
-    [dub_state].[last_applied_at] AS [last_applied_at],
+    CAST([dub_state].[first_applied_at] AS NVARCHAR(MAX)) AS [first_applied_at],
+    CAST([dub_state].[last_applied_at] AS NVARCHAR(MAX)) AS [last_applied_at],
     [dub_state].[dub_id] AS [dub_id],
     [dub_state].[outcome] AS [outcome],
     [dub_state].[code] AS [code],
