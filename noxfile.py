@@ -86,11 +86,12 @@ BESIDES_THE_ROUND = [
 #: The tests of each Airflow but the highest, which runs all.
 ON_EACH_AIRFLOW = "not scale_out and not once"
 
-#: The tests of the inner loop. CONTRIBUTING.md says the same.
-INNER = "not airflow and not engines and not slow"
-
+#: The tests that need neither a whole Airflow nor another database than SQLite, nor much time...
+QUICK = "not airflow and not engines and not slow"
 #: The percentage of lines and branches that they run at least, of all but the emulator.
 COVERED = 95
+#: ...and those of the inner loop. CONTRIBUTING.md says the same.
+INNER = f"{QUICK} and not rounds"
 
 #: All else is as new as it was on this day, so that a run can be repeated.
 TODAY = "2026-11-22"
@@ -120,14 +121,14 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none", tags=["inner"])
 def inner(session: nox.Session) -> None:
     """Run the tests that need neither a whole Airflow nor a database but SQLite, while you work."""
-    # Three, since some wait; and few examples, as CI tries more.
-    _inner(session, "-n", "3", "--hypothesis-profile", "inner")
+    # Three workers, since some tests wait, and large files first; few examples, as CI tries more.
+    _locked_tests(session, INNER, "-n", "3", "--loadscope-reorder", "--hypothesis-profile", "inner")
 
 
 @nox.session(venv_backend="none")
 def coverage(session: nox.Session) -> None:
-    """Run the tests of the inner loop, which reach nearly all lines and branches of all but the emulator."""
-    _inner(session, "-n", "2", "--cov", f"--cov-fail-under={COVERED}")
+    """Run the quick tests, which reach nearly all lines and branches of all but the emulator."""
+    _locked_tests(session, QUICK, "-n", "2", "--cov", f"--cov-fail-under={COVERED}")
 
 
 @nox.session(venv_backend="none")
@@ -353,8 +354,9 @@ def _on_stand_in(session: nox.Session, engine: str, tests: Sequence[str] = ()) -
     session.run("python", "-m", "pytest", "-q", *plugins, "-k", engine, *tests)
 
 
-def _inner(session: nox.Session, *options: str) -> None:
-    command = ["pytest", "-q", "-m", INNER, *options, *session.posargs]
+def _locked_tests(session: nox.Session, selection: str, *options: str) -> None:
+    """Run some tests in the environment of the lock file."""
+    command = ["pytest", "-q", "-m", selection, *options, *session.posargs]
     session.run(UV, "run", "--frozen", *command, external=True)
 
 

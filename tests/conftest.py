@@ -15,6 +15,7 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
 
 from collections.abc import Iterator  # noqa: E402
+from functools import cache  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import hypothesis  # noqa: E402
@@ -46,6 +47,7 @@ DEPENDS_ON_AIRFLOW = [
         "operators/test_ending_early.py",
         "packaging/test_imports.py",
         "transfers/test_engines.py",
+        "transfers/test_formats.py",
     )
 ]
 #: Databases other than SQLite, which the inner loop has: slow in many small statements, or servers.
@@ -58,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         used = {parameters.get("database"), parameters.get("source")}
-        if any(item.path.is_relative_to(place) for place in WHOLE_AIRFLOW):
+        if _needs_airflow(item.path) is not None:
             item.add_marker("airflow")
         elif item.path not in DEPENDS_ON_AIRFLOW and _is_expensive(item, used):
             item.add_marker("once")
@@ -76,10 +78,15 @@ def _is_expensive(item: pytest.Item, used: set[str | None]) -> bool:
     return item.get_closest_marker("slow") is not None or _needs_engine(item, used)
 
 
+@cache
+def _needs_airflow(path: Path) -> int | None:
+    """Return the turn of tests that need a whole Airflow."""
+    return next((turn for turn, place in enumerate(WHOLE_AIRFLOW) if path.is_relative_to(place)), None)
+
+
 def _turn(item: pytest.Item) -> int:
-    if item.get_closest_marker("airflow"):
-        return next(turn for turn, place in enumerate(WHOLE_AIRFLOW) if item.path.is_relative_to(place))
-    return len(WHOLE_AIRFLOW) + (item.get_closest_marker("engines") is None)
+    turn = _needs_airflow(item.path)
+    return len(WHOLE_AIRFLOW) + (item.get_closest_marker("engines") is None) if turn is None else turn
 
 
 def pytest_unconfigure() -> None:

@@ -14,6 +14,8 @@ from tests.support.hostile import HOSTILE
 from tests.support.stored import stored
 from tests.support.watched_connection import watch_warehouse
 
+pytestmark = pytest.mark.rounds
+
 
 @pytest.fixture
 def known(connected):

@@ -10,6 +10,8 @@ from airflow_provider_dub.exceptions import DubFixRowsError
 from airflow_provider_dub.version_compat import BaseHook
 from tests.support.stored import stored
 
+pytestmark = pytest.mark.rounds
+
 #: Sessions as users set them up, by the statements that do.
 SESSIONS = {
     "postgres": [

@@ -20,6 +20,8 @@ from airflow_provider_dub.warehouse.state_sink import StateSink
 from tests.support.stored import stored
 from tests.support.strict_drivers import STRICT_DRIVERS, strict_driver
 
+pytestmark = pytest.mark.rounds
+
 #: Customers and their names, with all that quoting may go wrong with.
 NAMES = {
     "user_1": 'O\'Brien \\N \\. "Bob" 100% %s ? :1 :p1',

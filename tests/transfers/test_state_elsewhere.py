@@ -17,6 +17,8 @@ from tests.support.hostile import HOSTILE
 from tests.support.stored import stored
 from tests.transfers import sources
 
+pytestmark = pytest.mark.rounds
+
 SOURCES = {
     "sqlite": sources.ReadOnlySQLite,
     "duckdb": sources.ReadOnlyDuckDB,
