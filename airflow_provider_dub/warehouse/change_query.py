@@ -127,8 +127,8 @@ class ChangeQuery:
     def keep(self) -> str:
         """Return the statement that makes the temporary table."""
         # All columns of all rows: PostgreSQL would compute the status anew for each that depends on it.
-        cells = dict.fromkeys(self.source.cells(self.dialect))
-        columns = [*(name for name in cells if name not in self._columns), *self._columns]
+        names = dict.fromkeys((*self.source.cells(self.dialect), *self._columns))
+        columns = [name for name in names if name not in self._constants]
         result = self._with_parts(exp.select(*map(_column, columns)).from_("dub_classified"))
         table, query = written(self.kept_in, self.dialect), written(result, self.dialect)
         return self.dialect.temporary_table.format(table=table, query=query)
@@ -162,7 +162,7 @@ class ChangeQuery:
 
         :param statuses: The statuses.
         """
-        query = exp.select(*self._cells, *map(_column, self._columns)).from_(self._result)
+        query = exp.select(*self._cells, *map(self._read, self._columns)).from_(self._result)
         query = query.where(one_of(_column("status"), [*statuses]))
         if self.limit is not None:
             query = query.order_by(self._by_key())
@@ -180,7 +180,8 @@ class ChangeQuery:
         return self._asked(exp.select(KEY).from_(first.subquery("dub_first")).where(changing))
 
     def _surplus(self) -> Part:
-        of_one = exp.Sub(this=exp.Count(this=exp.Star()), expression=exp.Max(this=_column("copies"))).as_("surplus")
+        copies = self._constants.get("copies", exp.Max(this=_column("copies")))
+        of_one = exp.Sub(this=exp.Count(this=exp.Star()), expression=copies).as_("surplus")
         customers = exp.select(of_one).from_(self._result).where(_column(KEY).is_(exp.Null()).not_())
         customers = customers.group_by(self.dialect.exactly(_column(KEY)))
         return exp.select(exp.Max(this=_column("surplus"))).from_(customers.subquery("dub_customers")).subquery()
@@ -198,6 +199,20 @@ class ChangeQuery:
     @property
     def _cells(self) -> Iterator[Part]:
         return (_column(name).as_(f"cell_{n}") for n, name in enumerate(self.source.cells(self.dialect)))
+
+    @property
+    def _constants(self) -> dict[str, Part]:
+        """The columns that are the same in all rows, and so need not be kept."""
+        not_sent = [field.column for name, field in FIELDS.items() if name not in self.source.fields]
+        copies = {"copies": exp.Literal.number(1)} if self.unique else {}
+        return dict.fromkeys(not_sent, self.dialect.as_text(exp.Null())) | copies
+
+    def _read(self, name: str) -> Part:
+        if name in self._constants:
+            return self._constants[name].as_(name)
+        if name in _APPLIED_AT and self.known:
+            return self.dialect.own_timestamp_as_text(_column(name)).as_(name)
+        return _column(name)
 
     @property
     def _result(self) -> exp.Table:
@@ -219,8 +234,7 @@ class ChangeQuery:
         query = query.join(state, on=self._same_key(), join_type="left")
         status = self._status(*self._by_state(self.known)).as_("status")
         same = self._same_fields(self.known).as_(SAME_FIELDS)
-        applied_at = [self.dialect.own_timestamp_as_text(_state_column(name)).as_(name) for name in _APPLIED_AT]
-        return query.select(status, same, *applied_at, *map(_state_column, ("dub_id", *_RESULT)))
+        return query.select(status, same, *map(_state_column, (*_KNOWN, *_RESULT)))
 
     def _same_fields(self, known: KnownState) -> Part:
         """Return the names of the fields that need not be sent, as Dub has applied them in full."""
