@@ -136,12 +136,12 @@ class ChangeQuery:
     def counts(self) -> str:
         """Return the query that counts the rows by status.
 
-        Its columns: the status, the rows, those of them whose Dub id is known, and, of a temporary table, how many rows
-        too many it has for one customer at most: more than ``copies``.
+        Its columns: the status, the rows, those of them whose Dub id is known, and, where each customer is taken to be
+        named by one row, how many rows there are too many.
         """
         # A cursor of dicts needs a name for each.
         rows, with_dub_id = exp.Count(this=exp.Star()).as_("rows_of_it"), exp.Count(this=_column("dub_id")).as_("known")
-        surplus = self._surplus() if self.kept_in else exp.Literal.number(0)
+        surplus = self._surplus() if self.unique else exp.Literal.number(0)
         query = exp.select("status", rows, with_dub_id, surplus.as_("surplus"))
         return self._written(query.from_(self._result).group_by("status"))
 
@@ -180,11 +180,9 @@ class ChangeQuery:
         return self._asked(exp.select(KEY).from_(first.subquery("dub_first")).where(changing))
 
     def _surplus(self) -> Part:
-        copies = self._constants.get("copies", exp.Max(this=_column("copies")))
-        of_one = exp.Sub(this=exp.Count(this=exp.Star()), expression=copies).as_("surplus")
-        customers = exp.select(of_one).from_(self._result).where(_column(KEY).is_(exp.Null()).not_())
-        customers = customers.group_by(self.dialect.exactly(_column(KEY)))
-        return exp.select(exp.Max(this=_column("surplus"))).from_(customers.subquery("dub_customers")).subquery()
+        customers = exp.Distinct(expressions=[self.dialect.exactly(_column(KEY))])
+        surplus = exp.Sub(this=exp.Count(this=_column(KEY)), expression=exp.Count(this=customers))
+        return exp.select(surplus).from_(self._result).subquery()
 
     def _by_key(self) -> Part:
         return exp.Ordered(this=self.dialect.exactly(_column(KEY)), nulls_first=False)

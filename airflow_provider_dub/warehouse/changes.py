@@ -75,12 +75,12 @@ class Changes:
                     "No temporary table can be made (%s), so the database computes the difference up to three times.",
                     failed.kind,
                 )
-            if self.query.known and not changes.is_kept:
-                self._check_state()
+            if self.query.known and not changes.query.unique:
+                changes._check_state()
             yield changes
 
     def _kept(self, stack: ExitStack) -> Changes:
-        changes, surplus = self, 0
+        changes = self
         for query in self.query.kept():
             if changes is self:
                 stack.enter_context(self.warehouse.one_transaction())
@@ -90,8 +90,6 @@ class Changes:
             changes = replace(changes, counted=counted)
             if not surplus:
                 break
-        if surplus:
-            changes._check_state()
         return changes
 
     def _check_state(self) -> None:
@@ -114,7 +112,7 @@ class Changes:
         return self.counted or self._counted()[0]
 
     def _counted(self) -> tuple[Mapping[Status, Count], int]:
-        """Return the rows by status, and how many rows too many there are for one customer."""
+        """Return the rows by status, and how many too many there are if each customer is taken to be named by one."""
         found = [row for batch in self._batches(self.query.counts()) for row in batch]
         by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id, _ in found}
         if self.cells is not None and (compared := sum(count.rows for count in by_status.values())) != len(self.cells):

@@ -1094,16 +1094,8 @@ SELECT
   COUNT("dub_id") AS "known",
   (
     SELECT
-      MAX("surplus")
-    FROM (
-      SELECT
-        COUNT(*) - 1 AS "surplus"
-      FROM "dub_changes_token"
-      WHERE
-        NOT "customer_key" IS NULL
-      GROUP BY
-        "customer_key" COLLATE "C"
-    ) AS "dub_customers"
+      COUNT("customer_key") - COUNT(DISTINCT "customer_key" COLLATE "C")
+    FROM "dub_changes_token"
   ) AS "surplus"
 FROM "dub_changes_token"
 GROUP BY

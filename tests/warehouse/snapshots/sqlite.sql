@@ -1100,16 +1100,8 @@ SELECT
   COUNT("dub_id") AS "known",
   (
     SELECT
-      MAX("surplus")
-    FROM (
-      SELECT
-        COUNT(*) - 1 AS "surplus"
-      FROM "dub_changes_token"
-      WHERE
-        NOT "customer_key" IS NULL
-      GROUP BY
-        CAST("customer_key" AS BLOB)
-    ) AS "dub_customers"
+      COUNT("customer_key") - COUNT(DISTINCT CAST("customer_key" AS BLOB))
+    FROM "dub_changes_token"
   ) AS "surplus"
 FROM "dub_changes_token"
 GROUP BY
