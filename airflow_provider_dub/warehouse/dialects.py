@@ -45,7 +45,7 @@ class Dialect:
     :param text_type: The type of the state table's columns of text.
     :param key_type: The type of its key, which may be indexed.
     :param timestamp_type: The type of its timestamps.
-    :param timestamp_kind: How the driver calls that type, where ``timestamp_texts`` has it.
+    :param timestamp_text: Writes it as this package does, whatever the session's formats are, where ``text`` does not.
     :param indexed: Whether it has indexes and keeps primary keys unique.
     :param index_names_schema: Whether a new index names the schema, rather than the table that it is on.
     :param table_charset: The character set of a new table, where the default may not hold any text.
@@ -86,7 +86,7 @@ class Dialect:
     text_type: str = "TEXT"
     key_type: str = "VARCHAR(255)"
     timestamp_type: str = "TIMESTAMP"
-    timestamp_kind: str = ""
+    timestamp_text: str = ""
     indexed: bool = False
     index_names_schema: bool = False
     table_charset: str = ""
@@ -121,7 +121,7 @@ class Dialect:
 
         :param value: The timestamp.
         """
-        return self.as_text(value, self.timestamp_kind)
+        return self._filled(self.timestamp_text or self.text, value)
 
     def exactly(self, value: Any) -> Any:
         """Return the text so that it equals only itself."""
@@ -160,6 +160,7 @@ _SNOWFLAKE_FORMAT = "YYYY-MM-DD HH24:MI:SS.FF9"
 _TIMESTAMPTZ, _TIMESTAMP, _DATE = "1184", "1114", "1082"
 #: pyodbc calls types by Python's classes.
 _ODBC_TIMESTAMP, _ODBC_DATE = "<class 'datetime.datetime'>", "<class 'datetime.date'>"
+_AS_WRITTEN = "TO_CHAR(x, 'YYYY-MM-DD HH24:MI:SS.US')"
 #: text, varchar and char. A char is read without the blanks that only fill it up.
 _TEXTS = frozenset({"25", "1043", "1042"})
 
@@ -179,7 +180,7 @@ _DIALECTS = (
             _ODBC_DATE: "TO_JSON(x) #>> '{}'",
         },
         text_types=_TEXTS,
-        timestamp_kind=_TIMESTAMP,
+        timestamp_text=_AS_WRITTEN,
         run_on="PostgreSQL 18",
         exact='x COLLATE "C"',
         clock="CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)",
@@ -248,7 +249,7 @@ _DIALECTS = (
             **dict.fromkeys(("4", "8"), f"TO_CHAR(x, '{_SNOWFLAKE_FORMAT}')"),
             "3": "TO_CHAR(x, 'YYYY-MM-DD')",
         },
-        timestamp_kind="8",
+        timestamp_text=f"TO_CHAR(x, '{_SNOWFLAKE_FORMAT}')",
         clock="DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP())",
         bytes_at_once=950_000,  # of a statement of 1 MB
         grants=(
@@ -279,11 +280,11 @@ _DIALECTS = (
         text="CAST(x AS VARCHAR(65535))",
         timestamp_texts={
             _TIMESTAMPTZ: "TO_CHAR(x AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z'",
-            _TIMESTAMP: "TO_CHAR(x, 'YYYY-MM-DD HH24:MI:SS.US')",
+            _TIMESTAMP: _AS_WRITTEN,
             _DATE: "TO_CHAR(x, 'YYYY-MM-DD')",
         },
         text_types=_TEXTS,
-        timestamp_kind=_TIMESTAMP,
+        timestamp_text=_AS_WRITTEN,
         key_type="VARCHAR(1024)",  # bytes
         clock="CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT)",
         text_type="VARCHAR(65535)",  # the longest

@@ -105,11 +105,13 @@ class Statements:
         return f"ANALYZE {self.staging_table}" if self.dialect.plans_by_analyze else None
 
     def read_state(self, columns: Sequence[str]) -> str:
-        """Return the query for all rows of the state table.
+        """Return the query for all rows of the state table; timestamps are text.
 
         :param columns: The columns.
         """
-        return written(exp.select(*columns).from_(self.state), self.dialect)
+        as_text = self.dialect.own_timestamp_as_text
+        read = [as_text(exp.column(name)).as_(name) if name in TIMESTAMPS else exp.column(name) for name in columns]
+        return written(exp.select(*read).from_(self.state), self.dialect)
 
     def probe_staging(self) -> str:
         """Return the query that has the columns of the staging table and none of its rows."""

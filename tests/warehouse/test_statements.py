@@ -90,7 +90,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "delete staged by others": about_state.delete_staged(others=True),
         "counts of staged rows": staged.counts(),
         "rows of staged rows": staged.rows(TO_SEND),
-        "read state": about_state.read_state(["customer_key", "name"]),
+        "read state": about_state.read_state(["customer_key", "last_tried_at"]),
         **{f"create history {n}": statement for n, statement in enumerate(about_state.create_history())},
     }
 

@@ -1531,7 +1531,7 @@ ORDER BY
 -- read state
 SELECT
   `customer_key`,
-  `name`
+  CAST(`last_tried_at` AS CHAR CHARACTER SET utf8mb4) AS `last_tried_at`
 FROM `analytics`.`dub_state`;
 
 -- create history 0

@@ -350,8 +350,8 @@ SELECT
   "raw_2" AS "cell_2",
   "status",
   "copies",
-  TO_JSON("first_applied_at") #>> '{}' AS "first_applied_at",
-  TO_JSON("last_applied_at") #>> '{}' AS "last_applied_at",
+  TO_CHAR("first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+  TO_CHAR("last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
   "dub_id",
   "same_fields",
   "customer_key",
@@ -1108,8 +1108,8 @@ SELECT
   "raw_2" AS "cell_2",
   "status",
   1 AS "copies",
-  TO_JSON("first_applied_at") #>> '{}' AS "first_applied_at",
-  TO_JSON("last_applied_at") #>> '{}' AS "last_applied_at",
+  TO_CHAR("first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+  TO_CHAR("last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
   "dub_id",
   "same_fields",
   "customer_key",
@@ -1321,7 +1321,7 @@ SELECT
   "run",
   (
     SELECT
-      TO_JSON(MIN("last_tried_at")) #>> '{}'
+      TO_CHAR(MIN("last_tried_at"), 'YYYY-MM-DD HH24:MI:SS.US')
     FROM "analytics"."dub_state_history"
     WHERE
       "attempt" <> %(p)s
@@ -1703,8 +1703,8 @@ SELECT
   "position" AS "cell_0",
   "status",
   "copies",
-  TO_JSON("first_applied_at") #>> '{}' AS "first_applied_at",
-  TO_JSON("last_applied_at") #>> '{}' AS "last_applied_at",
+  TO_CHAR("first_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "first_applied_at",
+  TO_CHAR("last_applied_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_applied_at",
   "dub_id",
   "same_fields",
   "customer_key",
@@ -1729,7 +1729,7 @@ ORDER BY
 -- read state
 SELECT
   "customer_key",
-  "name"
+  TO_CHAR("last_tried_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_tried_at"
 FROM "analytics"."dub_state";
 
 -- create history 0

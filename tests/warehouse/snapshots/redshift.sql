@@ -1715,7 +1715,7 @@ ORDER BY
 -- read state
 SELECT
   "customer_key",
-  "name"
+  TO_CHAR("last_tried_at", 'YYYY-MM-DD HH24:MI:SS.US') AS "last_tried_at"
 FROM "analytics"."dub_state";
 
 -- create history 0

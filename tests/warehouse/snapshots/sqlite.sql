@@ -1697,7 +1697,7 @@ ORDER BY
 -- read state
 SELECT
   "customer_key",
-  "name"
+  CAST("last_tried_at" AS TEXT) AS "last_tried_at"
 FROM "analytics"."dub_state";
 
 -- create history 0
