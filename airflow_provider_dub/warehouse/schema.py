@@ -111,4 +111,4 @@ def now() -> str:
 
 def timestamp(at: datetime) -> str:
     """Return a timestamp as every engine reads it: UTC, without a zone."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

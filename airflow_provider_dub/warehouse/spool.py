@@ -6,10 +6,14 @@ import pickle
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
 Row = tuple[Any, ...]
+
+#: Batches in memory: rows are read ahead of those whose results are written.
+_BATCHES_KEPT = 2
 
 
 class Spool:
@@ -19,8 +23,8 @@ class Spool:
         self._file = tempfile.TemporaryFile(prefix="dub-rows-")  # noqa: SIM115 - it lives as long as this object
         self._firsts: list[int] = []  # of each batch: its first row...
         self._places: list[int] = []  # ...and its place in the file
-        self._cached: tuple[int, list[Row]] = (-1, [])
         self._count = 0
+        self._batch = lru_cache(_BATCHES_KEPT)(self._load)
 
     def __enter__(self) -> Spool:
         return self
@@ -46,16 +50,14 @@ class Spool:
         return self._count
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield all rows, a batch in memory at a time."""
+        """Yield all rows, few batches in memory at a time."""
         for number in range(len(self._places)):
-            yield from self._load(number)
+            yield from self._batch(number)
 
     def __getitem__(self, row: int) -> Row:
         """Return one row; fast for rows that are asked for in order."""
         number = bisect_right(self._firsts, row) - 1
-        if self._cached[0] != number:
-            self._cached = (number, self._load(number))
-        return self._cached[1][row - self._firsts[number]]
+        return self._batch(number)[row - self._firsts[number]]
 
     def _load(self, number: int) -> list[Row]:
         self._file.seek(self._places[number])
