@@ -286,11 +286,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         """
         from airflow_provider_dub.warehouse.change_query import RECORDED, Status
 
-        if not plan.changes_recorded_rows:
+        if not plan.recorded:
             if plan.to_send:
                 table.check_update()
             return plan.statuses_to_read
-        table.set_pending(changes.query, changes.parameters)
+        table.set_pending(changes.query, changes.parameters, plan.recorded)
         if changes.is_kept:
             return plan.statuses_to_read
         # A row that changes only now is not pending, and is left for the next run.

@@ -60,7 +60,8 @@ class Dialect:
     :param temporary_table: The statement that keeps the result of ``{query}`` in a ``{table}`` of this connection
         alone, which ends with it; empty where there is none.
     :param temporary_beside: Whether that table is in a schema, the one of the state table.
-    :param plans_by_analyze: Whether it plans badly with a table that was just filled, until it is told to count.
+    :param analyze_from: The number of rows from which on it plans badly with a table that was just filled, until it
+        is told to count; with fewer that takes longer than it saves. None: it counts by itself.
     :param add_column: The keywords between a table and its new column.
     :param grants: The statements that give a role the least rights: ``{rights}`` on ``{table}`` to ``{role}``, and, of
         those with ``{schema}``, what it needs to see the schema.
@@ -99,7 +100,7 @@ class Dialect:
     compares_pairs: bool = True
     temporary_table: str = "CREATE TEMPORARY TABLE {table} AS {query}"
     temporary_beside: bool = False
-    plans_by_analyze: bool = False
+    analyze_from: int | None = None
     add_column: str = "ADD COLUMN"
     grants: tuple[str, ...] = ("GRANT USAGE ON SCHEMA {schema} TO {role}", "GRANT {rights} ON {table} TO {role}")
     role: str = "identifier"
@@ -188,7 +189,7 @@ _DIALECTS = (
         indexed=True,
         # A pool in front of the server may keep the connection for others.
         temporary_table="CREATE TEMPORARY TABLE {table} ON COMMIT DROP AS {query}",
-        plans_by_analyze=True,
+        analyze_from=100_000,
         copies=True,
     ),
     # Bytes are compared, since even the binary collations ignore trailing blanks.

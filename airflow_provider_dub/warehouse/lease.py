@@ -117,8 +117,8 @@ class Lease:
         self.guards_requests = False
         #: Whether outcomes cannot be recorded now.
         self.is_database_away = False
-        #: Whether outcomes were appended that are not merged yet.
-        self.has_unmerged = False
+        #: The number of outcomes that were appended and are not merged yet.
+        self.unmerged = 0
 
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
         """Become the one run that may change the table.

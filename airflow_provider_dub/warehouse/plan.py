@@ -43,9 +43,9 @@ class Plan:
         return sum(self.counts[status] for status in self.statuses_to_read)
 
     @property
-    def changes_recorded_rows(self) -> bool:
-        """Whether rows are sent that the state table has with another outcome than pending."""
-        return any(self.counts[status] for status in RECORDED)
+    def recorded(self) -> int:
+        """The number of rows that are sent, and that the state table has with another outcome than pending."""
+        return sum(self.counts[status] for status in RECORDED)
 
     @property
     def to_send(self) -> int:

@@ -109,9 +109,12 @@ class Staging:
 
     def analyze(self) -> None:
         """Have the engine count, where it plans by what it has counted."""
-        statement = self._statements.analyze_staging()
-        if statement:
-            self._warehouse.transaction(lambda cursor: cursor.execute(statement))
+
+        def analyze(cursor: Cursor) -> None:
+            for statement in self._statements.analyze(self._statements.staging):
+                cursor.execute(statement)
+
+        self._warehouse.transaction(analyze)
 
     def rows(self, fields: Collection[str], *, latest_wins: bool) -> StagedRows:
         """Return the rows of this run as a statement takes them.

@@ -189,17 +189,24 @@ class StateTable:
             )
         return bool(found)
 
-    def set_pending(self, changes: ChangeQuery, parameters: Any) -> None:
+    def set_pending(self, changes: ChangeQuery, parameters: Any, rows: int) -> None:
         """Record that changed rows are about to be sent, so that a run that crashes leaves no row that looks done.
 
         A run that another one took over notices it before its first request; until then such a row is only sent again.
 
         :param changes: The query whose rows are sent.
         :param parameters: The parameters of the user's query.
+        :param rows: About how many they are.
         :raises UnusableTableError: Its user may not update rows.
         """
         statement = self._statements.set_pending(changes.recorded_keys(), self.lease.token)
-        self._update(lambda cursor: cursor.execute_as_given(statement, parameters))
+
+        def update(cursor: Cursor) -> None:
+            for analyze in self._statements.analyze(changes.kept_in, rows) if changes.kept_in else ():
+                cursor.execute(analyze)
+            cursor.execute_as_given(statement, parameters)
+
+        self._update(update)
 
     def check_update(self) -> None:
         """Check that rows can be set to pending, by a run that sets none.
@@ -218,7 +225,7 @@ class StateTable:
         :param lines: All columns of the state table, the key first.
         """
         whole = [(*line, self.lease.token) for line in lines]
-        self.lease.has_unmerged = True
+        self.lease.unmerged += len(whole)
         self._record(lambda cursor: self._insert(cursor, whole))
 
     def _insert(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> None:
@@ -257,13 +264,13 @@ class StateTable:
 
         def merge(cursor: Cursor) -> None:
             self.lease.verify(cursor)
-            if self.lease.has_unmerged:
-                self._merge(cursor, self.lease.token)
+            if self.lease.unmerged:
+                self._merge(cursor, self.lease.token, self.lease.unmerged)
             if end:
                 self.lease.end(cursor)
 
         self._record(merge)
-        self.lease.has_unmerged = False
+        self.lease.unmerged = 0
 
     def check(self, keep: timedelta) -> None:
         """Check that outcomes can be recorded; for the owner of the lease.
@@ -304,7 +311,9 @@ class StateTable:
             log.info("The outcomes are recorded; the run goes on.")
         self.lease.is_database_away = False
 
-    def _merge(self, cursor: Cursor, attempt: str) -> None:
+    def _merge(self, cursor: Cursor, attempt: str, lines: int | None = None) -> None:
+        for analyze in self._statements.analyze(self._statements.history, lines):
+            cursor.execute(analyze)
         for statement in self._statements.merge():
             cursor.execute(statement, [attempt])
 

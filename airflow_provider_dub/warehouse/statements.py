@@ -100,9 +100,17 @@ class Statements:
         ours = kind(this=exp.column(ATTEMPT), expression=self._parameter())
         return written(exp.Delete(this=self.staging, where=exp.Where(this=ours)), self.dialect)
 
-    def analyze_staging(self) -> str | None:
-        """Return the statement after which the engine plans by what is in the staging table, where it needs one."""
-        return f"ANALYZE {self.staging_table}" if self.dialect.plans_by_analyze else None
+    def analyze(self, table: exp.Table, rows: int | None = None) -> list[str]:
+        """Return the statement after which the engine plans by what is in a table, where it needs one.
+
+        A user who may not is warned by the engine, and nothing fails.
+
+        :param table: The table.
+        :param rows: How many were just written to it, if that is known.
+        """
+        most = self.dialect.analyze_from
+        is_needed = most is not None and (rows is None or rows >= most)
+        return [f"ANALYZE {written(table, self.dialect)}"] if is_needed else []
 
     def read_state(self, columns: Sequence[str]) -> str:
         """Return the query for all rows of the state table; timestamps are text.

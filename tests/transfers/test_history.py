@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -163,6 +164,20 @@ def test_no_value_is_shown_when_the_database_takes_no_outcome(database, connecte
     assert "planted" not in str(error.value) + logged()
     assert error.value.__suppress_context__
     assert "planted" not in repr(error.value.__context__)
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_postgres_counts_many_rows_before_it_plans_with_them(customers, connected, sync, statements, engine) -> None:
+    sync(on_missing="skip")
+    customers.run("UPDATE customers SET name = name || '.'")
+    sync(on_missing="skip")
+    assert "ANALYZE" not in statements  # of a few
+    engine(analyze_from=1)
+    customers.run("UPDATE customers SET name = name || '.'")
+    statements.clear()
+    sync(on_missing="skip")
+    counted = [after for before, after in pairwise(statements) if before == "ANALYZE"]
+    assert counted == ["UPDATE", "DELETE"]  # rows become pending, and outcomes are merged
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
