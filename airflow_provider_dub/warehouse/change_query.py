@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -198,7 +199,7 @@ class ChangeQuery:
     def _cells(self) -> Iterator[Part]:
         return (_column(name).as_(f"cell_{n}") for n, name in enumerate(self.source.cells(self.dialect)))
 
-    @property
+    @cached_property
     def _constants(self) -> dict[str, Part]:
         """The columns that are the same in all rows, and so need not be kept."""
         not_sent = [field.column for name, field in FIELDS.items() if name not in self.source.fields]

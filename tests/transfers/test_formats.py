@@ -72,6 +72,19 @@ def test_a_timestamp_is_the_same_in_every_session(database, connected, sync, ses
         assert database.state("subscription_canceled_at")["user_1"] == written
 
 
+@pytest.mark.parametrize("database", SESSIONS, indirect=True)
+def test_a_dry_run_reads_the_state_elsewhere_in_every_session(database, connected, sync, session) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
+    database.insert(("user_1", "Ada"), ("user_9", "Nobody"))
+    for statements in SESSIONS[database.engine]:
+        session(statements)
+        options = {"state_conn_id": "warehouse", "on_missing": "skip"}
+        if statements is SESSIONS[database.engine][0]:
+            assert sync(**options)["missing"] == 1
+        plan = sync(**options, dry_run=True)["plan"]
+        assert (plan["unchanged"], plan["missing"]) == (1, 1)
+
+
 @pytest.mark.parametrize("database", ["postgres", "duckdb"], indirect=True)
 @pytest.mark.parametrize("column", ["TIMESTAMPTZ", "TIMESTAMP", "DATE"])
 def test_a_timestamp_without_end_is_that_rows_failure_alone(database, connected, sync, session, column: str) -> None:
