@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnwritableStateError
@@ -251,6 +253,7 @@ class StateTable:
                 self._merge(cursor, previous)
             self.lease.set_merged(cursor)
 
+        self._analyze_history()
         write = self._statements
         with found_early(write, "delete and insert rows", write.state_table, writes_values=True):
             self._warehouse.transaction(merge)
@@ -265,10 +268,12 @@ class StateTable:
         def merge(cursor: Cursor) -> None:
             self.lease.verify(cursor)
             if self.lease.unmerged:
-                self._merge(cursor, self.lease.token, self.lease.unmerged)
+                self._merge(cursor, self.lease.token)
             if end:
                 self.lease.end(cursor)
 
+        if self.lease.unmerged:
+            self._analyze_history(self.lease.unmerged)
         self._record(merge)
         self.lease.unmerged = 0
 
@@ -311,9 +316,13 @@ class StateTable:
             log.info("The outcomes are recorded; the run goes on.")
         self.lease.is_database_away = False
 
-    def _merge(self, cursor: Cursor, attempt: str, lines: int | None = None) -> None:
-        for analyze in self._statements.analyze(self._statements.history, lines):
-            cursor.execute(analyze)
+    def _analyze_history(self, lines: int | None = None) -> None:
+        """Have the engine count the lines before it plans with them; one that does not plans worse, and that is all."""
+        for statement in self._statements.analyze(self._statements.history, lines):
+            with suppress(DatabaseFailedError):
+                self._warehouse.transaction(partial(_execute, statement=statement))
+
+    def _merge(self, cursor: Cursor, attempt: str) -> None:
         for statement in self._statements.merge():
             cursor.execute(statement, [attempt])
 
@@ -344,3 +353,7 @@ class StateTable:
             return [name.lower() for name in self._warehouse.columns(probe, None)]
         except Exception:  # every driver has its own
             return []
+
+
+def _execute(cursor: Cursor, statement: str) -> None:
+    cursor.execute(statement)

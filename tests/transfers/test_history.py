@@ -176,7 +176,8 @@ def test_postgres_counts_many_rows_before_it_plans_with_them(customers, connecte
     customers.run("UPDATE customers SET name = name || '.'")
     statements.clear()
     sync(on_missing="skip")
-    counted = [after for before, after in pairwise(statements) if before == "ANALYZE"]
+    not_reads = [statement for statement in statements if statement != "SELECT"]
+    counted = [after for before, after in pairwise(not_reads) if before == "ANALYZE"]
     assert counted == ["UPDATE", "DELETE"]  # rows become pending, and outcomes are merged
 
 
