@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
@@ -41,6 +41,25 @@ class Columns:
         fields = [field.name for field in matched.fields.values()]
         names = fields if options.columns is None else [*options.columns]
         return cls(options.key_column, dict(zip(names, fields, strict=True)))
+
+
+class RecordedRow(NamedTuple):
+    """What a row is to the state table.
+
+    :param key: The customer's id as the warehouse writes it.
+    :param compared: What decides whether the row changed, in the order of the state table.
+    :param first_applied_at: When the customer was applied for the first time, if it was.
+    :param last_applied_at: When it was for the last time.
+    :param dub_id: Dub's id of the customer, if it is known.
+    :param is_partly_sent: Whether fields are left out, since Dub has them as the row has them.
+    """
+
+    key: str | None
+    compared: tuple[str | None, ...]
+    first_applied_at: str | None
+    last_applied_at: str | None
+    dub_id: str | None
+    is_partly_sent: bool
 
 
 class WarehouseRows:
@@ -99,36 +118,20 @@ class WarehouseRows:
         names = self.columns or []
         return dict(zip(names, _cells(self._spool[row], self._places(names)), strict=True))
 
-    def key(self, row: int) -> str | None:
-        """Return the customer's id as the warehouse writes it.
+    def recorded(self, row: int) -> RecordedRow:
+        """Return what a row is to the state table.
 
-        :param row: The position of the row.
-        """
-        key: str | None = self._spool[row][self._key]
-        return key
-
-    def compared(self, row: int) -> tuple[str | None, ...]:
-        """Return what decides whether the row changed, in the order of the state table.
-
-        :param row: The position of the row.
-        """
-        return tuple(self._spool[row][self._compared])
-
-    def applied_at(self, row: int) -> tuple[str | None, str | None]:
-        """Return when the customer was first and when it was last applied, if it was.
-
-        :param row: The position of the row.
+        :param row: Its position.
         """
         cells = self._spool[row]
-        return cells[self._first_applied], cells[self._last_applied]
-
-    def dub_id(self, row: int) -> str | None:
-        """Return Dub's id of the customer as the state table has it.
-
-        :param row: The position of the row.
-        """
-        dub_id: str | None = self._spool[row][self._dub_id]
-        return dub_id
+        return RecordedRow(
+            cells[self._key],
+            cells[self._compared],
+            cells[self._first_applied],
+            cells[self._last_applied],
+            cells[self._dub_id],
+            bool(cells[self._same_fields]),
+        )
 
     def same_fields(self, row: int) -> list[str]:
         """Return the Dub fields that need not be sent, since Dub has them as the row has them.

@@ -12,7 +12,7 @@ from airflow_provider_dub.warehouse.schema import now
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult
-    from airflow_provider_dub.warehouse.query_rows import WarehouseRows
+    from airflow_provider_dub.warehouse.query_rows import RecordedRow, WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
 _APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
@@ -56,8 +56,10 @@ class StateSink:
 
         :param result: The result of the row.
         """
-        if _is_final(result) and self._has_a_place(result.row):
-            self._keep(result, self._outcome(result))
+        if _is_final(result):
+            row = self._rows.recorded(result.row)
+            if _has_a_place(row):
+                self._keep(result, row)
         if len(self._waiting) >= self._commit_every or self._is_time:
             self._write()
 
@@ -68,9 +70,10 @@ class StateSink:
         :param dub_id: Dub's id of the customer, if it is known.
         :param outcome: The outcome for the state table.
         """
-        if not self._has_a_place(row):
+        recorded = self._rows.recorded(row)
+        if not _has_a_place(recorded):
             return False
-        self._waiting.append(self._line(row, outcome, dub_id=dub_id, applied=True))
+        self._waiting.append(self._line(recorded, outcome, dub_id=dub_id, applied=True))
         if len(self._waiting) >= self._commit_every:
             self._write()
         return True
@@ -82,48 +85,25 @@ class StateSink:
         long_ago = lease.renewed_at - self._written_at > dialect.append_every - dialect.renew_every
         return lease.renewed_at > self._written_at and long_ago
 
-    def _has_a_place(self, row: int) -> bool:
-        """Return whether the row's id fits into the table; if not, the row is refused anew by every run."""
-        key = self._rows.key(row)
-        return key is not None and len(key) <= MAX_LENGTH
-
-    def _outcome(self, result: RowResult) -> str:
-        """Return the outcome for the state table."""
-        if isinstance(result.error, DubCustomerNotFoundError):  # whether or not that counts as a failure
-            return str(Outcome.MISSING)
-        if result.record and self._rows.same_fields(result.row):
-            known = self._rows.dub_id(result.row)
-            if known is not None and result.record["id"] != known:
-                # Another customer has the id now, and it has only some of the fields: the next run sends them all.
-                return "pending"
-        return str(result.outcome)
-
-    def _keep(self, result: RowResult, outcome: str) -> None:
+    def _keep(self, result: RowResult, row: RecordedRow) -> None:
         message = result.reason
         if result.ignored_fields:
             message = f"Dub accepted but did not apply: {', '.join(result.ignored_fields)}"
         elif result.omitted_fields and not message:
             message = f"Not sent: {'; '.join(f'{field} {reason}' for field, reason in result.omitted_fields)}"
-        self._waiting.append(
-            self._line(
-                result.row,
-                outcome,
-                code=result.code,
-                message=message,
-                dub_id=self._dub_id(result),
-                applied=result.outcome in _APPLIED,
-            )
+        line = self._line(
+            row,
+            _outcome(result, row),
+            code=result.code,
+            message=message,
+            dub_id=_dub_id(result, row),
+            applied=result.outcome in _APPLIED,
         )
-
-    def _dub_id(self, result: RowResult) -> str | None:
-        if result.record:
-            return str(result.record["id"])
-        # A row that was not sent says nothing about the customer.
-        return self._rows.dub_id(result.row) if result.outcome is Outcome.REJECTED else None
+        self._waiting.append(line)
 
     def _line(
         self,
-        row: int,
+        row: RecordedRow,
         outcome: str,
         *,
         applied: bool,
@@ -132,10 +112,8 @@ class StateSink:
         message: str | None = None,
     ) -> tuple[Any, ...]:
         at = now()
-        first, last = self._rows.applied_at(row)
-        timestamps = (first or at, at, at) if applied else (first, last, at)
-        values = self._rows.compared(row)
-        return (self._rows.key(row), *values, outcome, code, message, dub_id, *timestamps, self._run)
+        first, last = (row.first_applied_at or at, at) if applied else (row.first_applied_at, row.last_applied_at)
+        return (row.key, *row.compared, outcome, code, message, dub_id, first, last, at, self._run)
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -149,3 +127,25 @@ def _is_final(result: RowResult) -> bool:
         return False
     error = result.error
     return error is None or not (error.transient or error.fatal)
+
+
+def _has_a_place(row: RecordedRow) -> bool:
+    """Return whether the row's id fits into the table; if not, the row is refused anew by every run."""
+    return row.key is not None and len(row.key) <= MAX_LENGTH
+
+
+def _outcome(result: RowResult, row: RecordedRow) -> str:
+    """Return the outcome for the state table."""
+    if isinstance(result.error, DubCustomerNotFoundError):  # whether or not that counts as a failure
+        return str(Outcome.MISSING)
+    if result.record and row.is_partly_sent and row.dub_id is not None and result.record["id"] != row.dub_id:
+        # Another customer has the id now, and it has only some of the fields: the next run sends them all.
+        return "pending"
+    return str(result.outcome)
+
+
+def _dub_id(result: RowResult, row: RecordedRow) -> str | None:
+    if result.record:
+        return str(result.record["id"])
+    # A row that was not sent says nothing about the customer.
+    return row.dub_id if result.outcome is Outcome.REJECTED else None
