@@ -1,4 +1,7 @@
-"""``python -m tests.benchmarks``: every table that README quotes, and where it was measured. Takes half an hour."""
+"""``python -m tests.benchmarks``: the tables behind docs/performance.md, and where they were measured.
+
+It takes half an hour on a machine that does nothing else.
+"""
 
 from __future__ import annotations
 
