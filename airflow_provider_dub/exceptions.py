@@ -22,6 +22,7 @@
         │   └── DubServerError              5xx, and a 422 that blames the store (transient)
         ├── DubRetryLaterError              a task failed, in part for reasons that may pass: its retries apply
         ├── DubStateTableLockedError        another run holds the state table: the task's retries apply
+        ├── DubWarehouseError               the database of the query or of the state table failed: retries apply
         └── (and AirflowFailException: no Airflow retries)
             ├── DubReviewChangesError       a run would change more than allowed: look at the rows before they are sent
             ├── DubFixRowsError             rows were refused for reasons that a retry meets again: fix the rows
@@ -64,6 +65,7 @@ __all__ = [
     "DubStoppedError",
     "DubUnauthorizedError",
     "DubUnreadableResponseError",
+    "DubWarehouseError",
     "DubWorkspaceNotFoundError",
     "DubWrongCustomerError",
 ]
@@ -266,6 +268,16 @@ class DubStateTableLockedError(DubError):
     """Another run holds the state table, or has taken it over from this one: the task's retries apply."""
 
     code = "state_table_locked"
+    transient = True
+
+
+class DubWarehouseError(DubError):
+    """The database of the query or of the state table failed: the task's retries apply.
+
+    What was not recorded is sent again. The message has nothing of the database's own, which may quote a value.
+    """
+
+    code = "warehouse"
     transient = True
 
 

@@ -22,6 +22,7 @@ from airflow_provider_dub.exceptions import (
     DubStateTableLockedError,
     DubUnauthorizedError,
     DubUnreadableResponseError,
+    DubWarehouseError,
 )
 from airflow_provider_dub.version_compat import AirflowException, AirflowOptionalProviderFeatureException
 
@@ -92,7 +93,12 @@ def test_what_a_retry_would_meet_again_is_never_tried_again(error) -> None:
 @needs_airflow_3_3
 @pytest.mark.parametrize(
     "error",
-    [ValueError("m"), AirflowException("m"), DubRetryLaterError("m", {"not_attempted", "stopped"})],
+    [
+        ValueError("m"),
+        AirflowException("m"),
+        DubRetryLaterError("m", {"not_attempted", "stopped"}),
+        DubWarehouseError("m"),
+    ],
     ids=repr,
 )
 def test_of_anything_else_the_task_decides(error) -> None:

@@ -183,7 +183,7 @@ class DubHook(BaseHook):
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param fields: Dub field names and their new values, sent as they are; None clears.
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
-        :param check_external_id: Do not reach a customer whose external id only looks alike; costs a request.
+        :param check_external_id: Do not reach a customer whose external id is no exact match; costs a request.
         """
         self.report_lineage()
         return self.client.update_customer(
@@ -206,7 +206,8 @@ class DubHook(BaseHook):
         :param customers: A DataFrame, mappings, one mapping, or an iterator of mappings.
         :param options: What the sync does with the rows.
         :raises TypeError: ``customers`` is of another kind.
-        :raises ValueError: A column is missing, or an option is impossible for these rows.
+        :raises ValueError: A column is missing, or an option is impossible for these rows or judges a task, as
+            ``max_failures`` does.
         :raises DubError: The connection cannot work, or Dub refuses the key in the preflight check of external ids.
         """
         from airflow_provider_dub.hooks.sending import sender, verified_ids
@@ -216,6 +217,11 @@ class DubHook(BaseHook):
         from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 
         options = options or SyncOptions()
+        if options.of_tasks:
+            raise ValueError(
+                f"{', '.join(options.of_tasks)}: only operators look at this. Count the results instead; limit and "
+                "dry_run are for the hook, too."
+            )
         reader = UpdateReader(rows_of(customers), options)
         updates = updates_of(reader, options)
         stop = Stop()

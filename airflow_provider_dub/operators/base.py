@@ -61,11 +61,11 @@ class DubSyncOperator(BaseOperator):
 
     XCom ``return_value``: the updated customers in input order, a list of dicts as the API gives them, or the URI of
     ``records_path``. XCom ``summary``, pushed before any failure is raised: ``total``; the number of rows by outcome
-    (``updated, unchanged, missing, superseded, would_update, rejected, failed, not_attempted``); ``failures``, the
-    first 20 by row (position from 0), key, code, field and message; ``fields``, how often each was sent;
-    ``accepted_but_not_applied``, how often Dub dropped each; ``omitted_fields``, which values were left out and why;
-    ``requests_sent``, ``rate_limited``, ``seconds_waited_for_rate_limit``. Neither it nor any log line or error holds a
-    field's value.
+    (``updated, unchanged, missing, superseded, would_update, over_limit, rejected, failed, not_attempted``);
+    ``failures``, the first 20 by row (position from 0), key, code, field and message; ``resumed``, the rows that an
+    earlier try processed; ``fields``, how often each was sent; ``accepted_but_not_applied``, how often Dub dropped
+    each; ``omitted_fields``, which values were left out and why; ``requests_sent``, ``rate_limited``,
+    ``seconds_waited_for_rate_limit``. Neither it nor any log line or error holds a field's value.
 
     :param options: What the sync does with its rows.
     :param dub_conn_id: (templated) The connection to Dub; its password is the API key.
@@ -438,7 +438,7 @@ def too_many_changes(found: str, argument: str, most: float, plan: str = "") -> 
     """
     return DubReviewChangesError(
         f"{found}, and {argument}={most} allows fewer: nothing was sent. {f'{plan}. ' if plan else ''}Look at the "
-        f"rows, for instance with dry_run; if they are right, run the task with a higher {argument}."
+        f"rows, for instance with dry_run and without {argument}; if they are right, run the task with a higher one."
     )
 
 

@@ -18,6 +18,8 @@ OnDuplicate: TypeAlias = Literal["fail", "last"]
 OnEmpty: TypeAlias = Literal["succeed", "skip", "fail"]
 OnInvalid: TypeAlias = Literal["reject", "omit_field"]
 
+#: What judges a task, so that it means nothing where there is none.
+_OF_TASKS = ("max_failures", "max_failure_rate", "max_changes", "on_empty")
 #: The most threads of a run, and so the most connections to Dub.
 MAX_WORKERS = 64
 
@@ -161,6 +163,11 @@ class SyncOptions:
         if unknown := [name for name, field in named.items() if field is None]:
             raise ValueError(f"null_policy: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
         return {field: self.null_policy[name] for name, field in named.items() if field}
+
+    @property
+    def of_tasks(self) -> list[str]:
+        """The names of those options that are given and judge a task."""
+        return [name for name in _OF_TASKS if getattr(self, name) != getattr(SyncOptions, name)]
 
     def allows(self, failed: int, total: int) -> bool:
         """Return whether so many failures are within the limits.

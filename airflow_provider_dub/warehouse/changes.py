@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_dub.exceptions import DubWarehouseError
 from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, ChangeQuery, Status
 from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnreadableRowsError
 from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class IncompleteCopyError(Exception):
+class IncompleteCopyError(DubWarehouseError):
     """Not all rows of a query that is read elsewhere can be compared."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from airflow_provider_dub.exceptions import DubWarehouseError
 from airflow_provider_dub.warehouse.cursors import connect
 from airflow_provider_dub.warehouse.dialects import is_denied, is_lasting, is_passing
 from airflow_provider_dub.warehouse.drivers import codes_of
@@ -24,7 +25,7 @@ class NotRepeatedError(Exception):
     """A failure inside a transaction that is not the database's, so that it is not tried again."""
 
 
-class UnreadableRowsError(Exception):
+class UnreadableRowsError(DubWarehouseError):
     """The user's query failed while its rows were read.
 
     :param error: The error of the database or its driver.
@@ -39,7 +40,7 @@ class UnreadableRowsError(Exception):
         )
 
 
-class DatabaseFailedError(Exception):
+class DatabaseFailedError(DubWarehouseError):
     """A statement about the state table, its lease or its history failed; what the database said is not kept.
 
     :param error: The error of the database or its driver.
@@ -61,7 +62,7 @@ class DatabaseFailedError(Exception):
         )
 
 
-class UnwritableStateError(Exception):
+class UnwritableStateError(DubWarehouseError):
     """The database or its driver failed while outcomes were recorded.
 
     :param kind: The class of the database's error, and its code.

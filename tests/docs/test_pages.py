@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_dub.exceptions import DubError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.version_compat import DAG
@@ -51,6 +52,17 @@ def test_sql_stands_only_on_the_page_that_another_test_runs() -> None:
 def test_what_a_docstring_calls_templated_is(operator) -> None:
     said = set(re.findall(r":param (\w+): \(templated\)", operator.__doc__ or ""))
     assert said <= set(operator.template_fields)
+
+
+def test_the_codes_of_failures_are_all_explained() -> None:
+    def codes(error: type[DubError]) -> set[str]:
+        return {error.code}.union(*map(codes, error.__subclasses__()))
+
+    of_rows = codes(DubError) - {"error", "state_table_locked", "warehouse"}
+    section = (ROOT / "docs/reference/summary.md").read_text().split("## Codes")[1].split("## ")[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if "|" in line]
+    explained = set(re.findall(r"`([a-z_]+)`", " ".join(first_cells)))
+    assert explained == of_rows | {"rejected", "duplicate", "superseded", "not_attempted", "internal"}
 
 
 def test_the_readme_is_short() -> None:

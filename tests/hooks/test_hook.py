@@ -82,6 +82,15 @@ def test_rows_are_taken_as_they_are_needed(connected) -> None:
     assert threading.active_count() < 20
 
 
+@pytest.mark.parametrize(
+    "option", [{"max_failures": 0}, {"max_failure_rate": 0.5}, {"max_changes": 0}, {"on_empty": "fail"}], ids=str
+)
+def test_an_option_that_judges_a_task_is_refused_before_a_request(connected, option) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(option))}: only operators look at this"):
+        DubHook().update_customers([{"id": "cus_1LABA", "name": "n"}], SyncOptions(**option))
+    assert not connected.requests
+
+
 def test_results_come_in_input_order(connected) -> None:
     rows = [{"id": f"cus_{n}", "name": "n"} for n in range(100)]
     assert [result.row for result in DubHook().update_customers(rows)] == list(range(100))
