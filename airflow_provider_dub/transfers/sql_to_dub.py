@@ -320,7 +320,10 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         with changes.read(columns, NOT_RECORDED) as rows:
             sink = StateSink(table, rows, run=_task_of(context), commit_every=self.commit_every)
             if self.baseline == "source":
-                self.log.warning('baseline="source": the rows are recorded as applied, and none is sent.')
+                self.log.warning(
+                    'baseline="source": the rows are recorded as applied, and none is sent. It is for one run: as long '
+                    "as it is there, no change of a row reaches Dub."
+                )
                 applied: Iterator[tuple[int, str | None]] = ((row, None) for row in range(len(rows)))
             else:
                 self.log.info("Reading Dub's customers, to record those that are as their row.")
