@@ -71,6 +71,8 @@ def read_id_index(
     rows: int,
     verified: Iterable[str] = (),
     on_page: Callable[[int, int], object] = lambda _done, _pages: None,
+    *,
+    limit: int | None = None,
 ) -> IdIndex:
     """Read the external ids of the workspace, where that is cheaper than to look up those of the rows one by one.
 
@@ -78,10 +80,13 @@ def read_id_index(
     :param rows: The number of rows that may need a look-up each.
     :param verified: External ids that Dub has shown before, an exact match.
     :param on_page: Called after each page, with the number of pages so far and in all.
+    :param limit: The number of rows that are sent, and so looked up, at most.
     :raises DubError: Dub refuses the key, or the run was stopped.
     """
     known = list(verified)
-    return IdIndex(chain(known, _listed(client, (rows - len(known)) // _SPARED_BY_A_PAGE, on_page)))
+    unknown = rows - len(known)
+    look_ups = unknown if limit is None else min(unknown, limit)
+    return IdIndex(chain(known, _listed(client, look_ups // _SPARED_BY_A_PAGE, on_page)))
 
 
 def _listed(client: Customers, most_requests: int, on_page: Callable[[int, int], object]) -> Iterator[str]:

@@ -266,9 +266,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         most = self.options.limit
         try:
             self._guard(plan.rows, lambda: min(plan.to_send, most or plan.to_send), plan.log_line())
-            if self._max_change_rate is None or not (known := table.count() if table else 0):
+            if self._max_change_rate is None or table is None:
                 return
-            changes = min(plan.changes, most or plan.changes)
+            known, of_this_run = table.count(_task_of(context))
+            is_retried = context["ti"].try_number > 1
+            changes = plan.changes(is_first=not known or (is_retried and known == of_this_run))
+            changes = min(changes, most or changes)
             if changes > self._max_change_rate * known:
                 share = f"{changes / known:.1%} of the {known:,} in the state table"
                 found = f"{counted(changes, 'row')} would be sent, {share}"
@@ -390,6 +393,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError("state_conn_id needs a state_table, the table in its database.")
         if self.baseline and (not self.state_table or self.options.dry_run):
             raise ValueError("baseline needs a state_table to record the rows in, and no dry_run.")
+        if self.baseline and self._full_refresh:
+            raise ValueError("baseline and full_refresh exclude each other: one sends no row that is known, one all.")
 
     def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:
         """Return the hook of the query, if it is only read, and that of the database that computes the difference."""

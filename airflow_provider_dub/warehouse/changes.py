@@ -136,7 +136,7 @@ class Changes:
         """
         wanted = [*statuses, *(FAILED_BEFORE if failed_in else ())]
         with Spool() as spool:
-            rows = WarehouseRows(spool, columns, failed_in, cast=self.cells is None)
+            rows = WarehouseRows(spool, columns, failed_in, cast=self.cells is None, limit=self.query.limit)
             for batch in self._batches(self.query.rows(wanted)) if wanted else ():
                 rows.add(batch if self.cells is None else [_with_cells(row, self.cells, columns) for row in batch])
             yield rows

@@ -234,6 +234,7 @@ _DIALECTS = (
             "ELSE CAST(x AS TEXT) END",
         },
         run_on="DuckDB",
+        exact="ENCODE(x)",
         clock="CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT)",
         reads_timestamps_as_text=True,
         key_type="TEXT",
@@ -277,6 +278,7 @@ _DIALECTS = (
     _PaidByTime(
         "redshift",
         run_on="PostgreSQL 18 (a stand-in)",
+        exact="x || '.'",  # blanks at the end do not count otherwise
         rows_at_once=5000,
         text="CAST(x AS VARCHAR(65535))",
         timestamp_texts={

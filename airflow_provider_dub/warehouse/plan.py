@@ -52,10 +52,16 @@ class Plan:
         """The number of updates."""
         return sum(self.counts[status] for status in UPDATES)
 
-    @property
-    def changes(self) -> int:
-        """The number of updates without those of rows that are sent only since all are."""
-        return self.to_send - self.counts[Status.REFRESHED]
+    def changes(self, *, is_first: bool) -> int:
+        """Return the number of updates that a broken model may be behind.
+
+        These are not those of rows that are sent only since all are, and of rows that an earlier run began to send. A
+        first run is about new rows, also in its retries.
+
+        :param is_first: Whether no other run recorded a customer.
+        """
+        known_well = (Status.REFRESHED, Status.PENDING, *([Status.NEW] if is_first else []))
+        return self.to_send - sum(self.counts[status] for status in known_well)
 
     @property
     def failed_before(self) -> int:

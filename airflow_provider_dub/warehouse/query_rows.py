@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
 from airflow_provider_dub.sync.updates import UpdateReader
-from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, Status
+from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, RECORDED, UPDATES, Status
 from airflow_provider_dub.warehouse.schema import compared_columns
 
 if TYPE_CHECKING:
@@ -69,11 +70,21 @@ class WarehouseRows:
     :param columns: The columns of the query.
     :param failed_in: The run whose failures are results of this run, too.
     :param cast: Whether the texts beside the cells are the database's own.
+    :param limit: How many rows are sent, the first ones by key.
     """
 
-    def __init__(self, spool: Spool, columns: Columns, failed_in: str | None = None, *, cast: bool = True) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        columns: Columns,
+        failed_in: str | None = None,
+        *,
+        cast: bool = True,
+        limit: int | None = None,
+    ) -> None:
         self._spool = spool
         self._failed_in = failed_in
+        self._left = math.inf if limit is None else limit
         self.columns: list[Any] | None = [columns.key, *columns.fields]
         about = 1 + len(columns.fields)
         self._status, self._copies, self._first_applied, self._last_applied, self._dub_id = range(about, about + 5)
@@ -95,7 +106,11 @@ class WarehouseRows:
             decided = (Status.DUPLICATE, *FAILED_BEFORE)
             batch = [row for row in batch if row[self._status] not in FAILED_BEFORE or row[-1] == self._failed_in]
         self._spool.add(batch)
-        self._is_decided.extend(row[self._status] in decided for row in batch)
+        for row in batch:
+            status = row[self._status]
+            self._left -= status in UPDATES
+            # Of those that the state table has, only these became pending: no other may be sent.
+            self._is_decided.append(status in decided or (self._left < 0 and status in RECORDED))
 
     def __len__(self) -> int:
         """Return the number of rows, those that need no request among them."""
@@ -143,8 +158,8 @@ class WarehouseRows:
     def decided(self, row: int, missing: Outcome) -> RowResult | None:
         """Return the result of a row that needs no request, or None.
 
-        These are rows that name the same customer as another, and rows that failed in an earlier try of the run and
-        did not change since.
+        These are rows that name the same customer as another, rows behind the limit, and rows that failed in an
+        earlier try of the run and did not change since.
 
         :param row: The position of the row.
         :param missing: The outcome of a customer that Dub did not know.
@@ -155,6 +170,8 @@ class WarehouseRows:
         key = cells[self._key]
         if cells[self._status] == Status.DUPLICATE:
             return rejected(row, key, None, _several(cells[self._copies]), "duplicate")
+        if cells[self._status] in RECORDED:
+            return RowResult(row, key, Outcome.OVER_LIMIT)
         outcome, code, message, _ = cells[-4:]
         reason = f"{message} (in an earlier try of this task, and the row did not change)"
         result = missing if outcome == Status.MISSING else Outcome(outcome)

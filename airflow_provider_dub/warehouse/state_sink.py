@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
 #: Outcomes of rows that were left as they are.
 _LEFT = (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE, Outcome.OVER_LIMIT)
+#: Outcomes of rows that were not sent, and that are final.
+_NOT_SENT = (Outcome.REJECTED, Outcome.UNCHANGED)
 #: Codes of failures that say nothing of the row.
 _OF_THE_RUN = ("duplicate", "internal")
 
@@ -148,4 +150,4 @@ def _dub_id(result: RowResult, row: RecordedRow) -> str | None:
     if result.record:
         return str(result.record["id"])
     # A row that was not sent says nothing about the customer.
-    return row.dub_id if result.outcome is Outcome.REJECTED else None
+    return row.dub_id if result.outcome in _NOT_SENT else None

@@ -100,12 +100,16 @@ class StateTable:
         """Return the columns that the table of an older version lacks."""
         return frozenset(state_columns()) - {*self._columns(self._statements.probe())}
 
-    def count(self) -> int:
-        """Return the number of customers that the table knows."""
+    def count(self, run: str) -> tuple[int, int]:
+        """Return the number of customers that the table knows, and of those that a run recorded.
 
-        def count(cursor: Cursor) -> int:
-            cursor.execute(self._statements.count(len(TRIED_KEYS)), TRIED_KEYS)
-            return int(cursor.fetchone()[0])
+        :param run: The name of the run.
+        """
+
+        def count(cursor: Cursor) -> tuple[int, int]:
+            cursor.execute(self._statements.count(len(TRIED_KEYS)), [run, *TRIED_KEYS])
+            customers, of_run = cursor.fetchone()
+            return int(customers), int(of_run)
 
         return self._warehouse.transaction(count)
 

@@ -160,13 +160,17 @@ class Statements:
         return written(exp.select("*").from_(self.history).where(_never()), self.dialect)
 
     def count(self, but: int) -> str:
-        """Return the query that counts the rows of the state table; its parameters: keys that do not count.
+        """Return the query that counts the rows of the state table, and those of them that a run recorded.
+
+        Its parameters: the run, then keys that do not count.
 
         :param but: The number of these keys.
         """
         others = exp.column(KEY).isin(*(self._parameter() for _ in range(but))).not_()
-        count = exp.select(exp.Count(this=exp.Star()).as_("customers")).from_(self.state).where(others)
-        return written(count, self.dialect)
+        one = exp.Case().when(self._is("run"), exp.Literal.number(1)).else_(exp.Literal.number(0))
+        of_run = exp.Coalesce(this=exp.Sum(this=one), expressions=[exp.Literal.number(0)])
+        rows = exp.Count(this=exp.Star()).as_("customers")
+        return written(exp.select(rows, of_run.as_("of_run")).from_(self.state).where(others), self.dialect)
 
     def clock(self) -> str:
         """Return the query for the database's time, in seconds since 1970."""

@@ -108,6 +108,21 @@ def test_an_hour_that_the_clocks_repeat_has_two_instants(database, connected, sy
     assert stored(connected, id="cus_1LABA")["subscriptionCanceledAt"] == "2026-11-01T06:30:00.000Z"
 
 
+#: Columns in which the engine takes two cases for one.
+ANY_CASE = {"sqlite": "COLLATE NOCASE", "duckdb": "COLLATE NOCASE", "mysql": "COLLATE utf8mb4_general_ci"}
+
+
+@pytest.mark.parametrize("database", ANY_CASE, indirect=True)
+def test_a_change_of_case_is_seen_whatever_the_collation(database, connected, sync) -> None:
+    column = f"VARCHAR(20) {ANY_CASE[database.engine]}"
+    database.run(f"CREATE TABLE customers (user_id {column}, name {column})")
+    database.insert(("user_1", "ada"), ("USER_1", "Bob"))
+    assert sync(max_failures=1)["plan"]["duplicate"] == 0
+    database.run("UPDATE customers SET name = 'Ada' WHERE name = 'ada'")
+    assert sync()["plan"]["changed"] == 1
+    assert stored(connected, id="cus_1LABA")["name"] == "Ada"
+
+
 #: Types of columns that are sent as text, by engine: the type, a value, and what Dub gets.
 TEXTS = {
     "postgres": [("CHAR(20)", "Ada", "Ada"), ("VARCHAR(9)", "Ada ", "Ada "), ("TEXT", "Ada", "Ada")],

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from tests.support.stored import stored
+from tests.support.task_instance import TaskInstance
 
 CREATE = "CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50), email VARCHAR(50), country VARCHAR(50))"
 ADA, BOB, NOBODY = "user_1", "user_2", "user_9"
@@ -68,6 +69,52 @@ def test_rows_whose_keys_are_all_new_are_changes_too(warehouse, connected, sync)
     warehouse.run("UPDATE customers SET user_id = 'other_' || user_id")
     with pytest.raises(DubReviewChangesError, match="max_change_rate"):
         sync(max_change_rate=0.9)
+
+
+def test_a_retry_of_a_first_run_sends_what_is_left(warehouse, connected, sync, monkeypatch) -> None:
+    sync(limit=1)
+    with pytest.raises(DubReviewChangesError, match=r"100\.0% of the 1 in the state table"):
+        sync(max_change_rate=0.2)
+    monkeypatch.setattr(TaskInstance, "try_number", 2)
+    assert sync(max_change_rate=0.2)["updated"] == 1
+
+
+def test_what_an_earlier_run_began_to_send_is_no_change(warehouse, connected, sync) -> None:
+    sync()
+    warehouse.run("UPDATE dub_state SET outcome = 'pending'")
+    assert sync(max_change_rate=0.2)["updated"] == 2
+
+
+def test_no_row_behind_a_limit_is_sent_without_being_pending(warehouse, connected, sync) -> None:
+    sync()
+    first, second = sorted((ADA, BOB))
+    warehouse.run(
+        f"UPDATE customers SET email = 'no e-mail' WHERE user_id = '{first}'",
+        f"UPDATE customers SET name = 'x' WHERE user_id = '{second}'",
+    )
+    before = sent(connected)
+    with pytest.raises(DubFixRowsError, match="1 rejected"):
+        sync(limit=1)
+    assert (sync.summary["over_limit"], sent(connected)) == (1, before)
+    assert warehouse.state("outcome") == {first: "rejected", second: "updated"}
+    assert sync(limit=1)["updated"] == 1
+
+
+def test_a_row_with_nothing_to_send_keeps_the_dub_id_that_is_known(warehouse, connected, sync) -> None:
+    sync()
+    known = warehouse.state("dub_id")
+    warehouse.run("UPDATE customers SET name = NULL, email = NULL")
+    assert sync()["unchanged"] == 2
+    assert warehouse.state("dub_id") == known
+
+
+def test_a_limit_limits_the_look_ups_too(warehouse, connected, sync) -> None:
+    others = [{"id": f"cus_8{n:05}", "externalId": f"other_{n}", "name": "n"} for n in range(3000)]
+    connected.reset(setup_customers=[{"id": "cus_9", "externalId": "a_1", "name": "n"}, *others])
+    warehouse.run("DELETE FROM customers")
+    warehouse.insert(*((f"a_{n}", "x", None, None) for n in range(1, 1001)))
+    assert sync(limit=1)["updated"] == 1
+    assert len(connected.requests) == 2  # a look-up, and the update
 
 
 def test_a_limit_counts_for_the_share_that_is_sent(warehouse, connected, sync) -> None:

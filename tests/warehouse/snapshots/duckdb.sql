@@ -43,9 +43,9 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT)) AS "copies",
+    COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS TEXT)
+      PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -63,51 +63,51 @@ WITH "dub_source" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          ENCODE("dub_state"."avatar") = ENCODE("dub_keyed"."avatar")
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          ENCODE("dub_state"."external_id") = ENCODE("dub_keyed"."external_id")
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          ENCODE("dub_state"."stripe_customer_id") = ENCODE("dub_keyed"."stripe_customer_id")
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          ENCODE("dub_state"."country") = ENCODE("dub_keyed"."country")
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          ENCODE("dub_state"."subscription_canceled_at") = ENCODE("dub_keyed"."subscription_canceled_at")
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          ENCODE("dub_state"."cleared") = ENCODE("dub_keyed"."cleared")
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -137,7 +137,7 @@ WITH "dub_source" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -150,7 +150,7 @@ WITH "dub_source" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -174,6 +174,7 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND ENCODE("dub_state"."customer_key") = ENCODE("dub_keyed"."customer_key")
 )
 SELECT
   "status",
@@ -210,9 +211,9 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT)) AS "copies",
+    COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS TEXT)
+      PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -230,51 +231,51 @@ WITH "dub_source" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          ENCODE("dub_state"."avatar") = ENCODE("dub_keyed"."avatar")
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          ENCODE("dub_state"."external_id") = ENCODE("dub_keyed"."external_id")
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          ENCODE("dub_state"."stripe_customer_id") = ENCODE("dub_keyed"."stripe_customer_id")
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          ENCODE("dub_state"."country") = ENCODE("dub_keyed"."country")
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          ENCODE("dub_state"."subscription_canceled_at") = ENCODE("dub_keyed"."subscription_canceled_at")
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          ENCODE("dub_state"."cleared") = ENCODE("dub_keyed"."cleared")
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -304,7 +305,7 @@ WITH "dub_source" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -317,7 +318,7 @@ WITH "dub_source" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -341,6 +342,7 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND ENCODE("dub_state"."customer_key") = ENCODE("dub_keyed"."customer_key")
 )
 SELECT
   "raw_0" AS "cell_0",
@@ -395,9 +397,9 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT)) AS "copies",
+    COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS TEXT)
+      PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -551,9 +553,10 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  "customer_key" IN (
+  ("customer_key", ENCODE("customer_key")) IN (
     SELECT
-      "customer_key"
+      "customer_key",
+      ENCODE("customer_key")
     FROM (
       WITH "dub_source" AS (
         SELECT
@@ -580,9 +583,9 @@ WHERE
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT)) AS "copies",
+          COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS TEXT)
+            PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
             ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
           ) AS "place"
         FROM "dub_source"
@@ -600,51 +603,51 @@ WHERE
             THEN 'pending'
             WHEN CASE
               WHEN (
-                "dub_state"."email" = "dub_keyed"."email"
+                ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
                 OR (
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
               AND (
-                "dub_state"."name" = "dub_keyed"."name"
+                ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
                 OR (
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
               AND (
-                "dub_state"."avatar" = "dub_keyed"."avatar"
+                ENCODE("dub_state"."avatar") = ENCODE("dub_keyed"."avatar")
                 OR (
                   "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
                 )
               )
               AND (
-                "dub_state"."external_id" = "dub_keyed"."external_id"
+                ENCODE("dub_state"."external_id") = ENCODE("dub_keyed"."external_id")
                 OR (
                   "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
                 )
               )
               AND (
-                "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+                ENCODE("dub_state"."stripe_customer_id") = ENCODE("dub_keyed"."stripe_customer_id")
                 OR (
                   "dub_state"."stripe_customer_id" IS NULL
                   AND "dub_keyed"."stripe_customer_id" IS NULL
                 )
               )
               AND (
-                "dub_state"."country" = "dub_keyed"."country"
+                ENCODE("dub_state"."country") = ENCODE("dub_keyed"."country")
                 OR (
                   "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
                 )
               )
               AND (
-                "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+                ENCODE("dub_state"."subscription_canceled_at") = ENCODE("dub_keyed"."subscription_canceled_at")
                 OR (
                   "dub_state"."subscription_canceled_at" IS NULL
                   AND "dub_keyed"."subscription_canceled_at" IS NULL
                 )
               )
               AND (
-                "dub_state"."cleared" = "dub_keyed"."cleared"
+                ENCODE("dub_state"."cleared") = ENCODE("dub_keyed"."cleared")
                 OR (
                   "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
                 )
@@ -674,7 +677,7 @@ WHERE
             )
             THEN CASE
               WHEN (
-                "dub_state"."email" = "dub_keyed"."email"
+                ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
                 OR (
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
@@ -687,7 +690,7 @@ WHERE
               ELSE ''
             END || CASE
               WHEN (
-                "dub_state"."name" = "dub_keyed"."name"
+                ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
                 OR (
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
@@ -711,6 +714,7 @@ WHERE
         FROM "dub_keyed"
         LEFT JOIN "analytics"."dub_state" AS "dub_state"
           ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+          AND ENCODE("dub_state"."customer_key") = ENCODE("dub_keyed"."customer_key")
       )
       SELECT
         "customer_key"
@@ -727,9 +731,10 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  "customer_key" IN (
+  ("customer_key", ENCODE("customer_key")) IN (
     SELECT
-      "customer_key"
+      "customer_key",
+      ENCODE("customer_key")
     FROM (
       WITH "dub_source" AS (
         SELECT
@@ -756,9 +761,9 @@ WHERE
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT)) AS "copies",
+          COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS TEXT)
+            PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
             ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
           ) AS "place"
         FROM "dub_source"
@@ -776,51 +781,51 @@ WHERE
             THEN 'pending'
             WHEN CASE
               WHEN (
-                "dub_state"."email" = "dub_keyed"."email"
+                ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
                 OR (
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
               AND (
-                "dub_state"."name" = "dub_keyed"."name"
+                ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
                 OR (
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
               AND (
-                "dub_state"."avatar" = "dub_keyed"."avatar"
+                ENCODE("dub_state"."avatar") = ENCODE("dub_keyed"."avatar")
                 OR (
                   "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
                 )
               )
               AND (
-                "dub_state"."external_id" = "dub_keyed"."external_id"
+                ENCODE("dub_state"."external_id") = ENCODE("dub_keyed"."external_id")
                 OR (
                   "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
                 )
               )
               AND (
-                "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+                ENCODE("dub_state"."stripe_customer_id") = ENCODE("dub_keyed"."stripe_customer_id")
                 OR (
                   "dub_state"."stripe_customer_id" IS NULL
                   AND "dub_keyed"."stripe_customer_id" IS NULL
                 )
               )
               AND (
-                "dub_state"."country" = "dub_keyed"."country"
+                ENCODE("dub_state"."country") = ENCODE("dub_keyed"."country")
                 OR (
                   "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
                 )
               )
               AND (
-                "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+                ENCODE("dub_state"."subscription_canceled_at") = ENCODE("dub_keyed"."subscription_canceled_at")
                 OR (
                   "dub_state"."subscription_canceled_at" IS NULL
                   AND "dub_keyed"."subscription_canceled_at" IS NULL
                 )
               )
               AND (
-                "dub_state"."cleared" = "dub_keyed"."cleared"
+                ENCODE("dub_state"."cleared") = ENCODE("dub_keyed"."cleared")
                 OR (
                   "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
                 )
@@ -850,7 +855,7 @@ WHERE
             )
             THEN CASE
               WHEN (
-                "dub_state"."email" = "dub_keyed"."email"
+                ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
                 OR (
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
@@ -863,7 +868,7 @@ WHERE
               ELSE ''
             END || CASE
               WHEN (
-                "dub_state"."name" = "dub_keyed"."name"
+                ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
                 OR (
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
@@ -887,6 +892,7 @@ WHERE
         FROM "dub_keyed"
         LEFT JOIN "analytics"."dub_state" AS "dub_state"
           ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+          AND ENCODE("dub_state"."customer_key") = ENCODE("dub_keyed"."customer_key")
       )
       SELECT
         "customer_key"
@@ -898,7 +904,7 @@ WHERE
         WHERE
           "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed')
         ORDER BY
-          "customer_key"
+          ENCODE("customer_key")
         LIMIT 10
       ) AS "dub_first"
       WHERE
@@ -949,51 +955,51 @@ WITH "dub_source" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          ENCODE("dub_state"."avatar") = ENCODE("dub_keyed"."avatar")
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          ENCODE("dub_state"."external_id") = ENCODE("dub_keyed"."external_id")
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          ENCODE("dub_state"."stripe_customer_id") = ENCODE("dub_keyed"."stripe_customer_id")
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          ENCODE("dub_state"."country") = ENCODE("dub_keyed"."country")
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          ENCODE("dub_state"."subscription_canceled_at") = ENCODE("dub_keyed"."subscription_canceled_at")
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          ENCODE("dub_state"."cleared") = ENCODE("dub_keyed"."cleared")
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -1023,7 +1029,7 @@ WITH "dub_source" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -1036,7 +1042,7 @@ WITH "dub_source" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -1060,6 +1066,7 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND ENCODE("dub_state"."customer_key") = ENCODE("dub_keyed"."customer_key")
 )
 SELECT
   "raw_0",
@@ -1087,7 +1094,7 @@ SELECT
   COUNT("dub_id") AS "known",
   (
     SELECT
-      COUNT("customer_key") - COUNT(DISTINCT "customer_key")
+      COUNT("customer_key") - COUNT(DISTINCT ENCODE("customer_key"))
     FROM "dub_changes_token"
   ) AS "surplus"
 FROM "dub_changes_token"
@@ -1129,9 +1136,10 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  "customer_key" IN (
+  ("customer_key", ENCODE("customer_key")) IN (
     SELECT
-      "customer_key"
+      "customer_key",
+      ENCODE("customer_key")
     FROM (
       SELECT
         "customer_key"
@@ -1169,9 +1177,10 @@ VALUES
 -- merge 0
 DELETE FROM "analytics"."dub_state"
 WHERE
-  "customer_key" IN (
+  ("customer_key", ENCODE("customer_key")) IN (
     SELECT
-      "customer_key"
+      "customer_key",
+      ENCODE("customer_key")
     FROM (
       SELECT
         "customer_key"
@@ -1238,7 +1247,7 @@ FROM (
     "last_applied_at",
     "last_tried_at",
     "run",
-    ROW_NUMBER() OVER (PARTITION BY "customer_key" ORDER BY "last_tried_at" DESC) AS "place"
+    ROW_NUMBER() OVER (PARTITION BY ENCODE("customer_key") ORDER BY "last_tried_at" DESC) AS "place"
   FROM "analytics"."dub_state_history"
   WHERE
     "attempt" = $p
@@ -1288,10 +1297,10 @@ SELECT
   COUNT(*) AS "repeated"
 FROM (
   SELECT
-    "customer_key" AS "dub_key"
+    ENCODE("customer_key") AS "dub_key"
   FROM "analytics"."dub_state"
   GROUP BY
-    "customer_key"
+    ENCODE("customer_key")
   HAVING
     COUNT(*) > 1
 ) AS "dub_repeated";
@@ -1360,10 +1369,10 @@ WITH "dub_keyed" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     "dub_staged"."cleared",
-    COUNT(*) OVER (PARTITION BY "dub_staged"."customer_key") AS "copies",
+    COUNT(*) OVER (PARTITION BY ENCODE("dub_staged"."customer_key")) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY "dub_staged"."customer_key"
-      ORDER BY "dub_staged"."latest" DESC, "dub_staged"."email" DESC, "dub_staged"."name" DESC
+      PARTITION BY ENCODE("dub_staged"."customer_key")
+      ORDER BY ENCODE("dub_staged"."latest") DESC, ENCODE("dub_staged"."email") DESC, ENCODE("dub_staged"."name") DESC
     ) AS "place"
   FROM "analytics"."dub_state_staging" AS "dub_staged"
   WHERE
@@ -1382,51 +1391,51 @@ WITH "dub_keyed" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          ENCODE("dub_state"."avatar") = ENCODE("dub_keyed"."avatar")
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          ENCODE("dub_state"."external_id") = ENCODE("dub_keyed"."external_id")
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          ENCODE("dub_state"."stripe_customer_id") = ENCODE("dub_keyed"."stripe_customer_id")
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          ENCODE("dub_state"."country") = ENCODE("dub_keyed"."country")
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          ENCODE("dub_state"."subscription_canceled_at") = ENCODE("dub_keyed"."subscription_canceled_at")
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          ENCODE("dub_state"."cleared") = ENCODE("dub_keyed"."cleared")
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -1456,7 +1465,7 @@ WITH "dub_keyed" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -1469,7 +1478,7 @@ WITH "dub_keyed" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -1493,6 +1502,7 @@ WITH "dub_keyed" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND ENCODE("dub_state"."customer_key") = ENCODE("dub_keyed"."customer_key")
 )
 SELECT
   "status",
@@ -1516,10 +1526,10 @@ WITH "dub_keyed" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     "dub_staged"."cleared",
-    COUNT(*) OVER (PARTITION BY "dub_staged"."customer_key") AS "copies",
+    COUNT(*) OVER (PARTITION BY ENCODE("dub_staged"."customer_key")) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY "dub_staged"."customer_key"
-      ORDER BY "dub_staged"."latest" DESC, "dub_staged"."email" DESC, "dub_staged"."name" DESC
+      PARTITION BY ENCODE("dub_staged"."customer_key")
+      ORDER BY ENCODE("dub_staged"."latest") DESC, ENCODE("dub_staged"."email") DESC, ENCODE("dub_staged"."name") DESC
     ) AS "place"
   FROM "analytics"."dub_state_staging" AS "dub_staged"
   WHERE
@@ -1538,51 +1548,51 @@ WITH "dub_keyed" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          ENCODE("dub_state"."avatar") = ENCODE("dub_keyed"."avatar")
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          ENCODE("dub_state"."external_id") = ENCODE("dub_keyed"."external_id")
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          ENCODE("dub_state"."stripe_customer_id") = ENCODE("dub_keyed"."stripe_customer_id")
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          ENCODE("dub_state"."country") = ENCODE("dub_keyed"."country")
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          ENCODE("dub_state"."subscription_canceled_at") = ENCODE("dub_keyed"."subscription_canceled_at")
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          ENCODE("dub_state"."cleared") = ENCODE("dub_keyed"."cleared")
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -1612,7 +1622,7 @@ WITH "dub_keyed" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          ENCODE("dub_state"."email") = ENCODE("dub_keyed"."email")
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -1625,7 +1635,7 @@ WITH "dub_keyed" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          ENCODE("dub_state"."name") = ENCODE("dub_keyed"."name")
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -1649,6 +1659,7 @@ WITH "dub_keyed" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND ENCODE("dub_state"."customer_key") = ENCODE("dub_keyed"."customer_key")
 )
 SELECT
   "position" AS "cell_0",

@@ -43,9 +43,9 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
+    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -63,51 +63,51 @@ WITH "dub_source" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          "dub_state"."avatar" || '.' = "dub_keyed"."avatar" || '.'
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          "dub_state"."external_id" || '.' = "dub_keyed"."external_id" || '.'
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          "dub_state"."stripe_customer_id" || '.' = "dub_keyed"."stripe_customer_id" || '.'
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          "dub_state"."country" || '.' = "dub_keyed"."country" || '.'
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          "dub_state"."subscription_canceled_at" || '.' = "dub_keyed"."subscription_canceled_at" || '.'
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          "dub_state"."cleared" || '.' = "dub_keyed"."cleared" || '.'
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -137,7 +137,7 @@ WITH "dub_source" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -150,7 +150,7 @@ WITH "dub_source" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -174,6 +174,7 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND "dub_state"."customer_key" || '.' = "dub_keyed"."customer_key" || '.'
 )
 SELECT
   "status",
@@ -210,9 +211,9 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
+    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -230,51 +231,51 @@ WITH "dub_source" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          "dub_state"."avatar" || '.' = "dub_keyed"."avatar" || '.'
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          "dub_state"."external_id" || '.' = "dub_keyed"."external_id" || '.'
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          "dub_state"."stripe_customer_id" || '.' = "dub_keyed"."stripe_customer_id" || '.'
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          "dub_state"."country" || '.' = "dub_keyed"."country" || '.'
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          "dub_state"."subscription_canceled_at" || '.' = "dub_keyed"."subscription_canceled_at" || '.'
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          "dub_state"."cleared" || '.' = "dub_keyed"."cleared" || '.'
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -304,7 +305,7 @@ WITH "dub_source" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -317,7 +318,7 @@ WITH "dub_source" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -341,6 +342,7 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND "dub_state"."customer_key" || '.' = "dub_keyed"."customer_key" || '.'
 )
 SELECT
   "raw_0" AS "cell_0",
@@ -395,9 +397,9 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
+    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -548,9 +550,10 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  "customer_key" IN (
+  ("customer_key", "customer_key" || '.') IN (
     SELECT
-      "customer_key"
+      "customer_key",
+      "customer_key" || '.'
     FROM (
       WITH "dub_source" AS (
         SELECT
@@ -577,9 +580,9 @@ WHERE
           CAST(NULL AS VARCHAR(65535)) AS "country",
           CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
+          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
             ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
@@ -597,51 +600,51 @@ WHERE
             THEN 'pending'
             WHEN CASE
               WHEN (
-                "dub_state"."email" = "dub_keyed"."email"
+                "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
                 OR (
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
               AND (
-                "dub_state"."name" = "dub_keyed"."name"
+                "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
                 OR (
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
               AND (
-                "dub_state"."avatar" = "dub_keyed"."avatar"
+                "dub_state"."avatar" || '.' = "dub_keyed"."avatar" || '.'
                 OR (
                   "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
                 )
               )
               AND (
-                "dub_state"."external_id" = "dub_keyed"."external_id"
+                "dub_state"."external_id" || '.' = "dub_keyed"."external_id" || '.'
                 OR (
                   "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
                 )
               )
               AND (
-                "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+                "dub_state"."stripe_customer_id" || '.' = "dub_keyed"."stripe_customer_id" || '.'
                 OR (
                   "dub_state"."stripe_customer_id" IS NULL
                   AND "dub_keyed"."stripe_customer_id" IS NULL
                 )
               )
               AND (
-                "dub_state"."country" = "dub_keyed"."country"
+                "dub_state"."country" || '.' = "dub_keyed"."country" || '.'
                 OR (
                   "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
                 )
               )
               AND (
-                "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+                "dub_state"."subscription_canceled_at" || '.' = "dub_keyed"."subscription_canceled_at" || '.'
                 OR (
                   "dub_state"."subscription_canceled_at" IS NULL
                   AND "dub_keyed"."subscription_canceled_at" IS NULL
                 )
               )
               AND (
-                "dub_state"."cleared" = "dub_keyed"."cleared"
+                "dub_state"."cleared" || '.' = "dub_keyed"."cleared" || '.'
                 OR (
                   "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
                 )
@@ -671,7 +674,7 @@ WHERE
             )
             THEN CASE
               WHEN (
-                "dub_state"."email" = "dub_keyed"."email"
+                "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
                 OR (
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
@@ -684,7 +687,7 @@ WHERE
               ELSE ''
             END || CASE
               WHEN (
-                "dub_state"."name" = "dub_keyed"."name"
+                "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
                 OR (
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
@@ -708,6 +711,7 @@ WHERE
         FROM "dub_keyed"
         LEFT JOIN "analytics"."dub_state" AS "dub_state"
           ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+          AND "dub_state"."customer_key" || '.' = "dub_keyed"."customer_key" || '.'
       )
       SELECT
         "customer_key"
@@ -724,9 +728,10 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  "customer_key" IN (
+  ("customer_key", "customer_key" || '.') IN (
     SELECT
-      "customer_key"
+      "customer_key",
+      "customer_key" || '.'
     FROM (
       WITH "dub_source" AS (
         SELECT
@@ -753,9 +758,9 @@ WHERE
           CAST(NULL AS VARCHAR(65535)) AS "country",
           CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))) AS "copies",
+          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535))
+            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
             ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
@@ -773,51 +778,51 @@ WHERE
             THEN 'pending'
             WHEN CASE
               WHEN (
-                "dub_state"."email" = "dub_keyed"."email"
+                "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
                 OR (
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
               )
               AND (
-                "dub_state"."name" = "dub_keyed"."name"
+                "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
                 OR (
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
               )
               AND (
-                "dub_state"."avatar" = "dub_keyed"."avatar"
+                "dub_state"."avatar" || '.' = "dub_keyed"."avatar" || '.'
                 OR (
                   "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
                 )
               )
               AND (
-                "dub_state"."external_id" = "dub_keyed"."external_id"
+                "dub_state"."external_id" || '.' = "dub_keyed"."external_id" || '.'
                 OR (
                   "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
                 )
               )
               AND (
-                "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+                "dub_state"."stripe_customer_id" || '.' = "dub_keyed"."stripe_customer_id" || '.'
                 OR (
                   "dub_state"."stripe_customer_id" IS NULL
                   AND "dub_keyed"."stripe_customer_id" IS NULL
                 )
               )
               AND (
-                "dub_state"."country" = "dub_keyed"."country"
+                "dub_state"."country" || '.' = "dub_keyed"."country" || '.'
                 OR (
                   "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
                 )
               )
               AND (
-                "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+                "dub_state"."subscription_canceled_at" || '.' = "dub_keyed"."subscription_canceled_at" || '.'
                 OR (
                   "dub_state"."subscription_canceled_at" IS NULL
                   AND "dub_keyed"."subscription_canceled_at" IS NULL
                 )
               )
               AND (
-                "dub_state"."cleared" = "dub_keyed"."cleared"
+                "dub_state"."cleared" || '.' = "dub_keyed"."cleared" || '.'
                 OR (
                   "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
                 )
@@ -847,7 +852,7 @@ WHERE
             )
             THEN CASE
               WHEN (
-                "dub_state"."email" = "dub_keyed"."email"
+                "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
                 OR (
                   "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
                 )
@@ -860,7 +865,7 @@ WHERE
               ELSE ''
             END || CASE
               WHEN (
-                "dub_state"."name" = "dub_keyed"."name"
+                "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
                 OR (
                   "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
                 )
@@ -884,6 +889,7 @@ WHERE
         FROM "dub_keyed"
         LEFT JOIN "analytics"."dub_state" AS "dub_state"
           ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+          AND "dub_state"."customer_key" || '.' = "dub_keyed"."customer_key" || '.'
       )
       SELECT
         "customer_key"
@@ -895,7 +901,7 @@ WHERE
         WHERE
           "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed')
         ORDER BY
-          "customer_key"
+          "customer_key" || '.'
         LIMIT 10
       ) AS "dub_first"
       WHERE
@@ -946,51 +952,51 @@ WITH "dub_source" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          "dub_state"."avatar" || '.' = "dub_keyed"."avatar" || '.'
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          "dub_state"."external_id" || '.' = "dub_keyed"."external_id" || '.'
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          "dub_state"."stripe_customer_id" || '.' = "dub_keyed"."stripe_customer_id" || '.'
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          "dub_state"."country" || '.' = "dub_keyed"."country" || '.'
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          "dub_state"."subscription_canceled_at" || '.' = "dub_keyed"."subscription_canceled_at" || '.'
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          "dub_state"."cleared" || '.' = "dub_keyed"."cleared" || '.'
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -1020,7 +1026,7 @@ WITH "dub_source" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -1033,7 +1039,7 @@ WITH "dub_source" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -1057,6 +1063,7 @@ WITH "dub_source" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND "dub_state"."customer_key" || '.' = "dub_keyed"."customer_key" || '.'
 )
 SELECT
   "raw_0",
@@ -1084,7 +1091,7 @@ SELECT
   COUNT("dub_id") AS "known",
   (
     SELECT
-      COUNT("customer_key") - COUNT(DISTINCT "customer_key")
+      COUNT("customer_key") - COUNT(DISTINCT "customer_key" || '.')
     FROM "dub_changes_token"
   ) AS "surplus"
 FROM "dub_changes_token"
@@ -1126,9 +1133,10 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  "customer_key" IN (
+  ("customer_key", "customer_key" || '.') IN (
     SELECT
-      "customer_key"
+      "customer_key",
+      "customer_key" || '.'
     FROM (
       SELECT
         "customer_key"
@@ -1204,9 +1212,10 @@ VALUES
 -- merge 0
 DELETE FROM "analytics"."dub_state"
 WHERE
-  "customer_key" IN (
+  ("customer_key", "customer_key" || '.') IN (
     SELECT
-      "customer_key"
+      "customer_key",
+      "customer_key" || '.'
     FROM (
       SELECT
         "customer_key"
@@ -1273,7 +1282,7 @@ FROM (
     "last_applied_at",
     "last_tried_at",
     "run",
-    ROW_NUMBER() OVER (PARTITION BY "customer_key" ORDER BY "last_tried_at" DESC NULLS LAST) AS "place"
+    ROW_NUMBER() OVER (PARTITION BY "customer_key" || '.' ORDER BY "last_tried_at" DESC NULLS LAST) AS "place"
   FROM "analytics"."dub_state_history"
   WHERE
     "attempt" = %(p)s
@@ -1323,10 +1332,10 @@ SELECT
   COUNT(*) AS "repeated"
 FROM (
   SELECT
-    "customer_key" AS "dub_key"
+    "customer_key" || '.' AS "dub_key"
   FROM "analytics"."dub_state"
   GROUP BY
-    "customer_key"
+    "customer_key" || '.'
   HAVING
     COUNT(*) > 1
 ) AS "dub_repeated";
@@ -1395,10 +1404,10 @@ WITH "dub_keyed" AS (
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     "dub_staged"."cleared",
-    COUNT(*) OVER (PARTITION BY "dub_staged"."customer_key") AS "copies",
+    COUNT(*) OVER (PARTITION BY "dub_staged"."customer_key" || '.') AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY "dub_staged"."customer_key"
-      ORDER BY "dub_staged"."latest" DESC NULLS LAST, "dub_staged"."email" DESC NULLS LAST, "dub_staged"."name" DESC NULLS LAST
+      PARTITION BY "dub_staged"."customer_key" || '.'
+      ORDER BY "dub_staged"."latest" || '.' DESC NULLS LAST, "dub_staged"."email" || '.' DESC NULLS LAST, "dub_staged"."name" || '.' DESC NULLS LAST
     ) AS "place"
   FROM "analytics"."dub_state_staging" AS "dub_staged"
   WHERE
@@ -1417,51 +1426,51 @@ WITH "dub_keyed" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          "dub_state"."avatar" || '.' = "dub_keyed"."avatar" || '.'
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          "dub_state"."external_id" || '.' = "dub_keyed"."external_id" || '.'
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          "dub_state"."stripe_customer_id" || '.' = "dub_keyed"."stripe_customer_id" || '.'
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          "dub_state"."country" || '.' = "dub_keyed"."country" || '.'
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          "dub_state"."subscription_canceled_at" || '.' = "dub_keyed"."subscription_canceled_at" || '.'
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          "dub_state"."cleared" || '.' = "dub_keyed"."cleared" || '.'
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -1491,7 +1500,7 @@ WITH "dub_keyed" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -1504,7 +1513,7 @@ WITH "dub_keyed" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -1528,6 +1537,7 @@ WITH "dub_keyed" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND "dub_state"."customer_key" || '.' = "dub_keyed"."customer_key" || '.'
 )
 SELECT
   "status",
@@ -1551,10 +1561,10 @@ WITH "dub_keyed" AS (
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     "dub_staged"."cleared",
-    COUNT(*) OVER (PARTITION BY "dub_staged"."customer_key") AS "copies",
+    COUNT(*) OVER (PARTITION BY "dub_staged"."customer_key" || '.') AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY "dub_staged"."customer_key"
-      ORDER BY "dub_staged"."latest" DESC NULLS LAST, "dub_staged"."email" DESC NULLS LAST, "dub_staged"."name" DESC NULLS LAST
+      PARTITION BY "dub_staged"."customer_key" || '.'
+      ORDER BY "dub_staged"."latest" || '.' DESC NULLS LAST, "dub_staged"."email" || '.' DESC NULLS LAST, "dub_staged"."name" || '.' DESC NULLS LAST
     ) AS "place"
   FROM "analytics"."dub_state_staging" AS "dub_staged"
   WHERE
@@ -1573,51 +1583,51 @@ WITH "dub_keyed" AS (
       THEN 'pending'
       WHEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
         )
         AND (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
         )
         AND (
-          "dub_state"."avatar" = "dub_keyed"."avatar"
+          "dub_state"."avatar" || '.' = "dub_keyed"."avatar" || '.'
           OR (
             "dub_state"."avatar" IS NULL AND "dub_keyed"."avatar" IS NULL
           )
         )
         AND (
-          "dub_state"."external_id" = "dub_keyed"."external_id"
+          "dub_state"."external_id" || '.' = "dub_keyed"."external_id" || '.'
           OR (
             "dub_state"."external_id" IS NULL AND "dub_keyed"."external_id" IS NULL
           )
         )
         AND (
-          "dub_state"."stripe_customer_id" = "dub_keyed"."stripe_customer_id"
+          "dub_state"."stripe_customer_id" || '.' = "dub_keyed"."stripe_customer_id" || '.'
           OR (
             "dub_state"."stripe_customer_id" IS NULL
             AND "dub_keyed"."stripe_customer_id" IS NULL
           )
         )
         AND (
-          "dub_state"."country" = "dub_keyed"."country"
+          "dub_state"."country" || '.' = "dub_keyed"."country" || '.'
           OR (
             "dub_state"."country" IS NULL AND "dub_keyed"."country" IS NULL
           )
         )
         AND (
-          "dub_state"."subscription_canceled_at" = "dub_keyed"."subscription_canceled_at"
+          "dub_state"."subscription_canceled_at" || '.' = "dub_keyed"."subscription_canceled_at" || '.'
           OR (
             "dub_state"."subscription_canceled_at" IS NULL
             AND "dub_keyed"."subscription_canceled_at" IS NULL
           )
         )
         AND (
-          "dub_state"."cleared" = "dub_keyed"."cleared"
+          "dub_state"."cleared" || '.' = "dub_keyed"."cleared" || '.'
           OR (
             "dub_state"."cleared" IS NULL AND "dub_keyed"."cleared" IS NULL
           )
@@ -1647,7 +1657,7 @@ WITH "dub_keyed" AS (
       )
       THEN CASE
         WHEN (
-          "dub_state"."email" = "dub_keyed"."email"
+          "dub_state"."email" || '.' = "dub_keyed"."email" || '.'
           OR (
             "dub_state"."email" IS NULL AND "dub_keyed"."email" IS NULL
           )
@@ -1660,7 +1670,7 @@ WITH "dub_keyed" AS (
         ELSE ''
       END || CASE
         WHEN (
-          "dub_state"."name" = "dub_keyed"."name"
+          "dub_state"."name" || '.' = "dub_keyed"."name" || '.'
           OR (
             "dub_state"."name" IS NULL AND "dub_keyed"."name" IS NULL
           )
@@ -1684,6 +1694,7 @@ WITH "dub_keyed" AS (
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
     ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
+    AND "dub_state"."customer_key" || '.' = "dub_keyed"."customer_key" || '.'
 )
 SELECT
   "position" AS "cell_0",
