@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,14 @@ class Cursor:
             self._cursor.execute(self._driver.marked(sql), self._driver.bound(parameters))
         else:
             self._cursor.execute(sql)
+
+    def execute_all(self, statements: Iterable[str]) -> None:
+        """Run statements of this package, one after the other.
+
+        :param statements: The statements; without parameters.
+        """
+        for statement in statements:
+            self.execute(statement)
 
     def execute_as_given(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> None:
         """Run a statement of the user's, or one that has the user's query in it.

@@ -109,12 +109,8 @@ class Staging:
 
     def analyze(self) -> None:
         """Have the engine count, where it plans by what it has counted."""
-
-        def analyze(cursor: Cursor) -> None:
-            for statement in self._statements.analyze(self._statements.staging):
-                cursor.execute(statement)
-
-        self._warehouse.transaction(analyze)
+        if statements := self._statements.analyze(self._statements.staging):
+            self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
 
     def rows(self, fields: Collection[str], *, latest_wins: bool) -> StagedRows:
         """Return the rows of this run as a statement takes them.

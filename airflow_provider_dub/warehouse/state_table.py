@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnwritableStateError
@@ -208,8 +207,8 @@ class StateTable:
         statement = self._statements.set_pending(changes.recorded_keys(), self.lease.token)
 
         def update(cursor: Cursor) -> None:
-            for analyze in self._statements.analyze(changes.kept_in, rows) if changes.kept_in else ():
-                cursor.execute(analyze)
+            if changes.kept_in:
+                cursor.execute_all(self._statements.analyze(changes.kept_in, rows))
             cursor.execute_as_given(statement, parameters)
 
         self._update(update)
@@ -276,8 +275,7 @@ class StateTable:
             if end:
                 self.lease.end(cursor)
 
-        if self.lease.unmerged:
-            self._analyze_history(self.lease.unmerged)
+        self._analyze_history(self.lease.unmerged)
         self._record(merge)
         self.lease.unmerged = 0
 
@@ -322,9 +320,9 @@ class StateTable:
 
     def _analyze_history(self, lines: int | None = None) -> None:
         """Have the engine count the lines before it plans with them; one that does not plans worse, and that is all."""
-        for statement in self._statements.analyze(self._statements.history, lines):
+        if statements := self._statements.analyze(self._statements.history, lines):
             with suppress(DatabaseFailedError):
-                self._warehouse.transaction(partial(_execute, statement=statement))
+                self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
 
     def _merge(self, cursor: Cursor, attempt: str) -> None:
         for statement in self._statements.merge():
@@ -332,17 +330,12 @@ class StateTable:
 
     def _create(self, table: str, probe: str, statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
-
-        def create(cursor: Cursor) -> None:
-            for statement in statements:
-                cursor.execute(statement)
-
         for is_last in (False, False, True):  # another run may be about to create it
             if found := self._columns(probe):
                 return found
             try:
                 with found_early(self._statements, "read the table (if there is one) or create it", table):
-                    self._warehouse.transaction(create)
+                    self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
             except DatabaseFailedError as failed:
                 if is_last:
@@ -357,7 +350,3 @@ class StateTable:
             return [name.lower() for name in self._warehouse.columns(probe, None)]
         except Exception:  # every driver has its own
             return []
-
-
-def _execute(cursor: Cursor, statement: str) -> None:
-    cursor.execute(statement)

@@ -108,8 +108,8 @@ class Statements:
         :param table: The table.
         :param rows: How many were just written to it, if that is known.
         """
-        most = self.dialect.analyze_from
-        is_needed = most is not None and (rows is None or rows >= most)
+        least = self.dialect.analyze_from
+        is_needed = least is not None and (rows is None or rows >= least)
         return [f"ANALYZE {written(table, self.dialect)}"] if is_needed else []
 
     def read_state(self, columns: Sequence[str]) -> str:
