@@ -59,8 +59,8 @@ STAND_INS = {
         "snowpark-connect-deps-iceberg==1.0.1",
     ],
 }
-#: PostgreSQL over ODBC.
-ODBC = [*POSTGRES, "apache-airflow-providers-odbc==4.13.1", "pyodbc==5.5.0"]
+#: Drivers that no other session has: for PostgreSQL over ODBC, and for SQL Server.
+DRIVERS = [*POSTGRES, "apache-airflow-providers-odbc==4.13.1", "pyodbc==5.5.0", "pymssql==2.4.6"]
 #: ClickHouse as a library.
 CLICKHOUSE = ["chdb==4.4.0"]
 #: ...and with each of them. SQLite has the state where an engine is only read.
@@ -173,13 +173,11 @@ def bigquery(session: nox.Session) -> None:
 
 
 @nox.session
-def odbc(session: nox.Session) -> None:
-    """Run the transfer on PostgreSQL over ODBC, with a driver that has to be installed: Debian's odbc-postgresql."""
-    if not shutil.which("odbcinst"):
-        session.skip("There is no ODBC here.")
+def drivers(session: nox.Session) -> None:
+    """Run the transfer on PostgreSQL over ODBC, which needs Debian's odbc-postgresql, and what pymssql makes of SQL."""
     session.env["UV_EXCLUDE_NEWER"] = TODAY
-    session.install("--quiet", "--editable", ".[emulator,sql]", *FOR_STAND_INS, *ODBC)
-    command = ["python", "-m", "pytest", "-q", "-k", "odbc", "tests/transfers/test_rounds_by_driver.py"]
+    session.install("--quiet", "--editable", ".[emulator,sql]", *FOR_STAND_INS, *DRIVERS)
+    command = ["python", "-m", "pytest", "-q", "-k", "odbc or pymssql", "tests/transfers/test_rounds_by_driver.py"]
     session.run(*command, *session.posargs)
 
 

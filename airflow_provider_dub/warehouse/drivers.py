@@ -42,10 +42,11 @@ class Driver:
     :param streaming_cursor: Returns one whose rows stay on the server until they are fetched.
     :param transactions: What commits: the connection, the cursor, or nothing.
     :param prepare: Makes a new connection ready to be written to.
+    :param keeps_percent_signs: Whether a percent sign that marks no parameter is left alone, though others mark them.
     :param most_parameters: The number of parameters that a statement has at most.
     :param executemany_is_fast: Whether ``executemany`` is the quickest way to insert many lines.
     :param copy: Runs a ``COPY … FROM STDIN`` of PostgreSQL with rows of text.
-    :param bulk_inserts: By dialect, what inserts rows of text into a table without a statement.
+    :param bulk_inserts: By dialect, what inserts rows of text into a table in a way of its own.
     """
 
     style: Style
@@ -53,6 +54,7 @@ class Driver:
     streaming_cursor: Callable[[Any], Any] = _plain_cursor
     transactions: Literal["connection", "cursor", "none"] = "connection"
     prepare: Callable[[Any], None] | None = None
+    keeps_percent_signs: bool = False
     most_parameters: int | None = None
     executemany_is_fast: bool = False
     copy: Callable[[Any, str, _Rows], None] | None = None
@@ -61,7 +63,7 @@ class Driver:
     @property
     def reads_percent_signs(self) -> bool:
         """Whether a percent sign anywhere in a statement with parameters belongs to one, unless it is doubled."""
-        return self.style in ("format", "pyformat")
+        return self.style in ("format", "pyformat") and not self.keeps_percent_signs
 
     def marked(self, sql: str) -> str:
         """Return a statement of this package with the parameters marked as the driver wants it.
@@ -223,9 +225,15 @@ def _pymysql(_: Any) -> Driver:
     )
 
 
-def _pyodbc(_: Any) -> Driver:
-    # With one more, PostgreSQL's driver breaks its connection. SQL Server's takes 2,100; its dialect needs but one.
-    return Driver(style="qmark", most_parameters=7_498)
+def _postgres_json(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:
+    """Insert the rows from one parameter, since PostgreSQL's ODBC driver breaks its connection with 7,499."""
+    from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+
+    name = normalize_identifiers(table.copy(), dialect="postgres").sql("postgres", identify=True)
+    names = ", ".join(f'"{column}"' for column in columns)
+    source = f"JSON_POPULATE_RECORDSET(CAST(NULL AS {name}), CAST(? AS JSON))"
+    lines = json.dumps([dict(zip(columns, row, strict=True)) for row in rows])
+    cursor.execute(f"INSERT INTO {name} ({names}) SELECT {names} FROM {source}", (lines,))  # noqa: S608 - names
 
 
 def _snowflake(connection: Any) -> Driver:
@@ -250,12 +258,12 @@ _KNOWN: Mapping[str, Callable[[Any], Driver]] = {
     "psycopg": _psycopg,
     "MySQLdb": _mysqlclient,
     "pymysql": _pymysql,
-    "mysql.connector": lambda _: Driver(style="format"),
+    "mysql.connector": lambda _: Driver(style="format", keeps_percent_signs=True),
     "sqlite3": lambda _: Driver(style="qmark", executemany_is_fast=True),
     "duckdb": lambda _: Driver(style="qmark", transactions="cursor"),
     "_duckdb": lambda _: Driver(style="qmark", transactions="cursor"),
-    "pyodbc": _pyodbc,
-    "pymssql": lambda _: Driver(style="format"),
+    "pyodbc": lambda _: Driver(style="qmark", bulk_inserts={"postgres": _postgres_json}),
+    "pymssql": lambda _: Driver(style="format", keeps_percent_signs=True),
     "redshift_connector": lambda _: Driver(style="format", most_parameters=32_767),
     "snowflake.connector": _snowflake,
     "databricks.sql": _databricks,

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 
 class Cursor:
     """A cursor that takes what its driver does, and nothing else.
@@ -79,11 +81,21 @@ class Connection:
 
 
 class PercentOnlyTuples(Cursor):
-    """Like pymssql's."""
+    """Like pymssql's. It leaves a percent sign alone that marks no parameter."""
 
     def translated(self, sql: str, parameters: Any) -> tuple[str, Any]:
         assert type(parameters) is tuple, "only tuples"
-        return sql % (("?",) * len(parameters)), parameters
+        return sql.replace("%s", "?"), parameters
+
+
+class Substituted(PercentOnlyTuples):
+    """Runs what pymssql itself makes of a statement and its parameters, where it is installed."""
+
+    def translated(self, sql: str, parameters: Any) -> tuple[str, Any]:
+        super().translated(sql, parameters)
+        pymssql = pytest.importorskip("pymssql._mssql")
+        text = pymssql.substitute_params(sql, parameters, "utf-8").decode()
+        return re.sub(r"(?<=[(\s=])N'", "'", text), ()  # what marks a text in SQL Server
 
 
 class Unread(PercentOnlyTuples):
@@ -191,6 +203,7 @@ class WithoutTransactions(Connection):
 #: By what it is like: the module of its connections, the paramstyle that this or one above it states, and both classes.
 STRICT_DRIVERS: dict[str, tuple[str, tuple[str, str] | None, type[Connection], type[Cursor]]] = {
     "pymssql": ("pymssql._pymssql", None, Connection, PercentOnlyTuples),
+    "what pymssql runs": ("pymssql._pymssql", None, Connection, Substituted),
     "mysql-connector": ("mysql.connector.connection_cext", None, Connection, Unread),
     "pyodbc": ("pyodbc", None, Connection, Question),
     "a cursor of dicts": ("made_up.driver", ("made_up", "qmark"), Connection, Dictionaries),

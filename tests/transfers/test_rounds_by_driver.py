@@ -59,12 +59,15 @@ def with_connections(sync: Run, make: Callable[[Any], Any]) -> Run:
     return run
 
 
-def whole_round(database, dub, sync: Run, parameter: str, given: Callable[[str], Any] = lambda value: [value]) -> None:
+def whole_round(
+    database, dub, sync: Run, parameter: str, given: Callable[[str], Any] = lambda value: [value], percent: str = "%%"
+) -> None:
     """Run it.
 
     :param sync: Runs the operator.
     :param parameter: A parameter of a query, as the driver has it marked.
     :param given: Returns the parameters.
+    :param percent: A percent sign of a query with parameters.
     """
     run = partial(sync, on_missing="skip")
 
@@ -107,9 +110,11 @@ def whole_round(database, dub, sync: Run, parameter: str, given: Callable[[str],
     with pytest.raises(DubFixRowsError, match="1 rejected"):
         run()
     assert run()["plan"]["refused"] == 1
-    one = f"SELECT user_id, name FROM customers WHERE user_id = {parameter}"
+    quote = "`" if database.engine == "mysql" else '"'
+    column = f"{quote}100{percent} name{quote}"
+    one = f"SELECT user_id, name AS {column} FROM customers WHERE user_id = {parameter}"
     database.run("UPDATE customers SET name = 'Countess'")
-    last = run(sql=one, parameters=given("ext_weird"))
+    last = run(sql=one, parameters=given("ext_weird"), columns={"100% name": "name"})
     assert (last["plan"]["changed"], last["updated"]) == (1, 1)
     assert database.state("name")["ext_weird"] == "Countess"
 
@@ -124,14 +129,16 @@ def test_a_strict_driver(sqlite, connected, sync, engine, monkeypatch, name: str
     driver = strict_driver(monkeypatch, name)
     engine(has_transactions=name not in ("bigquery", "databricks"))
     path = BaseHook.get_connection("warehouse").host
-    parameter, given = {
-        "numeric": (":1", lambda value: [value]),
-        "named": (":x", lambda value: {"x": value}),
-        "pyformat": ("%(x)s", lambda value: {"x": value}),
-        "bigquery": ("%(x)s", lambda value: {"x": value}),
-        "pymssql": ("%s", lambda value: (value,)),
-        "mysql-connector": ("%s", lambda value: (value,)),
-    }.get(name, ("?", lambda value: [value]))
+    named, in_a_tuple = (lambda value: {"x": value}), (lambda value: (value,))
+    parameter, given, percent = {
+        "numeric": (":1", lambda value: [value], "%"),
+        "named": (":x", named, "%"),
+        "pyformat": ("%(x)s", named, "%%"),
+        "bigquery": ("%(x)s", named, "%%"),
+        "pymssql": ("%s", in_a_tuple, "%"),
+        "what pymssql runs": ("%s", in_a_tuple, "%"),
+        "mysql-connector": ("%s", in_a_tuple, "%"),
+    }.get(name, ("?", lambda value: [value], "%"))
 
     def connection_of(hook: Any) -> Any:
         """Return the hook's one connection, as the hook of Databricks does."""
@@ -139,7 +146,7 @@ def test_a_strict_driver(sqlite, connected, sync, engine, monkeypatch, name: str
             hook.own = driver(path)
         return hook.own
 
-    whole_round(sqlite, connected, with_connections(sync, connection_of), parameter, given)
+    whole_round(sqlite, connected, with_connections(sync, connection_of), parameter, given, percent)
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
@@ -169,7 +176,7 @@ def test_psycopg(database, connected, sync, rows: str) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
 def test_drivers_without_a_server(database, connected, sync) -> None:
-    whole_round(database, connected, sync, "?")
+    whole_round(database, connected, sync, "?", percent="%")
 
 
 @pytest.mark.parametrize("database", ["mysql"], indirect=True)
@@ -186,7 +193,7 @@ def test_mysql_connector(database, connected, sync, monkeypatch) -> None:
     ((port,),) = database.run("SELECT @@port")  # Airflow's hook gives it no socket
     extra = {"client": "mysql-connector-python"}
     connection = json.loads(database.connection) | {"host": "127.0.0.1", "port": port, "extra": extra}
-    whole_round(database, connected, over(monkeypatch, sync, connection), "%s", lambda value: (value,))
+    whole_round(database, connected, over(monkeypatch, sync, connection), "%s", lambda value: (value,), "%")
 
 
 @pytest.mark.parametrize("database", ["mysql"], indirect=True)
@@ -223,7 +230,7 @@ def odbc(monkeypatch, sync):
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 @pytest.mark.parametrize("extra", [{}, {"UseDeclareFetch": "1"}])
 def test_odbc(database, connected, odbc, extra: dict[str, str]) -> None:
-    whole_round(database, connected, odbc(database, **extra), "?")
+    whole_round(database, connected, odbc(database, **extra), "?", percent="%")
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
@@ -256,9 +263,9 @@ def test_over_odbc_an_instant_is_read_without_a_state_table_as_it_is_in_a_sessio
 def test_more_rows_are_inserted_over_odbc_than_a_statement_has_parameters_for(database, odbc) -> None:
     odbc(database)
     engine, columns = DIALECTS["postgres"], ["a", "b", "c", "d"]
-    database.run("CREATE TABLE customers (a TEXT, b TEXT, c TEXT, d TEXT)")
+    database.run("CREATE TABLE customers (a TEXT, b TIMESTAMP, c TEXT, d BIGINT)")
     hook = BaseHook.get_connection("by_driver").get_hook(hook_params={"driver": ODBC})
     with closing(connect(hook, to_write=True)) as connection, connection.transaction() as cursor:
-        rows = [(str(n), "b", "c", "d") for n in range(engine.rows_at_once)]
+        rows = [(str(n), "2026-11-29 12:30:00.123456", None, "1") for n in range(engine.commit_every)]
         cursor.insert_rows(table_named("customers", engine), columns, rows, dialect=engine)
-    assert database.run("SELECT COUNT(DISTINCT a) FROM customers") == [(engine.rows_at_once,)]
+    assert database.run("SELECT COUNT(DISTINCT a) FROM customers") == [(len(rows),)]

@@ -21,6 +21,7 @@ MOST_DML = 12
 CONNECTIONS = [
     ("postgres", "psycopg2.extensions", {}),
     ("postgres", "psycopg", {}),
+    ("postgres", "pyodbc", {}),
     ("mysql", "mysql.connector.connection_cext", {}),
     ("sqlite", "sqlite3", {}),
     ("duckdb", "_duckdb", {}),
