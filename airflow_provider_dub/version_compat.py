@@ -96,6 +96,21 @@ def can_reschedule_failures() -> bool:
     return hasattr(RetryAction, "RESCHEDULE")
 
 
+def may_run_again(operator: BaseOperator, task_instance: Any, error: BaseException) -> bool:
+    """Return whether Airflow may run a task again by itself after an error.
+
+    :param operator: The task.
+    :param task_instance: Airflow's, or a double.
+    :param error: The error.
+    """
+    from airflow_provider_dub.version_compat import AirflowFailException
+
+    if isinstance(error, AirflowFailException):
+        return False
+    is_rescheduled = getattr(operator, "retry_policy", None) is not None and can_reschedule_failures()
+    return bool(is_rescheduled or task_instance.try_number <= task_instance.max_tries)
+
+
 def instance_suffix(task_instance: Any) -> str:
     """Return what distinguishes a task instance from others of its task in one DAG run: nothing for the only one.
 

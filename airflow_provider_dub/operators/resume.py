@@ -22,12 +22,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from airflow_provider_dub import __version__
 from airflow_provider_dub.sync.results import Outcome, RowResult, counted
 from airflow_provider_dub.sync.updates import CustomerUpdate
-from airflow_provider_dub.version_compat import (
-    AirflowFailException,
-    ObjectStoragePath,
-    can_reschedule_failures,
-    instance_suffix,
-)
+from airflow_provider_dub.version_compat import ObjectStoragePath, instance_suffix, may_run_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Outcomes that another try need not ask Dub about again.
 _PROCESSED = frozenset({Outcome.UPDATED, Outcome.MISSING})
+#: What is kept of a result; the row's update has the rest.
+_KEPT = ("outcome", "record", "ignored_fields", "code", "reason")
 #: Characters of a value; Airflow's limit is 64 KB.
 _LONGEST_VALUE = 65_000
 #: Batches that are held open: rows come in the order in which they were kept.
@@ -65,7 +62,7 @@ class Checkpoints:
         self._works = True
         #: Batches that the store has.
         self._kept = 0
-        self._unsaved: list[list[Any]] = []
+        self._unsaved: list[tuple[int, dict[str, Any]]] = []
         #: By row, the batch that holds its result.
         self._earlier: dict[int, str | bytes] = {}
         self._opened = lru_cache(_OPEN_BATCHES)(self._unpacked)
@@ -92,7 +89,7 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error and self._is_retried(error):
+        if error and may_run_again(self._operator, self._task_instance, error):
             self._save()
             return
         try:
@@ -112,27 +109,16 @@ class Checkpoints:
         """
         if update.row not in self._earlier:
             return None
-        outcome, record, ignored_fields, code, reason = self._opened(self._earlier[update.row])[update.row]
-        return RowResult(
-            update.row,
-            update.key,
-            Outcome(outcome),
-            record=record,
-            fields=tuple(update.fields) if outcome == Outcome.UPDATED else (),
-            ignored_fields=tuple(ignored_fields),
-            omitted_fields=update.omitted_fields,
-            code=code,
-            reason=reason,
-            resumed=True,
-        )
+        kept = self._opened(self._earlier[update.row])[update.row]
+        fields = tuple(update.fields) if kept["outcome"] is Outcome.UPDATED else ()
+        omitted = update.omitted_fields
+        return RowResult(update.row, update.key, fields=fields, omitted_fields=omitted, resumed=True, **kept)
 
     def write(self, result: RowResult) -> None:
         """Keep one result, and save all that are due."""
         if result.outcome in _PROCESSED and not result.resumed:
-            record = result.record if self._operator.wants_records else None
-            self._unsaved.append(
-                [result.row, result.outcome, record, result.ignored_fields, result.code, result.reason]
-            )
+            kept = {name: getattr(result, name) for name in _KEPT}
+            self._unsaved.append((result.row, kept if self._operator.wants_records else {**kept, "record": None}))
         if (result.row + 1) % self._operator.checkpoint_every == 0:
             self._save()
 
@@ -175,7 +161,7 @@ class Checkpoints:
             return (self._folder / self._fernet.decrypt(value).decode()).read_bytes()
         return None
 
-    def _batches(self, rows: list[list[Any]]) -> Iterator[bytes]:
+    def _batches(self, rows: list[tuple[int, dict[str, Any]]]) -> Iterator[bytes]:
         """Yield a batch of the rows, or several if it is too large; of a row that is too large by itself, none."""
         batch = self._fernet.encrypt(zlib.compress(json.dumps(rows).encode()))
         if self._folder or len(batch) <= _LONGEST_VALUE:
@@ -185,8 +171,11 @@ class Checkpoints:
             yield from self._batches(rows[:half])
             yield from self._batches(rows[half:])
 
-    def _unpacked(self, batch: str | bytes) -> dict[int, list[Any]]:
-        return {row: parts for row, *parts in json.loads(zlib.decompress(self._fernet.decrypt(batch)))}
+    def _unpacked(self, batch: str | bytes) -> dict[int, dict[str, Any]]:
+        rows = dict(json.loads(zlib.decompress(self._fernet.decrypt(batch))))
+        for kept in rows.values():
+            kept.update(outcome=Outcome(kept["outcome"]), ignored_fields=tuple(kept["ignored_fields"]))
+        return rows
 
     def _clear(self) -> None:
         """Delete everything that is kept; of files only those that tries of this task made."""
@@ -206,12 +195,6 @@ class Checkpoints:
 
     def _warn(self, message: str, error: Exception) -> None:
         self._operator.log.warning(message, type(error).__name__)  # its message could quote what is stored
-
-    def _is_retried(self, error: BaseException) -> bool:
-        if isinstance(error, AirflowFailException):
-            return False
-        is_rescheduled = getattr(self._operator, "retry_policy", None) is not None and can_reschedule_failures()
-        return bool(is_rescheduled or self._task_instance.try_number <= self._task_instance.max_tries)
 
     def _digest(self, updates: Iterable[CustomerUpdate | RowResult]) -> bytes:
         """Return a digest of all that decides what the run sends, and to whom; nobody without the API key can make it.

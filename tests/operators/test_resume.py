@@ -176,7 +176,7 @@ def test_the_last_try_leaves_nothing(task) -> None:
 
 
 def test_the_last_try_keeps_what_a_policy_may_run_again(task, monkeypatch) -> None:
-    monkeypatch.setattr("airflow_provider_dub.operators.resume.can_reschedule_failures", lambda: True)
+    monkeypatch.setattr("airflow_provider_dub.version_compat.can_reschedule_failures", lambda: True)
     pytest.importorskip("airflow.sdk.definitions.retry_policy")
     from airflow_provider_dub.retry_policy import DubRetryPolicy
 
