@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from copy import copy
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.customers.cells import BlankPolicy
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
-    from airflow_provider_dub.sync.results import Sink
     from airflow_provider_dub.version_compat import Connection, Context, ObjectStoragePath
     from airflow_provider_dub.warehouse.change_query import KnownState, Status
     from airflow_provider_dub.warehouse.changes import Changes, Count
@@ -49,12 +49,15 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
     from airflow_provider_dub.warehouse.plan import Plan
     from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
+    from airflow_provider_dub.warehouse.state_sink import StateSink
     from airflow_provider_dub.warehouse.state_table import StateTable
 
 Baseline: TypeAlias = Literal["source", "dub"]
 OnLocked: TypeAlias = Literal["fail", "wait", "skip"]
 
 _LONG = timedelta(days=36500)
+#: What may stand in a statement, whatever marks its parameters.
+_PLAIN = re.compile(r"[\w/.:~+@\[\]-]*")
 #: How long a task that waits for the lease leaves its worker.
 _RESCHEDULE_AFTER = timedelta(seconds=30)
 
@@ -246,6 +249,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
             rows = stack.enter_context(changes.read(columns, statuses, failed_in))
             comparing.close()
+            if not changes.is_kept:  # what is read may be more than what was counted
+                self._guard_plan(plan.as_read(rows.counts), table if known else None, context)
             with self._checking():
                 reader = WarehouseReader(rows, self.options)
             with self._publishing(len(rows), context):
@@ -263,15 +268,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return keys if self.options.external_id_column else filter(None, map(external_id_of, keys))
 
     def _guard_plan(self, plan: Plan, table: StateTable | None, context: Context) -> None:
-        most = self.options.limit
         try:
-            self._guard(plan.rows, lambda: min(plan.to_send, most or plan.to_send), plan.log_line())
+            self._guard(plan.rows, lambda: plan.to_send, plan.log_line())
             if self._max_change_rate is None or table is None:
                 return
             known, of_this_run = table.count(_task_of(context))
             is_retried = context["ti"].try_number > 1
             changes = plan.changes(is_first=not known or (is_retried and known == of_this_run))
-            changes = min(changes, most or changes)
             if changes > self._max_change_rate * known:
                 share = f"{changes / known:.1%} of the {known:,} in the state table"
                 found = f"{counted(changes, 'row')} would be sent, {share}"
@@ -299,7 +302,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         # A row that changes only now is not pending, and is left for the next run.
         return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in (*RECORDED, "pending"))]
 
-    def _recording(self, table: StateTable, rows: WarehouseRows, hook: DbApiHook, context: Context) -> Sink:
+    def _recording(self, table: StateTable, rows: WarehouseRows, hook: DbApiHook, context: Context) -> StateSink:
         """Return what records the outcomes, over a connection of its own; of now on requests end with the lease.
 
         :param table: The state table.
@@ -308,20 +311,25 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         :param context: The task's context.
         """
         from airflow_provider_dub.warehouse.database import Warehouse
-        from airflow_provider_dub.warehouse.state_sink import StateSink
 
         table.lease.begin_requests()
         self._stop.pauses = table.lease.pauses
         own = table.through(Warehouse(hook))
-        return StateSink(own, rows, run=_task_of(context), commit_every=self.commit_every)
+        return self._sink(own, rows, context)
+
+    def _sink(self, table: StateTable, rows: WarehouseRows, context: Context) -> StateSink:
+        from airflow_provider_dub.warehouse.state_sink import StateSink
+
+        run, prefix = _task_of(context), self.options.key_prefix
+        return StateSink(table, rows, run=run, key_prefix=prefix, commit_every=self.commit_every)
 
     def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, context: Context) -> None:
         from airflow_provider_dub.warehouse.baseline import KnownRows
         from airflow_provider_dub.warehouse.change_query import NOT_RECORDED
-        from airflow_provider_dub.warehouse.state_sink import StateSink
+        from airflow_provider_dub.warehouse.schema import BASELINE
 
         with changes.read(columns, NOT_RECORDED) as rows:
-            sink = StateSink(table, rows, run=_task_of(context), commit_every=self.commit_every)
+            sink = self._sink(table, rows, context)
             if self.baseline == "source":
                 self.log.warning(
                     'baseline="source": the rows are recorded as applied, and none is sent. It is for one run: as long '
@@ -334,7 +342,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 applied = known.matching(self.hook.list_customers())
             recorded = 0
             for row, dub_id in applied:
-                recorded += sink.write_as_applied(row, dub_id, "baseline")
+                recorded += sink.write_as_applied(row, dub_id, BASELINE)
             sink.close(range(0))
             if self.baseline == "dub" and self.options.check_external_ids:
                 self._listed = known.listed
@@ -353,13 +361,16 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         unknown = sum(counts[status].rows - counts[status].with_dub_id for status in UPDATES)
         look_ups = unknown if self.options.external_id_column and self.options.check_external_ids else 0
         rows = {status: count.rows for status, count in counts.items()}
-        plan = Plan(rows, look_ups, self.hook.settings.requests_per_minute)
+        limit = self.options.limit
+        look_ups = look_ups if limit is None else min(look_ups, limit)
+        plan = Plan(rows, look_ups, self.hook.settings.requests_per_minute, limit)
         self._details["plan"] = plan.summary()
         self.log.info("%s.", plan.log_line())
         if plan.failed_before:
             self.log.warning(
-                "Not sent again, since Dub refused them or did not know the customer, and they did not change: %s. The "
-                "table %s says why.",
+                "Not sent again, since they were refused or Dub did not know the customer, and did not change: %s. The "
+                "table %s says why. retry_rejected=True sends refused rows again, as after a correction of their type "
+                "alone.",
                 counted(plan.failed_before, "row"),
                 self.state_table,
             )
@@ -385,7 +396,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self._read_own_templated(rendered=True)
         if self._max_change_rate is not None and not self.state_table:
             raise ValueError("max_change_rate needs a state_table, which knows how many rows there are.")
-        if self.baseline not in (None, "", "source", "dub"):
+        if str(self.baseline).strip().lower() in ("none", ""):  # as a form may have it
+            self.baseline = None
+        if self.baseline not in (None, "source", "dub"):
             raise ValueError('baseline must be "source", "dub" or None.')
         if self.state_table is not None and not self.state_table.strip():
             raise ValueError("state_table is empty; None sends every row of the query.")
@@ -393,6 +406,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError("state_conn_id needs a state_table, the table in its database.")
         if self.baseline and (not self.state_table or self.options.dry_run):
             raise ValueError("baseline needs a state_table to record the rows in, and no dry_run.")
+        if self.baseline == "source" and self.options.limit is not None:
+            raise ValueError('baseline="source" records all rows of the query, and so excludes limit.')
         if self.baseline and self._full_refresh:
             raise ValueError("baseline and full_refresh exclude each other: one sends no row that is known, one all.")
 
@@ -483,6 +498,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             frozenset(clears),
             latest_by and latest_by.replace("%", percent),
             blanks_clear,
+            self.options.strip,
             {column.replace("%", percent): name for column, name in types.items()},
         )
         query = ChangeQuery(dialect, source, known, self.options.limit)
@@ -531,7 +547,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             return
         missing_before = timestamp(datetime.now(UTC) - self.retry_missing_after)
         known = KnownState(
-            str(self.state_table), self._retry_rejected, missing_before, table.lease.token, self._full_refresh
+            str(self.state_table),
+            self._retry_rejected,
+            missing_before,
+            table.lease.token,
+            self._full_refresh,
+            self._continued_run(context),
         )
         if self.options.dry_run:
             yield replace(known, missing_columns=table.missing_columns())
@@ -541,6 +562,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             table.merge_previous()
             table.check(self.keep_history)
             yield known
+
+    def _continued_run(self, context: Context) -> str | None:
+        """Return the run whose outcomes stand, if this is its retry; a task that is cleared starts anew."""
+        ti, run = context["ti"], _task_of(context)
+        is_retry = ti.try_number > 1 and ti.max_tries <= (self.retries or 0)
+        return run if is_retry and _PLAIN.fullmatch(run) else None
 
     def _can_read(self, table: StateTable) -> bool:
         if table.exists():

@@ -83,6 +83,7 @@ class KnownState:
     :param attempt: The token of this run: what it has set to pending was applied before, with the values that the
         table has.
     :param full_refresh: All rows are sent, whatever is known of them.
+    :param run: The run whose outcomes stand, as this is its retry: none of them is asked for again.
     :param missing_columns: The columns that the table of an older version lacks; nothing is known about them.
     """
 
@@ -91,6 +92,7 @@ class KnownState:
     missing_before: str
     attempt: str = ""
     full_refresh: bool = False
+    run: str | None = None
     missing_columns: frozenset[str] = frozenset()
 
 
@@ -283,16 +285,25 @@ class ChangeQuery:
         outcome = _state_column("outcome")
         since = exp.LT(this=_state_column("last_tried_at"), expression=exp.Literal.string(known.missing_before))
         missing = exp.EQ(this=outcome, expression=exp.Literal.string(Status.MISSING))
-        if known.full_refresh:
-            return [
-                (_state_column(KEY).is_(exp.Null()), Status.NEW),
-                (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(Status.PENDING)), Status.PENDING),
-                (exp.EQ(this=differs, expression=exp.Literal.number(0)), Status.CHANGED),
-            ], exp.Literal.string(Status.REFRESHED)
-        return [
+        known_alike = [
             (_state_column(KEY).is_(exp.Null()), Status.NEW),
             (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(Status.PENDING)), Status.PENDING),
             (exp.EQ(this=differs, expression=exp.Literal.number(0)), Status.CHANGED),
+        ]
+        if known.run is not None:
+            ours = exp.EQ(this=_state_column("run"), expression=exp.Literal.string(known.run))
+            known_alike += [
+                (exp.and_(ours, one_of(_state_column("outcome"), outcomes)), status)
+                for outcomes, status in (
+                    (APPLIED, Status.UNCHANGED),
+                    (REFUSED, Status.REFUSED),
+                    ((Status.MISSING,), Status.MISSING),
+                )
+            ]
+        if known.full_refresh:
+            return known_alike, exp.Literal.string(Status.REFRESHED)
+        return [
+            *known_alike,
             (one_of(outcome, APPLIED), Status.UNCHANGED),
             (one_of(outcome, REFUSED), Status.RETRIED if known.retry_rejected else Status.REFUSED),
             (exp.and_(missing, since), Status.RETRIED),

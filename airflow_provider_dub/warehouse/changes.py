@@ -117,6 +117,7 @@ class Changes:
         found = [row for batch in self._batches(self.query.counts()) for row in batch]
         by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id, _ in found}
         if self.cells is not None and (compared := sum(count.rows for count in by_status.values())) != len(self.cells):
+            self._check_state()
             raise IncompleteCopyError(
                 f"The query gave {len(self.cells):,} rows, and {compared:,} of them arrived beside the state. Nothing "
                 "was sent, and nothing is lost: run the task again."

@@ -156,7 +156,10 @@ class _RowsAsText:
             texts = [text_of(cell) for cell in cells]
         except ValueError:
             raise self._unreadable(cells) from None
-        return (str(position), *texts, self._cleared(cells) if self._clears else "", *latest)
+        key, *values = texts
+        if self._options.strip or not (key or "").strip():  # one of blanks names no customer
+            key = (key or "").strip() or None
+        return (str(position), key, *values, self._cleared(cells) if self._clears else "", *latest)
 
     def _cleared(self, cells: Sequence[Any]) -> str:
         strip, blanks = self._options.strip, self._options.blanks

@@ -119,6 +119,8 @@ class Lease:
         self.is_database_away = False
         #: The number of outcomes that were appended and are not merged yet.
         self.unmerged = 0
+        #: Whether rows may be pending that are not sent.
+        self.has_unsent = False
 
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
         """Become the one run that may change the table.
@@ -259,6 +261,13 @@ class Lease:
         :param cursor: The cursor of the transaction.
         """
         cursor.execute(self._statements.end_lease(), [self._owner.token])
+
+    def has_ended(self, cursor: Cursor) -> bool:
+        """Return whether nobody has the lease, and nothing is left to merge.
+
+        :param cursor: The cursor of a transaction.
+        """
+        return all(row.token is None for row in self._read(cursor))
 
     def release(self) -> None:
         """Let others acquire it; they merge what this run has not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_dub.sync.progress import duration
@@ -21,11 +21,13 @@ class Plan:
     :param counts: How many rows there are of each status.
     :param look_ups: The most ids that may have to be looked up.
     :param requests_per_minute: The limit, if it is known.
+    :param limit: The number of updates that are sent at most.
     """
 
     counts: Mapping[Status, int]
     look_ups: int
     requests_per_minute: int | None
+    limit: int | None = None
 
     @property
     def rows(self) -> int:
@@ -50,7 +52,17 @@ class Plan:
     @property
     def to_send(self) -> int:
         """The number of updates."""
-        return sum(self.counts[status] for status in UPDATES)
+        return self._limited(sum(self.counts[status] for status in UPDATES))
+
+    def as_read(self, counts: Mapping[Status, int]) -> Plan:
+        """Return the plan for rows that were read, some of which had become pending since they were counted.
+
+        :param counts: How many were read of each status.
+        """
+        known_before = (Status.RETRIED, Status.REFRESHED, Status.PENDING)
+        known = sum(counts.get(status, 0) for status in (*RECORDED, Status.PENDING))
+        changed = max(0, known - sum(self.counts[status] for status in known_before))
+        return replace(self, counts={**self.counts, Status.NEW: counts.get(Status.NEW, 0), Status.CHANGED: changed})
 
     def changes(self, *, is_first: bool) -> int:
         """Return the number of updates that a broken model may be behind.
@@ -60,8 +72,11 @@ class Plan:
 
         :param is_first: Whether no other run recorded a customer.
         """
-        known_well = (Status.REFRESHED, Status.PENDING, *([Status.NEW] if is_first else []))
-        return self.to_send - sum(self.counts[status] for status in known_well)
+        changes = (Status.CHANGED, Status.RETRIED, *([] if is_first else [Status.NEW]))
+        return self._limited(sum(self.counts[status] for status in changes))
+
+    def _limited(self, updates: int) -> int:
+        return updates if self.limit is None else min(updates, self.limit)
 
     @property
     def failed_before(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -85,14 +86,18 @@ class WarehouseRows:
         self._spool = spool
         self._failed_in = failed_in
         self._left = math.inf if limit is None else limit
-        self.columns: list[Any] | None = [columns.key, *columns.fields]
+        #: The key may be the value of a field, too.
+        self.columns: list[Any] | None = [*dict.fromkeys((columns.key, *columns.fields))]
+        self._cell_places = {name: place for place, name in enumerate((columns.key, *columns.fields))}
+        #: How many rows there are of each status.
+        self.counts: Counter[Status] = Counter()
         about = 1 + len(columns.fields)
         self._status, self._copies, self._first_applied, self._last_applied, self._dub_id = range(about, about + 5)
         self._same_fields, self._key = about + 5, about + 6
         self._compared = slice(self._key + 1, self._key + 1 + len(compared_columns()))
         value_places = dict(zip(FIELDS, range(self._key + 1, self._compared.stop), strict=False))
         texts = {columns.key: self._key} | {name: value_places[field] for name, field in columns.fields.items()}
-        self._text_places = texts if cast else {name: place for place, name in enumerate(self.columns)}
+        self._text_places = texts if cast else self._cell_places
         #: For each row, whether it needs no request.
         self._is_decided = bytearray()
 
@@ -106,6 +111,7 @@ class WarehouseRows:
             decided = (Status.DUPLICATE, *FAILED_BEFORE)
             batch = [row for row in batch if row[self._status] not in FAILED_BEFORE or row[-1] == self._failed_in]
         self._spool.add(batch)
+        self.counts.update(row[self._status] for row in batch)
         for row in batch:
             status = row[self._status]
             self._left -= status in UPDATES
@@ -182,8 +188,7 @@ class WarehouseRows:
         return (row[self._key] for row in self._spool if row[self._dub_id] is not None)
 
     def _places(self, columns: Sequence[str]) -> list[tuple[int, int]]:
-        names = self.columns or []
-        return [(names.index(name), self._text_places[name]) for name in columns]
+        return [(self._cell_places[name], self._text_places[name]) for name in columns]
 
 
 class WarehouseReader(UpdateReader):

@@ -28,7 +28,8 @@ POSITION, LATEST = "position", "latest"
 RESULT_COLUMNS = ("outcome", "code", "message", "dub_id", "first_applied_at", "last_applied_at", "last_tried_at", "run")
 TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
 #: Outcomes that stand for rows that Dub has as they are.
-APPLIED = ("updated", "unchanged", "baseline")
+BASELINE = "baseline"
+APPLIED = ("updated", "unchanged", BASELINE)
 #: The columns by which a state table is recognised, whatever its version.
 MARKS = (KEY, "cleared", "outcome", "last_tried_at", "run")
 #: Changes with the columns that every version has beside those of the fields.
@@ -92,11 +93,15 @@ def table_named(name: str, dialect: Dialect, suffix: str = "") -> exp.Table:
 
 
 def is_applied(column: Callable[[str], Part]) -> Part:
-    """Return the condition that Dub has the values of a row of the state table, all of them.
+    """Return the condition that Dub has the values of a row of the state table, all of them, at a known customer.
+
+    What a baseline records of the source is believed without.
 
     :param column: Returns a column of the state table by its name.
     """
-    return exp.and_(one_of(column("outcome"), APPLIED), column("message").is_(exp.Null()))
+    is_baseline = exp.EQ(this=column("outcome"), expression=exp.Literal.string(BASELINE))
+    is_whole = exp.and_(one_of(column("outcome"), APPLIED), column("message").is_(exp.Null()))
+    return exp.and_(is_whole, exp.or_(column("dub_id").is_(exp.Null()).not_(), is_baseline))
 
 
 def one_of(column: Part, values: Sequence[str]) -> Part:

@@ -62,6 +62,7 @@ class Source:
     :param latest_by: Of several rows for one customer, the one with the greatest value in this column is sent;
         without it, none of them.
     :param blanks_clear: Whether a cell of blanks is empty, too.
+    :param strip: Whether blanks around a key do not count.
     :param types: How the driver calls the columns' types.
     """
 
@@ -71,6 +72,7 @@ class Source:
     clears: frozenset[str] = frozenset()
     latest_by: str | None = None
     blanks_clear: bool = False
+    strip: bool = False
     types: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -109,7 +111,7 @@ class Source:
 
     def _keyed(self, dialect: Dialect, unique: bool) -> exp.Select:
         """Return the source's rows as they are and as text, and how many of them name the same customer."""
-        key = self._text(self.key_column, dialect)
+        key = self._key(dialect)
         timestamps = self._timestamps(dialect)
         raw = [
             (self._text(name, dialect) if name in timestamps else _source_column(name)).as_(cell)
@@ -123,6 +125,13 @@ class Source:
             return query
         latest_first = [_source_column(self.latest_by), *(self._text(name, dialect) for name in self.columns)]
         return query.select(place_of(same_customer, latest_first))
+
+    def _key(self, dialect: Dialect) -> Part:
+        """Return the key as text, and NULL for one of blanks, which names no customer."""
+        text = self._text(self.key_column, dialect)
+        stripped = exp.Trim(this=text.copy())
+        is_blank = exp.EQ(this=stripped.copy(), expression=exp.Literal.string(""))
+        return exp.Case().when(is_blank, exp.Null()).else_(stripped if self.strip else text)
 
     def _timestamps(self, dialect: Dialect) -> list[str]:
         """Return the columns of timestamps, if the engine's text of them can be read."""

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
+from airflow_provider_dub.customers.ids import names
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError
 from airflow_provider_dub.sync.results import Outcome
 from airflow_provider_dub.warehouse.schema import now
@@ -27,29 +28,36 @@ _OF_THE_RUN = ("duplicate", "internal")
 class StateSink:
     """Keeps the outcomes that are final; a :class:`~airflow_provider_dub.sync.results.Sink`.
 
-    A failure that may pass and a row that was not attempted leave no trace, so they are sent again.
+    A row that was not attempted leaves no trace, nor does a failure that may pass, unless Dub had all values of the
+    row before: then it is not known which it has now. All of these are sent again.
 
     :param table: The state table.
     :param rows: The rows that the outcomes are about.
     :param run: The name of this run.
+    :param key_prefix: What makes a customer's id of a key.
     :param commit_every: The number of rows of a transaction; None: as fits the engine.
     """
 
-    def __init__(self, table: StateTable, rows: WarehouseRows, *, run: str, commit_every: int | None) -> None:
+    def __init__(
+        self, table: StateTable, rows: WarehouseRows, *, run: str, key_prefix: str, commit_every: int | None
+    ) -> None:
         self._table = table
         self._rows = rows
         self._run = run
+        self._key_prefix = key_prefix
         self._commit_every = commit_every or table.dialect.commit_every
         self._waiting: list[tuple[Any, ...]] = []
         self._written_at = time.monotonic()
+        self._has_unsent = False
 
-    def close(self, unread: range) -> None:  # noqa: ARG002 - what was not read leaves no trace
+    def close(self, unread: range) -> None:
         """Write what is left, and give the connection back.
 
         :param unread: The positions of the rows that were not read.
         """
         try:
             self._write()
+            self._table.lease.has_unsent = self._has_unsent or bool(unread)
         finally:
             self._table.close()
 
@@ -62,6 +70,12 @@ class StateSink:
             row = self._rows.recorded(result.row)
             if _has_a_place(row):
                 self._keep(result, row)
+        elif _may_be_applied(result):
+            row = self._rows.recorded(result.row)
+            if _has_a_place(row) and row.last_applied_at:
+                self._waiting.append(self._line(row, "pending", dub_id=row.dub_id, applied=False))
+        else:
+            self._has_unsent = True
         if len(self._waiting) >= self._commit_every or self._is_time:
             self._write()
 
@@ -98,10 +112,17 @@ class StateSink:
             _outcome(result, row),
             code=result.code,
             message=message,
-            dub_id=_dub_id(result, row),
+            dub_id=self._dub_id(result, row),
             applied=result.outcome in _APPLIED,
         )
         self._waiting.append(line)
+
+    def _dub_id(self, result: RowResult, row: RecordedRow) -> str | None:
+        """Return Dub's id of the customer that the key of the row names as it is, and not after it was renamed."""
+        if result.record:
+            return str(result.record["id"]) if names(f"{self._key_prefix}{row.key}", result.record) else None
+        # A row that was not sent says nothing about the customer.
+        return row.dub_id if result.outcome in _NOT_SENT else None
 
     def _line(
         self,
@@ -131,6 +152,12 @@ def _is_final(result: RowResult) -> bool:
     return error is None or not (error.transient or error.fatal)
 
 
+def _may_be_applied(result: RowResult) -> bool:
+    """Return whether a row failed that was sent, and Dub may have applied it."""
+    is_known = result.error is not None and not result.error.maybe_applied
+    return result.outcome is Outcome.FAILED and not (is_known or result.resumed)
+
+
 def _has_a_place(row: RecordedRow) -> bool:
     """Return whether the row's id fits into the table; if not, the row is refused anew by every run."""
     return row.key is not None and len(row.key) <= MAX_LENGTH
@@ -144,10 +171,3 @@ def _outcome(result: RowResult, row: RecordedRow) -> str:
         # Another customer has the id now, and it has only some of the fields: the next run sends them all.
         return "pending"
     return str(result.outcome)
-
-
-def _dub_id(result: RowResult, row: RecordedRow) -> str | None:
-    if result.record:
-        return str(result.record["id"])
-    # A row that was not sent says nothing about the customer.
-    return row.dub_id if result.outcome in _NOT_SENT else None

@@ -115,13 +115,21 @@ class StateTable:
     def create(self) -> None:
         """Create the table and that of its lease, those that are not there.
 
-        :raises ValueError: There is a table of that name that is no state table.
+        :raises ValueError: There is a table of that name that is no state table, or one without its lease.
         :raises UnusableTableError: A table cannot be read, and may not be created.
         """
         write = self._statements
         self._state_columns = self._create(write.state_table, write.probe(), write.create())
-        self._check_columns(self._state_columns)
-        self._create(write.lease_table, write.read_lease(), write.create_lease())
+        is_there = self._check_columns(self._state_columns)
+        if not self._columns(write.read_lease()):
+            if is_there and self.count("")[0]:
+                raise ValueError(
+                    f"The state table {write.table} has rows, but {write.lease_table}, which says of which Dub they "
+                    "are, is not there. If they are of another Dub, as in a copy, give state_table another name: that "
+                    "table is created, and the run begins as a first one. If they are of this Dub, copy that table, "
+                    "too, or create it as python -m airflow_provider_dub.warehouse prints it."
+                )
+            self._create(write.lease_table, write.read_lease(), write.create_lease())
         self._history_columns = self._create(write.history_table, write.probe_history(), write.create_history())
 
     def create_staging(self) -> Staging:
@@ -211,6 +219,7 @@ class StateTable:
                 cursor.execute_all(self._statements.analyze(changes.kept_in, rows))
             cursor.execute_as_given(statement, parameters)
 
+        self.lease.has_unsent = True
         self._update(update)
 
     def check_update(self) -> None:
@@ -264,16 +273,24 @@ class StateTable:
     def merge(self, *, end: bool = False) -> None:
         """Merge the outcomes of this run.
 
-        :param end: Whether the run is over, so that its lease ends with it.
+        :param end: Whether the run is over, so that its lease ends with it, and rows that it did not send are as they
+            were.
         :raises LeaseLostError: Another run took over; nothing was written.
         """
+        was_there = False
 
         def merge(cursor: Cursor) -> None:
+            nonlocal was_there
+            if was_there and self.lease.has_ended(cursor):  # what was lost is only the response
+                return
             self.lease.verify(cursor)
             if self.lease.unmerged:
                 self._merge(cursor, self.lease.token)
+            if end and self.lease.has_unsent:
+                cursor.execute(self._statements.set_unsent(), [self.lease.token])
             if end:
                 self.lease.end(cursor)
+            was_there = end
 
         self._analyze_history(self.lease.unmerged)
         self._record(merge)

@@ -12,6 +12,7 @@ from airflow_provider_dub.warehouse.dialects import parsed
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
+    BASELINE,
     KEY,
     POSITION,
     TIMESTAMPS,
@@ -217,10 +218,13 @@ class Statements:
         return written(exp.Update(this=self._lease, expressions=changes, where=where), self.dialect)
 
     def renew_lease(self) -> str:
-        """Return the statement that renews a lease, or ends it; parameters: task, seconds from now, owner."""
+        """Return the statement that renews a lease that is held, or ends it.
+
+        Its parameters: task, seconds from now, owner.
+        """
         expires_at = exp.Add(this=self._clock, expression=self._parameter())
         changes = [self._is("task"), exp.EQ(this=exp.column("expires_at"), expression=expires_at)]
-        where = exp.Where(this=self._is("owner"))
+        where = exp.Where(this=exp.and_(self._is("owner"), exp.column("task").is_(exp.Null()).not_()))
         return written(exp.Update(this=self._lease, expressions=changes, where=where), self.dialect)
 
     def set_merged(self) -> str:
@@ -276,6 +280,25 @@ class Statements:
         return written(
             exp.Update(this=self.state, expressions=pending, where=exp.Where(this=self._in(keys))), self.dialect
         )
+
+    def set_unsent(self) -> str:
+        """Return the statement that sets rows back that an attempt set to pending and did not send; parameter: it.
+
+        Only of those is the code the attempt: what is merged for a row that was sent replaces it.
+        """
+        from_source = exp.column("dub_id").is_(exp.Null())
+        changes = [
+            exp.EQ(
+                this=exp.column("outcome"),
+                expression=exp.Case()
+                .when(from_source, exp.Literal.string(BASELINE))
+                .else_(exp.Literal.string("updated")),
+            ),
+            exp.EQ(this=exp.column("code"), expression=exp.Null()),
+        ]
+        pending = exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string("pending"))
+        where = exp.Where(this=exp.and_(pending, self._is("code")))
+        return written(exp.Update(this=self.state, expressions=changes, where=where), self.dialect)
 
     def tried(self, lines: int) -> str:
         """Return the query for lines that were merged to try it, and for the oldest line of the history.

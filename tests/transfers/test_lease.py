@@ -16,7 +16,7 @@ from airflow.exceptions import AirflowRescheduleException
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
-from airflow_provider_dub.exceptions import DubRetryLaterError, DubStateTableLockedError
+from airflow_provider_dub.exceptions import DubFixSetupError, DubRetryLaterError, DubStateTableLockedError
 from airflow_provider_dub.version_compat import AirflowSkipException, BaseHook
 from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.changes import Changes
@@ -233,9 +233,13 @@ def test_a_database_in_which_nobody_can_acquire_the_lease_is_not_waited_for(ware
         sync(on_locked="wait")
 
 
-def test_a_lease_that_was_dropped_is_made_anew(warehouse, connected, sync) -> None:
+def test_a_state_table_without_its_lease_is_believed_when_an_admin_made_one(warehouse, connected, sync) -> None:
     sync()
     warehouse.run("DROP TABLE dub_state_lease")
+    for _ in range(2):
+        with pytest.raises(DubFixSetupError, match="which says of which Dub they are, is not there"):
+            sync()
+    warehouse.run(*Statements(dialect_named("sqlite"), "dub_state").create_lease())
     assert sync()["plan"]["unchanged"] == 2
 
 

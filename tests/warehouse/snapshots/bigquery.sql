@@ -34,7 +34,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS STRING)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS STRING) AS `email`,
     CAST(`dub_source`.`name` AS STRING) AS `name`,
     CAST(NULL AS STRING) AS `avatar`,
@@ -43,9 +47,19 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-    COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
+    ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
     ) AS `place`
   FROM `dub_source`
@@ -129,8 +143,13 @@ WITH `dub_source` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -205,7 +224,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS STRING)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS STRING) AS `email`,
     CAST(`dub_source`.`name` AS STRING) AS `name`,
     CAST(NULL AS STRING) AS `avatar`,
@@ -214,9 +237,19 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-    COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
+    ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
     ) AS `place`
   FROM `dub_source`
@@ -300,8 +333,13 @@ WITH `dub_source` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -394,7 +432,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS STRING)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS STRING) AS `email`,
     CAST(`dub_source`.`name` AS STRING) AS `name`,
     CAST(NULL AS STRING) AS `avatar`,
@@ -403,9 +445,19 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-    COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
+    ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
     ) AS `place`
   FROM `dub_source`
@@ -538,7 +590,7 @@ WHERE
 -- renew lease
 UPDATE `analytics`.`dub_state_lease` SET `task` = @p, `expires_at` = UNIX_SECONDS(CURRENT_TIMESTAMP()) + @p
 WHERE
-  `owner` = @p;
+  `owner` = @p AND NOT `task` IS NULL;
 
 -- set version
 UPDATE `analytics`.`dub_state_lease` SET `schema_version` = @p
@@ -551,7 +603,12 @@ ADD COLUMN `country` STRING;
 
 -- set pending
 UPDATE `analytics`.`dub_state` SET `code` = CASE
-  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  WHEN (
+    `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  )
+  AND (
+    NOT `dub_id` IS NULL OR `outcome` = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, `outcome` = 'pending'
@@ -576,7 +633,11 @@ WHERE
           `dub_source`.`user_id` AS `raw_0`,
           `dub_source`.`mail` AS `raw_1`,
           `dub_source`.`name` AS `raw_2`,
-          CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+          CASE
+            WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+            THEN NULL
+            ELSE CAST(`dub_source`.`user_id` AS STRING)
+          END AS `customer_key`,
           CAST(`dub_source`.`mail` AS STRING) AS `email`,
           CAST(`dub_source`.`name` AS STRING) AS `name`,
           CAST(NULL AS STRING) AS `avatar`,
@@ -585,9 +646,19 @@ WHERE
           CAST(NULL AS STRING) AS `country`,
           CAST(NULL AS STRING) AS `subscription_canceled_at`,
           CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-          COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+              THEN NULL
+              ELSE CAST(`dub_source`.`user_id` AS STRING)
+            END
+          ) AS `copies`,
           ROW_NUMBER() OVER (
-            PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+            PARTITION BY CASE
+              WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+              THEN NULL
+              ELSE CAST(`dub_source`.`user_id` AS STRING)
+            END
             ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
           ) AS `place`
         FROM `dub_source`
@@ -671,8 +742,13 @@ WHERE
           END AS `status`,
           CASE
             WHEN (
-              `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-              AND `dub_state`.`message` IS NULL
+              (
+                `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+                AND `dub_state`.`message` IS NULL
+              )
+              AND (
+                NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+              )
             )
             OR (
               `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -731,7 +807,12 @@ WHERE
 
 -- set pending, the first
 UPDATE `analytics`.`dub_state` SET `code` = CASE
-  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  WHEN (
+    `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  )
+  AND (
+    NOT `dub_id` IS NULL OR `outcome` = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, `outcome` = 'pending'
@@ -756,7 +837,11 @@ WHERE
           `dub_source`.`user_id` AS `raw_0`,
           `dub_source`.`mail` AS `raw_1`,
           `dub_source`.`name` AS `raw_2`,
-          CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+          CASE
+            WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+            THEN NULL
+            ELSE CAST(`dub_source`.`user_id` AS STRING)
+          END AS `customer_key`,
           CAST(`dub_source`.`mail` AS STRING) AS `email`,
           CAST(`dub_source`.`name` AS STRING) AS `name`,
           CAST(NULL AS STRING) AS `avatar`,
@@ -765,9 +850,19 @@ WHERE
           CAST(NULL AS STRING) AS `country`,
           CAST(NULL AS STRING) AS `subscription_canceled_at`,
           CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-          COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+              THEN NULL
+              ELSE CAST(`dub_source`.`user_id` AS STRING)
+            END
+          ) AS `copies`,
           ROW_NUMBER() OVER (
-            PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+            PARTITION BY CASE
+              WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+              THEN NULL
+              ELSE CAST(`dub_source`.`user_id` AS STRING)
+            END
             ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
           ) AS `place`
         FROM `dub_source`
@@ -851,8 +946,13 @@ WHERE
           END AS `status`,
           CASE
             WHEN (
-              `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-              AND `dub_state`.`message` IS NULL
+              (
+                `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+                AND `dub_state`.`message` IS NULL
+              )
+              AND (
+                NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+              )
             )
             OR (
               `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -1226,8 +1326,13 @@ WITH `dub_keyed` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -1386,8 +1491,13 @@ WITH `dub_keyed` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'

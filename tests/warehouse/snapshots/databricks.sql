@@ -34,7 +34,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS STRING)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS STRING) AS `email`,
     CAST(`dub_source`.`name` AS STRING) AS `name`,
     CAST(NULL AS STRING) AS `avatar`,
@@ -43,9 +47,19 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-    COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
+    ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
     ) AS `place`
   FROM `dub_source`
@@ -129,8 +143,13 @@ WITH `dub_source` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -213,7 +232,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS STRING)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS STRING) AS `email`,
     CAST(`dub_source`.`name` AS STRING) AS `name`,
     CAST(NULL AS STRING) AS `avatar`,
@@ -222,9 +245,19 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-    COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
+    ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
     ) AS `place`
   FROM `dub_source`
@@ -308,8 +341,13 @@ WITH `dub_source` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -410,7 +448,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS STRING)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS STRING) AS `email`,
     CAST(`dub_source`.`name` AS STRING) AS `name`,
     CAST(NULL AS STRING) AS `avatar`,
@@ -419,9 +461,19 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-    COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
+    ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+      PARTITION BY CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS STRING)
+      END
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
     ) AS `place`
   FROM `dub_source`
@@ -554,7 +606,7 @@ WHERE
 -- renew lease
 UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `expires_at` = UNIX_TIMESTAMP(CURRENT_TIMESTAMP()) + :p
 WHERE
-  `owner` = :p;
+  `owner` = :p AND NOT `task` IS NULL;
 
 -- set version
 UPDATE `analytics`.`dub_state_lease` SET `schema_version` = :p
@@ -567,7 +619,12 @@ ADD COLUMN `country` STRING;
 
 -- set pending
 UPDATE `analytics`.`dub_state` SET `code` = CASE
-  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  WHEN (
+    `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  )
+  AND (
+    NOT `dub_id` IS NULL OR `outcome` = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, `outcome` = 'pending'
@@ -592,7 +649,11 @@ WHERE
           `dub_source`.`user_id` AS `raw_0`,
           `dub_source`.`mail` AS `raw_1`,
           `dub_source`.`name` AS `raw_2`,
-          CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+          CASE
+            WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+            THEN NULL
+            ELSE CAST(`dub_source`.`user_id` AS STRING)
+          END AS `customer_key`,
           CAST(`dub_source`.`mail` AS STRING) AS `email`,
           CAST(`dub_source`.`name` AS STRING) AS `name`,
           CAST(NULL AS STRING) AS `avatar`,
@@ -601,9 +662,19 @@ WHERE
           CAST(NULL AS STRING) AS `country`,
           CAST(NULL AS STRING) AS `subscription_canceled_at`,
           CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-          COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+              THEN NULL
+              ELSE CAST(`dub_source`.`user_id` AS STRING)
+            END
+          ) AS `copies`,
           ROW_NUMBER() OVER (
-            PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+            PARTITION BY CASE
+              WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+              THEN NULL
+              ELSE CAST(`dub_source`.`user_id` AS STRING)
+            END
             ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
           ) AS `place`
         FROM `dub_source`
@@ -687,8 +758,13 @@ WHERE
           END AS `status`,
           CASE
             WHEN (
-              `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-              AND `dub_state`.`message` IS NULL
+              (
+                `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+                AND `dub_state`.`message` IS NULL
+              )
+              AND (
+                NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+              )
             )
             OR (
               `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -755,7 +831,12 @@ WHERE
 
 -- set pending, the first
 UPDATE `analytics`.`dub_state` SET `code` = CASE
-  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  WHEN (
+    `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  )
+  AND (
+    NOT `dub_id` IS NULL OR `outcome` = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, `outcome` = 'pending'
@@ -780,7 +861,11 @@ WHERE
           `dub_source`.`user_id` AS `raw_0`,
           `dub_source`.`mail` AS `raw_1`,
           `dub_source`.`name` AS `raw_2`,
-          CAST(`dub_source`.`user_id` AS STRING) AS `customer_key`,
+          CASE
+            WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+            THEN NULL
+            ELSE CAST(`dub_source`.`user_id` AS STRING)
+          END AS `customer_key`,
           CAST(`dub_source`.`mail` AS STRING) AS `email`,
           CAST(`dub_source`.`name` AS STRING) AS `name`,
           CAST(NULL AS STRING) AS `avatar`,
@@ -789,9 +874,19 @@ WHERE
           CAST(NULL AS STRING) AS `country`,
           CAST(NULL AS STRING) AS `subscription_canceled_at`,
           CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
-          COUNT(*) OVER (PARTITION BY CAST(`dub_source`.`user_id` AS STRING)) AS `copies`,
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+              THEN NULL
+              ELSE CAST(`dub_source`.`user_id` AS STRING)
+            END
+          ) AS `copies`,
           ROW_NUMBER() OVER (
-            PARTITION BY CAST(`dub_source`.`user_id` AS STRING)
+            PARTITION BY CASE
+              WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
+              THEN NULL
+              ELSE CAST(`dub_source`.`user_id` AS STRING)
+            END
             ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS STRING) DESC, CAST(`dub_source`.`name` AS STRING) DESC
           ) AS `place`
         FROM `dub_source`
@@ -875,8 +970,13 @@ WHERE
           END AS `status`,
           CASE
             WHEN (
-              `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-              AND `dub_state`.`message` IS NULL
+              (
+                `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+                AND `dub_state`.`message` IS NULL
+              )
+              AND (
+                NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+              )
             )
             OR (
               `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -1278,8 +1378,13 @@ WITH `dub_keyed` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -1446,8 +1551,13 @@ WITH `dub_keyed` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'

@@ -34,7 +34,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -43,9 +47,23 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY ENCODE(
+        CASE
+          WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+          THEN NULL
+          ELSE CAST("dub_source"."user_id" AS TEXT)
+        END
+      )
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
+      PARTITION BY ENCODE(
+        CASE
+          WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+          THEN NULL
+          ELSE CAST("dub_source"."user_id" AS TEXT)
+        END
+      )
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -129,8 +147,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -202,7 +225,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -211,9 +238,23 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY ENCODE(
+        CASE
+          WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+          THEN NULL
+          ELSE CAST("dub_source"."user_id" AS TEXT)
+        END
+      )
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
+      PARTITION BY ENCODE(
+        CASE
+          WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+          THEN NULL
+          ELSE CAST("dub_source"."user_id" AS TEXT)
+        END
+      )
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -297,8 +338,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -388,7 +434,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -397,9 +447,23 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY ENCODE(
+        CASE
+          WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+          THEN NULL
+          ELSE CAST("dub_source"."user_id" AS TEXT)
+        END
+      )
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
+      PARTITION BY ENCODE(
+        CASE
+          WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+          THEN NULL
+          ELSE CAST("dub_source"."user_id" AS TEXT)
+        END
+      )
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -535,7 +599,7 @@ WHERE
 -- renew lease
 UPDATE "analytics"."dub_state_lease" SET "task" = $p, "expires_at" = CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT) + $p
 WHERE
-  "owner" = $p;
+  "owner" = $p AND NOT "task" IS NULL;
 
 -- set version
 UPDATE "analytics"."dub_state_lease" SET "schema_version" = $p
@@ -548,7 +612,12 @@ ADD COLUMN "country" TEXT;
 
 -- set pending
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -574,7 +643,11 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+          CASE
+            WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+            THEN NULL
+            ELSE CAST("dub_source"."user_id" AS TEXT)
+          END AS "customer_key",
           CAST("dub_source"."mail" AS TEXT) AS "email",
           CAST("dub_source"."name" AS TEXT) AS "name",
           CAST(NULL AS TEXT) AS "avatar",
@@ -583,9 +656,23 @@ WHERE
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
+          COUNT(*) OVER (
+            PARTITION BY ENCODE(
+              CASE
+                WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+                THEN NULL
+                ELSE CAST("dub_source"."user_id" AS TEXT)
+              END
+            )
+          ) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
+            PARTITION BY ENCODE(
+              CASE
+                WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+                THEN NULL
+                ELSE CAST("dub_source"."user_id" AS TEXT)
+              END
+            )
             ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
           ) AS "place"
         FROM "dub_source"
@@ -669,8 +756,13 @@ WHERE
           END AS "status",
           CASE
             WHEN (
-              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-              AND "dub_state"."message" IS NULL
+              (
+                "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+                AND "dub_state"."message" IS NULL
+              )
+              AND (
+                NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+              )
             )
             OR (
               "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -726,7 +818,12 @@ WHERE
 
 -- set pending, the first
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -752,7 +849,11 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+          CASE
+            WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+            THEN NULL
+            ELSE CAST("dub_source"."user_id" AS TEXT)
+          END AS "customer_key",
           CAST("dub_source"."mail" AS TEXT) AS "email",
           CAST("dub_source"."name" AS TEXT) AS "name",
           CAST(NULL AS TEXT) AS "avatar",
@@ -761,9 +862,23 @@ WHERE
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))) AS "copies",
+          COUNT(*) OVER (
+            PARTITION BY ENCODE(
+              CASE
+                WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+                THEN NULL
+                ELSE CAST("dub_source"."user_id" AS TEXT)
+              END
+            )
+          ) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY ENCODE(CAST("dub_source"."user_id" AS TEXT))
+            PARTITION BY ENCODE(
+              CASE
+                WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+                THEN NULL
+                ELSE CAST("dub_source"."user_id" AS TEXT)
+              END
+            )
             ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
           ) AS "place"
         FROM "dub_source"
@@ -847,8 +962,13 @@ WHERE
           END AS "status",
           CASE
             WHEN (
-              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-              AND "dub_state"."message" IS NULL
+              (
+                "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+                AND "dub_state"."message" IS NULL
+              )
+              AND (
+                NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+              )
             )
             OR (
               "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -930,7 +1050,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -1021,8 +1145,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -1131,7 +1260,12 @@ WHERE
 
 -- set pending what is kept
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -1457,8 +1591,13 @@ WITH "dub_keyed" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -1614,8 +1753,13 @@ WITH "dub_keyed" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'

@@ -34,7 +34,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
     CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
@@ -44,10 +48,18 @@ WITH `dub_source` AS (
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
     COUNT(*) OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+      END AS BINARY)
     ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+      END AS BINARY)
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
     ) AS `place`
   FROM `dub_source`
@@ -131,8 +143,13 @@ WITH `dub_source` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -216,7 +233,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
     CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
@@ -226,10 +247,18 @@ WITH `dub_source` AS (
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
     COUNT(*) OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+      END AS BINARY)
     ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+      END AS BINARY)
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
     ) AS `place`
   FROM `dub_source`
@@ -313,8 +342,13 @@ WITH `dub_source` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -416,7 +450,11 @@ WITH `dub_source` AS (
     `dub_source`.`user_id` AS `raw_0`,
     `dub_source`.`mail` AS `raw_1`,
     `dub_source`.`name` AS `raw_2`,
-    CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
+    CASE
+      WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+      THEN NULL
+      ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+    END AS `customer_key`,
     CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
     CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
@@ -426,10 +464,18 @@ WITH `dub_source` AS (
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
     CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
     COUNT(*) OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+      END AS BINARY)
     ) AS `copies`,
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+        THEN NULL
+        ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+      END AS BINARY)
       ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
     ) AS `place`
   FROM `dub_source`
@@ -569,7 +615,7 @@ WHERE
 -- renew lease
 UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `expires_at` = UNIX_TIMESTAMP() + :p
 WHERE
-  `owner` = :p;
+  `owner` = :p AND NOT `task` IS NULL;
 
 -- set version
 UPDATE `analytics`.`dub_state_lease` SET `schema_version` = :p
@@ -599,7 +645,11 @@ UPDATE `analytics`.`dub_state` AS dub_rows
         `dub_source`.`user_id` AS `raw_0`,
         `dub_source`.`mail` AS `raw_1`,
         `dub_source`.`name` AS `raw_2`,
-        CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
+        CASE
+          WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+          THEN NULL
+          ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+        END AS `customer_key`,
         CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
         CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
@@ -609,10 +659,18 @@ UPDATE `analytics`.`dub_state` AS dub_rows
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
         CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
         COUNT(*) OVER (
-          PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+          PARTITION BY CAST(CASE
+            WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+            THEN NULL
+            ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+          END AS BINARY)
         ) AS `copies`,
         ROW_NUMBER() OVER (
-          PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+          PARTITION BY CAST(CASE
+            WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+            THEN NULL
+            ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+          END AS BINARY)
           ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
         ) AS `place`
       FROM `dub_source`
@@ -696,8 +754,13 @@ UPDATE `analytics`.`dub_state` AS dub_rows
         END AS `status`,
         CASE
           WHEN (
-            `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-            AND `dub_state`.`message` IS NULL
+            (
+              `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+              AND `dub_state`.`message` IS NULL
+            )
+            AND (
+              NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+            )
           )
           OR (
             `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -763,7 +826,12 @@ UPDATE `analytics`.`dub_state` AS dub_rows
   ) AS dub_keys
     ON `dub_rows`.`customer_key` = `dub_keys`.`customer_key`
     AND CAST(`dub_rows`.`customer_key` AS BINARY) = CAST(`dub_keys`.`customer_key` AS BINARY) SET dub_rows.code = CASE
-  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  WHEN (
+    `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  )
+  AND (
+    NOT `dub_id` IS NULL OR `outcome` = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, dub_rows.outcome = 'pending';
@@ -787,7 +855,11 @@ UPDATE `analytics`.`dub_state` AS dub_rows
         `dub_source`.`user_id` AS `raw_0`,
         `dub_source`.`mail` AS `raw_1`,
         `dub_source`.`name` AS `raw_2`,
-        CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS `customer_key`,
+        CASE
+          WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+          THEN NULL
+          ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+        END AS `customer_key`,
         CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS `email`,
         CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS `name`,
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `avatar`,
@@ -797,10 +869,18 @@ UPDATE `analytics`.`dub_state` AS dub_rows
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
         CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
         COUNT(*) OVER (
-          PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+          PARTITION BY CAST(CASE
+            WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+            THEN NULL
+            ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+          END AS BINARY)
         ) AS `copies`,
         ROW_NUMBER() OVER (
-          PARTITION BY CAST(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4) AS BINARY)
+          PARTITION BY CAST(CASE
+            WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
+            THEN NULL
+            ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
+          END AS BINARY)
           ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
         ) AS `place`
       FROM `dub_source`
@@ -884,8 +964,13 @@ UPDATE `analytics`.`dub_state` AS dub_rows
         END AS `status`,
         CASE
           WHEN (
-            `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-            AND `dub_state`.`message` IS NULL
+            (
+              `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+              AND `dub_state`.`message` IS NULL
+            )
+            AND (
+              NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+            )
           )
           OR (
             `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -962,7 +1047,12 @@ UPDATE `analytics`.`dub_state` AS dub_rows
   ) AS dub_keys
     ON `dub_rows`.`customer_key` = `dub_keys`.`customer_key`
     AND CAST(`dub_rows`.`customer_key` AS BINARY) = CAST(`dub_keys`.`customer_key` AS BINARY) SET dub_rows.code = CASE
-  WHEN `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  WHEN (
+    `outcome` IN ('updated', 'unchanged', 'baseline') AND `message` IS NULL
+  )
+  AND (
+    NOT `dub_id` IS NULL OR `outcome` = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, dub_rows.outcome = 'pending';
@@ -1273,8 +1363,13 @@ WITH `dub_keyed` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'
@@ -1442,8 +1537,13 @@ WITH `dub_keyed` AS (
     END AS `status`,
     CASE
       WHEN (
-        `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
-        AND `dub_state`.`message` IS NULL
+        (
+          `dub_state`.`outcome` IN ('updated', 'unchanged', 'baseline')
+          AND `dub_state`.`message` IS NULL
+        )
+        AND (
+          NOT `dub_state`.`dub_id` IS NULL OR `dub_state`.`outcome` = 'baseline'
+        )
       )
       OR (
         `dub_state`.`outcome` = 'pending' AND `dub_state`.`code` = 'token'

@@ -34,7 +34,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -43,9 +47,19 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C") AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END COLLATE "C"
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C"
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END COLLATE "C"
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -129,8 +143,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -202,7 +221,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -211,9 +234,19 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C") AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END COLLATE "C"
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C"
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END COLLATE "C"
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -297,8 +330,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -388,7 +426,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -397,9 +439,19 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C") AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END COLLATE "C"
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C"
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END COLLATE "C"
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -535,7 +587,7 @@ WHERE
 -- renew lease
 UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "expires_at" = CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT) + %(p)s
 WHERE
-  "owner" = %(p)s;
+  "owner" = %(p)s AND NOT "task" IS NULL;
 
 -- set version
 UPDATE "analytics"."dub_state_lease" SET "schema_version" = %(p)s
@@ -548,7 +600,12 @@ ADD COLUMN "country" TEXT;
 
 -- set pending
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -574,7 +631,11 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+          CASE
+            WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+            THEN NULL
+            ELSE CAST("dub_source"."user_id" AS TEXT)
+          END AS "customer_key",
           CAST("dub_source"."mail" AS TEXT) AS "email",
           CAST("dub_source"."name" AS TEXT) AS "name",
           CAST(NULL AS TEXT) AS "avatar",
@@ -583,9 +644,19 @@ WHERE
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C") AS "copies",
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS TEXT)
+            END COLLATE "C"
+          ) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C"
+            PARTITION BY CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS TEXT)
+            END COLLATE "C"
             ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
@@ -669,8 +740,13 @@ WHERE
           END AS "status",
           CASE
             WHEN (
-              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-              AND "dub_state"."message" IS NULL
+              (
+                "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+                AND "dub_state"."message" IS NULL
+              )
+              AND (
+                NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+              )
             )
             OR (
               "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -726,7 +802,12 @@ WHERE
 
 -- set pending, the first
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -752,7 +833,11 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+          CASE
+            WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+            THEN NULL
+            ELSE CAST("dub_source"."user_id" AS TEXT)
+          END AS "customer_key",
           CAST("dub_source"."mail" AS TEXT) AS "email",
           CAST("dub_source"."name" AS TEXT) AS "name",
           CAST(NULL AS TEXT) AS "avatar",
@@ -761,9 +846,19 @@ WHERE
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C") AS "copies",
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS TEXT)
+            END COLLATE "C"
+          ) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS TEXT) COLLATE "C"
+            PARTITION BY CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS TEXT)
+            END COLLATE "C"
             ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
@@ -847,8 +942,13 @@ WHERE
           END AS "status",
           CASE
             WHEN (
-              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-              AND "dub_state"."message" IS NULL
+              (
+                "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+                AND "dub_state"."message" IS NULL
+              )
+              AND (
+                NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+              )
             )
             OR (
               "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -930,7 +1030,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -1021,8 +1125,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -1131,7 +1240,12 @@ WHERE
 
 -- set pending what is kept
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -1495,8 +1609,13 @@ WITH "dub_keyed" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -1652,8 +1771,13 @@ WITH "dub_keyed" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'

@@ -34,7 +34,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+    END AS "customer_key",
     CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
     CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
     CAST(NULL AS VARCHAR(65535)) AS "avatar",
@@ -43,9 +47,19 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+      END || '.'
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+      END || '.'
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -129,8 +143,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -202,7 +221,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+    END AS "customer_key",
     CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
     CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
     CAST(NULL AS VARCHAR(65535)) AS "avatar",
@@ -211,9 +234,19 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+      END || '.'
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+      END || '.'
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -297,8 +330,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -388,7 +426,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+    END AS "customer_key",
     CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
     CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
     CAST(NULL AS VARCHAR(65535)) AS "avatar",
@@ -397,9 +439,19 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+      END || '.'
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
+      PARTITION BY CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+      END || '.'
       ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
@@ -532,7 +584,7 @@ WHERE
 -- renew lease
 UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "expires_at" = CAST(EXTRACT(EPOCH FROM GETDATE()) AS BIGINT) + %(p)s
 WHERE
-  "owner" = %(p)s;
+  "owner" = %(p)s AND NOT "task" IS NULL;
 
 -- set version
 UPDATE "analytics"."dub_state_lease" SET "schema_version" = %(p)s
@@ -545,7 +597,12 @@ ADD COLUMN "country" VARCHAR(65535);
 
 -- set pending
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -571,7 +628,11 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+          CASE
+            WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+            THEN NULL
+            ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+          END AS "customer_key",
           CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
           CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
           CAST(NULL AS VARCHAR(65535)) AS "avatar",
@@ -580,9 +641,19 @@ WHERE
           CAST(NULL AS VARCHAR(65535)) AS "country",
           CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+            END || '.'
+          ) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
+            PARTITION BY CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+            END || '.'
             ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
@@ -666,8 +737,13 @@ WHERE
           END AS "status",
           CASE
             WHEN (
-              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-              AND "dub_state"."message" IS NULL
+              (
+                "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+                AND "dub_state"."message" IS NULL
+              )
+              AND (
+                NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+              )
             )
             OR (
               "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -723,7 +799,12 @@ WHERE
 
 -- set pending, the first
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -749,7 +830,11 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+          CASE
+            WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+            THEN NULL
+            ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+          END AS "customer_key",
           CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
           CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
           CAST(NULL AS VARCHAR(65535)) AS "avatar",
@@ -758,9 +843,19 @@ WHERE
           CAST(NULL AS VARCHAR(65535)) AS "country",
           CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.') AS "copies",
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+            END || '.'
+          ) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("dub_source"."user_id" AS VARCHAR(65535)) || '.'
+            PARTITION BY CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+            END || '.'
             ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
@@ -844,8 +939,13 @@ WHERE
           END AS "status",
           CASE
             WHEN (
-              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-              AND "dub_state"."message" IS NULL
+              (
+                "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+                AND "dub_state"."message" IS NULL
+              )
+              AND (
+                NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+              )
             )
             OR (
               "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -927,7 +1027,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS VARCHAR(65535)) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
+    END AS "customer_key",
     CAST("dub_source"."mail" AS VARCHAR(65535)) AS "email",
     CAST("dub_source"."name" AS VARCHAR(65535)) AS "name",
     CAST(NULL AS VARCHAR(65535)) AS "avatar",
@@ -1018,8 +1122,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -1128,7 +1237,12 @@ WHERE
 
 -- set pending what is kept
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -1492,8 +1606,13 @@ WITH "dub_keyed" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -1649,8 +1768,13 @@ WITH "dub_keyed" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'

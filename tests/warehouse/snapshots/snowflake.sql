@@ -34,7 +34,11 @@ WITH "DUB_SOURCE" AS (
     "DUB_SOURCE"."user_id" AS "RAW_0",
     "DUB_SOURCE"."mail" AS "RAW_1",
     "DUB_SOURCE"."name" AS "RAW_2",
-    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+    CASE
+      WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+      THEN NULL
+      ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+    END AS "CUSTOMER_KEY",
     CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
     CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
     CAST(NULL AS VARCHAR) AS "AVATAR",
@@ -43,9 +47,19 @@ WITH "DUB_SOURCE" AS (
     CAST(NULL AS VARCHAR) AS "COUNTRY",
     CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
     CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
-    COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+        THEN NULL
+        ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      END
+    ) AS "COPIES",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      PARTITION BY CASE
+        WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+        THEN NULL
+        ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      END
       ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
     ) AS "PLACE"
   FROM "DUB_SOURCE"
@@ -129,8 +143,13 @@ WITH "DUB_SOURCE" AS (
     END AS "STATUS",
     CASE
       WHEN (
-        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-        AND "DUB_STATE"."MESSAGE" IS NULL
+        (
+          "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+          AND "DUB_STATE"."MESSAGE" IS NULL
+        )
+        AND (
+          NOT "DUB_STATE"."DUB_ID" IS NULL OR "DUB_STATE"."OUTCOME" = 'baseline'
+        )
       )
       OR (
         "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
@@ -221,7 +240,11 @@ WITH "DUB_SOURCE" AS (
     "DUB_SOURCE"."user_id" AS "RAW_0",
     "DUB_SOURCE"."mail" AS "RAW_1",
     "DUB_SOURCE"."name" AS "RAW_2",
-    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+    CASE
+      WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+      THEN NULL
+      ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+    END AS "CUSTOMER_KEY",
     CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
     CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
     CAST(NULL AS VARCHAR) AS "AVATAR",
@@ -230,9 +253,19 @@ WITH "DUB_SOURCE" AS (
     CAST(NULL AS VARCHAR) AS "COUNTRY",
     CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
     CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
-    COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+        THEN NULL
+        ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      END
+    ) AS "COPIES",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      PARTITION BY CASE
+        WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+        THEN NULL
+        ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      END
       ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
     ) AS "PLACE"
   FROM "DUB_SOURCE"
@@ -316,8 +349,13 @@ WITH "DUB_SOURCE" AS (
     END AS "STATUS",
     CASE
       WHEN (
-        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-        AND "DUB_STATE"."MESSAGE" IS NULL
+        (
+          "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+          AND "DUB_STATE"."MESSAGE" IS NULL
+        )
+        AND (
+          NOT "DUB_STATE"."DUB_ID" IS NULL OR "DUB_STATE"."OUTCOME" = 'baseline'
+        )
       )
       OR (
         "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
@@ -426,7 +464,11 @@ WITH "DUB_SOURCE" AS (
     "DUB_SOURCE"."user_id" AS "RAW_0",
     "DUB_SOURCE"."mail" AS "RAW_1",
     "DUB_SOURCE"."name" AS "RAW_2",
-    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+    CASE
+      WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+      THEN NULL
+      ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+    END AS "CUSTOMER_KEY",
     CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
     CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
     CAST(NULL AS VARCHAR) AS "AVATAR",
@@ -435,9 +477,19 @@ WITH "DUB_SOURCE" AS (
     CAST(NULL AS VARCHAR) AS "COUNTRY",
     CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
     CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
-    COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
+    COUNT(*) OVER (
+      PARTITION BY CASE
+        WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+        THEN NULL
+        ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      END
+    ) AS "COPIES",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      PARTITION BY CASE
+        WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+        THEN NULL
+        ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+      END
       ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
     ) AS "PLACE"
   FROM "DUB_SOURCE"
@@ -570,7 +622,7 @@ WHERE
 -- renew lease
 UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "TASK" = :p, "EXPIRES_AT" = DATE_PART(EPOCH_SECOND, CURRENT_TIMESTAMP()) + :p
 WHERE
-  "OWNER" = :p;
+  "OWNER" = :p AND NOT "TASK" IS NULL;
 
 -- set version
 UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "SCHEMA_VERSION" = :p
@@ -583,7 +635,12 @@ ADD "COUNTRY" VARCHAR;
 
 -- set pending
 UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = CASE
-  WHEN "OUTCOME" IN ('updated', 'unchanged', 'baseline') AND "MESSAGE" IS NULL
+  WHEN (
+    "OUTCOME" IN ('updated', 'unchanged', 'baseline') AND "MESSAGE" IS NULL
+  )
+  AND (
+    NOT "DUB_ID" IS NULL OR "OUTCOME" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "OUTCOME" = 'pending'
@@ -608,7 +665,11 @@ WHERE
           "DUB_SOURCE"."user_id" AS "RAW_0",
           "DUB_SOURCE"."mail" AS "RAW_1",
           "DUB_SOURCE"."name" AS "RAW_2",
-          CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+          CASE
+            WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+            THEN NULL
+            ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+          END AS "CUSTOMER_KEY",
           CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
           CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
           CAST(NULL AS VARCHAR) AS "AVATAR",
@@ -617,9 +678,19 @@ WHERE
           CAST(NULL AS VARCHAR) AS "COUNTRY",
           CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
           CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
-          COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+              THEN NULL
+              ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+            END
+          ) AS "COPIES",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+            PARTITION BY CASE
+              WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+              THEN NULL
+              ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+            END
             ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
           ) AS "PLACE"
         FROM "DUB_SOURCE"
@@ -703,8 +774,13 @@ WHERE
           END AS "STATUS",
           CASE
             WHEN (
-              "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-              AND "DUB_STATE"."MESSAGE" IS NULL
+              (
+                "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+                AND "DUB_STATE"."MESSAGE" IS NULL
+              )
+              AND (
+                NOT "DUB_STATE"."DUB_ID" IS NULL OR "DUB_STATE"."OUTCOME" = 'baseline'
+              )
             )
             OR (
               "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
@@ -779,7 +855,12 @@ WHERE
 
 -- set pending, the first
 UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = CASE
-  WHEN "OUTCOME" IN ('updated', 'unchanged', 'baseline') AND "MESSAGE" IS NULL
+  WHEN (
+    "OUTCOME" IN ('updated', 'unchanged', 'baseline') AND "MESSAGE" IS NULL
+  )
+  AND (
+    NOT "DUB_ID" IS NULL OR "OUTCOME" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "OUTCOME" = 'pending'
@@ -804,7 +885,11 @@ WHERE
           "DUB_SOURCE"."user_id" AS "RAW_0",
           "DUB_SOURCE"."mail" AS "RAW_1",
           "DUB_SOURCE"."name" AS "RAW_2",
-          CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+          CASE
+            WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+            THEN NULL
+            ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+          END AS "CUSTOMER_KEY",
           CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
           CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
           CAST(NULL AS VARCHAR) AS "AVATAR",
@@ -813,9 +898,19 @@ WHERE
           CAST(NULL AS VARCHAR) AS "COUNTRY",
           CAST(NULL AS VARCHAR) AS "SUBSCRIPTION_CANCELED_AT",
           CONCAT(CASE WHEN "DUB_SOURCE"."name" IS NULL THEN 'name ' ELSE '' END, '') AS "CLEARED",
-          COUNT(*) OVER (PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)) AS "COPIES",
+          COUNT(*) OVER (
+            PARTITION BY CASE
+              WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+              THEN NULL
+              ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+            END
+          ) AS "COPIES",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+            PARTITION BY CASE
+              WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+              THEN NULL
+              ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+            END
             ORDER BY "DUB_SOURCE"."updated_at" DESC NULLS LAST, CAST("DUB_SOURCE"."mail" AS VARCHAR) DESC NULLS LAST, CAST("DUB_SOURCE"."name" AS VARCHAR) DESC NULLS LAST
           ) AS "PLACE"
         FROM "DUB_SOURCE"
@@ -899,8 +994,13 @@ WHERE
           END AS "STATUS",
           CASE
             WHEN (
-              "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-              AND "DUB_STATE"."MESSAGE" IS NULL
+              (
+                "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+                AND "DUB_STATE"."MESSAGE" IS NULL
+              )
+              AND (
+                NOT "DUB_STATE"."DUB_ID" IS NULL OR "DUB_STATE"."OUTCOME" = 'baseline'
+              )
             )
             OR (
               "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
@@ -1001,7 +1101,11 @@ WITH "DUB_SOURCE" AS (
     "DUB_SOURCE"."user_id" AS "RAW_0",
     "DUB_SOURCE"."mail" AS "RAW_1",
     "DUB_SOURCE"."name" AS "RAW_2",
-    CAST("DUB_SOURCE"."user_id" AS VARCHAR) AS "CUSTOMER_KEY",
+    CASE
+      WHEN TRIM(CAST("DUB_SOURCE"."user_id" AS VARCHAR)) = ''
+      THEN NULL
+      ELSE CAST("DUB_SOURCE"."user_id" AS VARCHAR)
+    END AS "CUSTOMER_KEY",
     CAST("DUB_SOURCE"."mail" AS VARCHAR) AS "EMAIL",
     CAST("DUB_SOURCE"."name" AS VARCHAR) AS "NAME",
     CAST(NULL AS VARCHAR) AS "AVATAR",
@@ -1092,8 +1196,13 @@ WITH "DUB_SOURCE" AS (
     END AS "STATUS",
     CASE
       WHEN (
-        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-        AND "DUB_STATE"."MESSAGE" IS NULL
+        (
+          "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+          AND "DUB_STATE"."MESSAGE" IS NULL
+        )
+        AND (
+          NOT "DUB_STATE"."DUB_ID" IS NULL OR "DUB_STATE"."OUTCOME" = 'baseline'
+        )
       )
       OR (
         "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
@@ -1221,7 +1330,12 @@ WHERE
 
 -- set pending what is kept
 UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = CASE
-  WHEN "OUTCOME" IN ('updated', 'unchanged', 'baseline') AND "MESSAGE" IS NULL
+  WHEN (
+    "OUTCOME" IN ('updated', 'unchanged', 'baseline') AND "MESSAGE" IS NULL
+  )
+  AND (
+    NOT "DUB_ID" IS NULL OR "OUTCOME" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "OUTCOME" = 'pending'
@@ -1545,8 +1659,13 @@ WITH "DUB_KEYED" AS (
     END AS "STATUS",
     CASE
       WHEN (
-        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-        AND "DUB_STATE"."MESSAGE" IS NULL
+        (
+          "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+          AND "DUB_STATE"."MESSAGE" IS NULL
+        )
+        AND (
+          NOT "DUB_STATE"."DUB_ID" IS NULL OR "DUB_STATE"."OUTCOME" = 'baseline'
+        )
       )
       OR (
         "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'
@@ -1721,8 +1840,13 @@ WITH "DUB_KEYED" AS (
     END AS "STATUS",
     CASE
       WHEN (
-        "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
-        AND "DUB_STATE"."MESSAGE" IS NULL
+        (
+          "DUB_STATE"."OUTCOME" IN ('updated', 'unchanged', 'baseline')
+          AND "DUB_STATE"."MESSAGE" IS NULL
+        )
+        AND (
+          NOT "DUB_STATE"."DUB_ID" IS NULL OR "DUB_STATE"."OUTCOME" = 'baseline'
+        )
       )
       OR (
         "DUB_STATE"."OUTCOME" = 'pending' AND "DUB_STATE"."CODE" = 'token'

@@ -34,7 +34,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -43,9 +47,19 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)) AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END AS BLOB)
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END AS BLOB)
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -129,8 +143,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -202,7 +221,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -211,9 +234,19 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)) AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END AS BLOB)
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END AS BLOB)
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -297,8 +330,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -388,7 +426,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -397,9 +439,19 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
     CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-    COUNT(*) OVER (PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)) AS "copies",
+    COUNT(*) OVER (
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END AS BLOB)
+    ) AS "copies",
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+        THEN NULL
+        ELSE CAST("dub_source"."user_id" AS TEXT)
+      END AS BLOB)
       ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
     ) AS "place"
   FROM "dub_source"
@@ -541,7 +593,7 @@ UPDATE "analytics"."dub_state_lease" SET "task" = :p, "expires_at" = CAST((
   JULIANDAY('now') - 2440587.5
 ) * 86400 AS INTEGER) + :p
 WHERE
-  "owner" = :p;
+  "owner" = :p AND NOT "task" IS NULL;
 
 -- set version
 UPDATE "analytics"."dub_state_lease" SET "schema_version" = :p
@@ -554,7 +606,12 @@ ADD COLUMN "country" TEXT;
 
 -- set pending
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -580,7 +637,11 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+          CASE
+            WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+            THEN NULL
+            ELSE CAST("dub_source"."user_id" AS TEXT)
+          END AS "customer_key",
           CAST("dub_source"."mail" AS TEXT) AS "email",
           CAST("dub_source"."name" AS TEXT) AS "name",
           CAST(NULL AS TEXT) AS "avatar",
@@ -589,9 +650,19 @@ WHERE
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)) AS "copies",
+          COUNT(*) OVER (
+            PARTITION BY CAST(CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS TEXT)
+            END AS BLOB)
+          ) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)
+            PARTITION BY CAST(CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS TEXT)
+            END AS BLOB)
             ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
           ) AS "place"
         FROM "dub_source"
@@ -675,8 +746,13 @@ WHERE
           END AS "status",
           CASE
             WHEN (
-              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-              AND "dub_state"."message" IS NULL
+              (
+                "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+                AND "dub_state"."message" IS NULL
+              )
+              AND (
+                NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+              )
             )
             OR (
               "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -732,7 +808,12 @@ WHERE
 
 -- set pending, the first
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -758,7 +839,11 @@ WHERE
           "dub_source"."user_id" AS "raw_0",
           "dub_source"."mail" AS "raw_1",
           "dub_source"."name" AS "raw_2",
-          CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+          CASE
+            WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+            THEN NULL
+            ELSE CAST("dub_source"."user_id" AS TEXT)
+          END AS "customer_key",
           CAST("dub_source"."mail" AS TEXT) AS "email",
           CAST("dub_source"."name" AS TEXT) AS "name",
           CAST(NULL AS TEXT) AS "avatar",
@@ -767,9 +852,19 @@ WHERE
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
           CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
-          COUNT(*) OVER (PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)) AS "copies",
+          COUNT(*) OVER (
+            PARTITION BY CAST(CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS TEXT)
+            END AS BLOB)
+          ) AS "copies",
           ROW_NUMBER() OVER (
-            PARTITION BY CAST(CAST("dub_source"."user_id" AS TEXT) AS BLOB)
+            PARTITION BY CAST(CASE
+              WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+              THEN NULL
+              ELSE CAST("dub_source"."user_id" AS TEXT)
+            END AS BLOB)
             ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
           ) AS "place"
         FROM "dub_source"
@@ -853,8 +948,13 @@ WHERE
           END AS "status",
           CASE
             WHEN (
-              "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-              AND "dub_state"."message" IS NULL
+              (
+                "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+                AND "dub_state"."message" IS NULL
+              )
+              AND (
+                NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+              )
             )
             OR (
               "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -936,7 +1036,11 @@ WITH "dub_source" AS (
     "dub_source"."user_id" AS "raw_0",
     "dub_source"."mail" AS "raw_1",
     "dub_source"."name" AS "raw_2",
-    CAST("dub_source"."user_id" AS TEXT) AS "customer_key",
+    CASE
+      WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
+      THEN NULL
+      ELSE CAST("dub_source"."user_id" AS TEXT)
+    END AS "customer_key",
     CAST("dub_source"."mail" AS TEXT) AS "email",
     CAST("dub_source"."name" AS TEXT) AS "name",
     CAST(NULL AS TEXT) AS "avatar",
@@ -1027,8 +1131,13 @@ WITH "dub_source" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -1137,7 +1246,12 @@ WHERE
 
 -- set pending what is kept
 UPDATE "analytics"."dub_state" SET "code" = CASE
-  WHEN "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  WHEN (
+    "outcome" IN ('updated', 'unchanged', 'baseline') AND "message" IS NULL
+  )
+  AND (
+    NOT "dub_id" IS NULL OR "outcome" = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, "outcome" = 'pending'
@@ -1463,8 +1577,13 @@ WITH "dub_keyed" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'
@@ -1620,8 +1739,13 @@ WITH "dub_keyed" AS (
     END AS "status",
     CASE
       WHEN (
-        "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
-        AND "dub_state"."message" IS NULL
+        (
+          "dub_state"."outcome" IN ('updated', 'unchanged', 'baseline')
+          AND "dub_state"."message" IS NULL
+        )
+        AND (
+          NOT "dub_state"."dub_id" IS NULL OR "dub_state"."outcome" = 'baseline'
+        )
       )
       OR (
         "dub_state"."outcome" = 'pending' AND "dub_state"."code" = 'token'

@@ -34,7 +34,11 @@ WITH [dub_source] AS (
     [dub_source].[user_id] AS [raw_0],
     [dub_source].[mail] AS [raw_1],
     [dub_source].[name] AS [raw_2],
-    CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS [customer_key],
+    CASE
+      WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+      THEN NULL
+      ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+    END AS [customer_key],
     CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS [email],
     CAST([dub_source].[name] AS NVARCHAR(MAX)) AS [name],
     CAST(NULL AS NVARCHAR(MAX)) AS [avatar],
@@ -44,10 +48,18 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
     CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
     COUNT(*) OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
     ) AS [copies],
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
       ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
@@ -131,8 +143,13 @@ WITH [dub_source] AS (
     END AS [status],
     CASE
       WHEN (
-        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-        AND [dub_state].[message] IS NULL
+        (
+          [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+          AND [dub_state].[message] IS NULL
+        )
+        AND (
+          NOT [dub_state].[dub_id] IS NULL OR [dub_state].[outcome] = 'baseline'
+        )
       )
       OR (
         [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
@@ -204,7 +221,11 @@ WITH [dub_source] AS (
     [dub_source].[user_id] AS [raw_0],
     [dub_source].[mail] AS [raw_1],
     [dub_source].[name] AS [raw_2],
-    CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS [customer_key],
+    CASE
+      WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+      THEN NULL
+      ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+    END AS [customer_key],
     CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS [email],
     CAST([dub_source].[name] AS NVARCHAR(MAX)) AS [name],
     CAST(NULL AS NVARCHAR(MAX)) AS [avatar],
@@ -214,10 +235,18 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
     CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
     COUNT(*) OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
     ) AS [copies],
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
       ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
@@ -301,8 +330,13 @@ WITH [dub_source] AS (
     END AS [status],
     CASE
       WHEN (
-        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-        AND [dub_state].[message] IS NULL
+        (
+          [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+          AND [dub_state].[message] IS NULL
+        )
+        AND (
+          NOT [dub_state].[dub_id] IS NULL OR [dub_state].[outcome] = 'baseline'
+        )
       )
       OR (
         [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
@@ -392,7 +426,11 @@ WITH [dub_source] AS (
     [dub_source].[user_id] AS [raw_0],
     [dub_source].[mail] AS [raw_1],
     [dub_source].[name] AS [raw_2],
-    CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS [customer_key],
+    CASE
+      WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+      THEN NULL
+      ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+    END AS [customer_key],
     CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS [email],
     CAST([dub_source].[name] AS NVARCHAR(MAX)) AS [name],
     CAST(NULL AS NVARCHAR(MAX)) AS [avatar],
@@ -402,10 +440,18 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
     CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
     COUNT(*) OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
     ) AS [copies],
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
       ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
@@ -530,7 +576,7 @@ WHERE
 -- renew lease
 UPDATE [analytics].[dub_state_lease] SET [task] = :p, [expires_at] = DATEDIFF_BIG(SECOND, CAST('1970-01-01' AS DATETIME2), CAST(SYSUTCDATETIME() AS DATETIME2)) + :p
 WHERE
-  [owner] = :p;
+  [owner] = :p AND NOT [task] IS NULL;
 
 -- set version
 UPDATE [analytics].[dub_state_lease] SET [schema_version] = :p
@@ -558,7 +604,11 @@ WITH [dub_source] AS (
     [dub_source].[user_id] AS [raw_0],
     [dub_source].[mail] AS [raw_1],
     [dub_source].[name] AS [raw_2],
-    CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS [customer_key],
+    CASE
+      WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+      THEN NULL
+      ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+    END AS [customer_key],
     CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS [email],
     CAST([dub_source].[name] AS NVARCHAR(MAX)) AS [name],
     CAST(NULL AS NVARCHAR(MAX)) AS [avatar],
@@ -568,10 +618,18 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
     CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
     COUNT(*) OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
     ) AS [copies],
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
       ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
@@ -655,8 +713,13 @@ WITH [dub_source] AS (
     END AS [status],
     CASE
       WHEN (
-        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-        AND [dub_state].[message] IS NULL
+        (
+          [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+          AND [dub_state].[message] IS NULL
+        )
+        AND (
+          NOT [dub_state].[dub_id] IS NULL OR [dub_state].[outcome] = 'baseline'
+        )
       )
       OR (
         [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
@@ -703,7 +766,12 @@ WITH [dub_source] AS (
     AND CAST([dub_state].[customer_key] AS VARBINARY(MAX)) = CAST([dub_keyed].[customer_key] AS VARBINARY(MAX))
 )
 UPDATE [analytics].[dub_state] SET [code] = CASE
-  WHEN [outcome] IN ('updated', 'unchanged', 'baseline') AND [message] IS NULL
+  WHEN (
+    [outcome] IN ('updated', 'unchanged', 'baseline') AND [message] IS NULL
+  )
+  AND (
+    NOT [dub_id] IS NULL OR [outcome] = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, [outcome] = 'pending'
@@ -737,7 +805,11 @@ WITH [dub_source] AS (
     [dub_source].[user_id] AS [raw_0],
     [dub_source].[mail] AS [raw_1],
     [dub_source].[name] AS [raw_2],
-    CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS [customer_key],
+    CASE
+      WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+      THEN NULL
+      ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+    END AS [customer_key],
     CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS [email],
     CAST([dub_source].[name] AS NVARCHAR(MAX)) AS [name],
     CAST(NULL AS NVARCHAR(MAX)) AS [avatar],
@@ -747,10 +819,18 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
     CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
     COUNT(*) OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
     ) AS [copies],
     ROW_NUMBER() OVER (
-      PARTITION BY CAST(CAST([dub_source].[user_id] AS NVARCHAR(MAX)) AS VARBINARY(MAX))
+      PARTITION BY CAST(CASE
+        WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
+        THEN NULL
+        ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
+      END AS VARBINARY(MAX))
       ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
@@ -834,8 +914,13 @@ WITH [dub_source] AS (
     END AS [status],
     CASE
       WHEN (
-        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-        AND [dub_state].[message] IS NULL
+        (
+          [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+          AND [dub_state].[message] IS NULL
+        )
+        AND (
+          NOT [dub_state].[dub_id] IS NULL OR [dub_state].[outcome] = 'baseline'
+        )
       )
       OR (
         [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
@@ -882,7 +967,12 @@ WITH [dub_source] AS (
     AND CAST([dub_state].[customer_key] AS VARBINARY(MAX)) = CAST([dub_keyed].[customer_key] AS VARBINARY(MAX))
 )
 UPDATE [analytics].[dub_state] SET [code] = CASE
-  WHEN [outcome] IN ('updated', 'unchanged', 'baseline') AND [message] IS NULL
+  WHEN (
+    [outcome] IN ('updated', 'unchanged', 'baseline') AND [message] IS NULL
+  )
+  AND (
+    NOT [dub_id] IS NULL OR [outcome] = 'baseline'
+  )
   THEN 'token'
   ELSE NULL
 END, [outcome] = 'pending'
@@ -1248,8 +1338,13 @@ WITH [dub_keyed] AS (
     END AS [status],
     CASE
       WHEN (
-        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-        AND [dub_state].[message] IS NULL
+        (
+          [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+          AND [dub_state].[message] IS NULL
+        )
+        AND (
+          NOT [dub_state].[dub_id] IS NULL OR [dub_state].[outcome] = 'baseline'
+        )
       )
       OR (
         [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
@@ -1405,8 +1500,13 @@ WITH [dub_keyed] AS (
     END AS [status],
     CASE
       WHEN (
-        [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
-        AND [dub_state].[message] IS NULL
+        (
+          [dub_state].[outcome] IN ('updated', 'unchanged', 'baseline')
+          AND [dub_state].[message] IS NULL
+        )
+        AND (
+          NOT [dub_state].[dub_id] IS NULL OR [dub_state].[outcome] = 'baseline'
+        )
       )
       OR (
         [dub_state].[outcome] = 'pending' AND [dub_state].[code] = 'token'
