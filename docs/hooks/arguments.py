@@ -52,7 +52,7 @@ def table(path: str) -> str:
     for shared in _SHARED:
         for name, text in descriptions(_package()[shared.partition(".")[2]]).items():
             described.setdefault(name, text)
-    lines = ["| argument | |", "| --- | --- |"]
+    lines = ["| argument | meaning |", "| --- | --- |"]
     for parameter in class_.members["__init__"].parameters:
         if parameter.name in ("self", "kwargs", "options"):
             continue
@@ -71,7 +71,7 @@ def spelled_out(annotation: str) -> str:
 
     :param annotation: The type in the source.
     """
-    modules = ("sync.options", "transfers.sql_to_dub")
+    modules = ("sync.options", "customers.cells", "transfers.sql_to_dub")
     for name in set(re.findall(r"\w+", annotation)):
         for module in modules:
             alias = _package()[module].members.get(name)
@@ -109,7 +109,7 @@ def descriptions(class_: griffe.Object) -> dict[str, str]:
 
 
 def _default(text: str) -> str:
-    return '"dub_default"' if text == "DubHook.default_conn_name" else text
+    return '"dub_default"' if text == "DubHook.default_conn_name" else re.sub(r"^'(\w*)'$", r'"\1"', text)
 
 
 def _markdown(text: str) -> str:
