@@ -30,7 +30,7 @@ def dub_customers(workspace: str, extra: dict[str, Any] | None = None) -> Asset:
     As an outlet of an operator of this provider, its events carry the number of rows by outcome in their ``extra``.
 
     :param workspace: The workspace's slug, or the host of a connection that has none.
-    :param extra: Of the asset.
+    :param extra: The asset's own ``extra``.
     """
     from airflow_provider_dub.version_compat import Asset
 

@@ -55,6 +55,8 @@ class DubConnection:
         :raises DubConfigurationError: There is no key, or a setting cannot work.
         """
         extras = connection.extra_dejson
+        if not isinstance(extras, Mapping):
+            raise DubConfigurationError(f"The extra of the connection {connection.conn_id} must be a JSON object.")
         given = {**extras, **{name: value for name, value in arguments.items() if value is not None}}
         settings = {
             name: _checked(name, value, str(connection.conn_id))

@@ -143,7 +143,7 @@ class DubHook(BaseHook):
         """Send a request to an endpoint that this hook has no method for, and return the parsed JSON.
 
         It keeps to the rate limit, is sent again while that can help (a POST only where the first one cannot have
-        arrived), and its failures are typed; see :meth:`DubClient.request`.
+        arrived), and its failures are typed.
 
         :param method: The HTTP method.
         :param path: The path from ``/`` on, such as ``/links``; percent-encode what you put into it.
@@ -154,15 +154,16 @@ class DubHook(BaseHook):
         return self.client.request(method, path, query=query, body=json)
 
     def get_customer(self, customer_id: str, *, include_expanded_fields: bool = False) -> Customer:
-        """Read one customer; see :meth:`DubClient.get_customer`.
+        """Read one customer.
 
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
+        :raises DubCustomerNotFoundError: There is no such customer.
         """
         return self.client.get_customer(customer_id, include_expanded_fields=include_expanded_fields)
 
     def list_customers(self, *, include_expanded_fields: bool = False, **filters: str) -> Iterator[Customer]:
-        """Read all customers, page by page as they are consumed; see :meth:`DubClient.list_customers`.
+        """Read all customers, in no order, page by page as they are consumed.
 
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param filters: ``email``, ``externalId`` (bare), ``country``, ``search``, ``linkId``, ``programId``,
@@ -178,7 +179,7 @@ class DubHook(BaseHook):
         include_expanded_fields: bool = False,
         check_external_id: bool = True,
     ) -> Customer:
-        """Update one customer and return it; see :meth:`DubClient.update_customer`.
+        """Update one customer and return it as Dub shows it afterwards.
 
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param fields: Dub field names and their new values, sent as they are; None clears.

@@ -67,7 +67,7 @@ def push_links(workspace: Workspace, context: Context) -> None:
     """Push the links that there are as XComs.
 
     :param workspace: The workspace.
-    :param context: Of the task.
+    :param context: The task's context.
     """
     for link in DUB_LINKS:
         if address := link.address(workspace):

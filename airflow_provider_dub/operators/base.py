@@ -165,6 +165,9 @@ class DubSyncOperator(BaseOperator):
     def _check_templated(self) -> None:
         """Check the arguments that Airflow has rendered."""
         self._read_templated(rendered=True)
+        for name in ("rejected_path", "records_path"):
+            if str(getattr(self, name)).strip().lower() in ("none", ""):  # as a form may have it
+                setattr(self, name, None)
         if self.rejected_path and self.records_path and names_same_file(self.rejected_path, self.records_path):
             raise ValueError("rejected_path and records_path must be two files.")
 
@@ -332,7 +335,9 @@ class DubSyncOperator(BaseOperator):
         records = Records(self._files.get("records_path"))
         sinks: list[Sink] = [records] if self.wants_records else []
         if "rejected_path" in self._files:
-            sinks.append(RejectedRows(self._files["rejected_path"], rows, self.options.key_column))
+            # As the input spells it: a file with two columns of ids could not be mended and sent again.
+            key_column = UpdateReader(rows, self.options).key_column
+            sinks.append(RejectedRows(self._files["rejected_path"], rows, key_column))
         return records, sinks
 
     def _not_in_files(self) -> dict[str, int]:

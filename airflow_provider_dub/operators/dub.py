@@ -119,12 +119,11 @@ class DubUpdateCustomersOperator(DubSyncOperator):
     def _read(self) -> CountedRows:
         from airflow_provider_dub.version_compat import ObjectStoragePath
 
-        given = unmasked(self.customers)
+        rows = rows_of(unmasked(self.customers), path_of=ObjectStoragePath)
         for name in ("rejected_path", "records_path"):
             path = getattr(self, name)
-            if path and any(names_same_file(path, file) for file in (given if isinstance(given, list) else [given])):
+            if path and any(names_same_file(path, file) for file in getattr(rows, "paths", ())):
                 raise ValueError(f"{name} must be another file than customers: it is written anew before it is read.")
-        rows = rows_of(given, path_of=ObjectStoragePath)
         if isinstance(rows, StreamedRows):
             raise TypeError("customers must be rows that can be read again, not an iterator: make it a list.")
         return cast("CountedRows", rows)

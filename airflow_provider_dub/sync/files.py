@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -62,8 +63,11 @@ def _opened(path: Any) -> Iterator[Any]:
         raise ValueError(f"customers: {_shown(path)} is a directory; name the files in it, as a list.") from None
     with file:
         if str(path.name).lower().endswith(".gz"):
-            with gzip.open(file) as plain:
-                yield plain
+            try:
+                with gzip.open(file) as plain:
+                    yield plain
+            except (EOFError, gzip.BadGzipFile, zlib.error):
+                raise ValueError(f"customers: the file {_shown(path)} is damaged or cut off.") from None
         else:
             yield file
 
@@ -76,6 +80,8 @@ class _FileRows:
 
     def __init__(self, path: Any) -> None:
         self._path = path
+        #: The files that are read.
+        self.paths = [path]
         self.columns: list[Any] | None = []
         self._count = 0
         self._reading: tuple[int, Iterator[Mapping[str, Any] | None]] = (0, iter(()))
@@ -172,12 +178,12 @@ class CsvRows(_FileRows):
             header: list[str] = next(reader, [])
             self.columns = list(header)
             self._names = distinct(header)
-            self._count = sum(1 for _ in _csv_rows(reader))
+            self._count = sum(1 for _ in self._rows(reader))
 
     def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:  # noqa: ARG002
         with self._reader() as reader:
             next(reader, None)
-            for row in _csv_rows(reader):
+            for row in self._rows(reader):
                 # With too few or too many cells it is not known which of them belongs to which column.
                 yield dict(zip(self._names, row, strict=True)) if row and len(row) == len(self._names) else None
 
@@ -192,7 +198,9 @@ class CsvRows(_FileRows):
             if header.startswith(("\udcff\udcfe", "\udcfe\udcff")):
                 raise ValueError(f"customers: the file {_shown(self._path)} must be in UTF-8; it is in UTF-16.")
             others = [delimiter for delimiter in _OTHER_DELIMITERS if delimiter in header]
-            yield csv.reader(chain([header], lines), delimiter=others[0] if others and "," not in header else ",")
+            yield csv.reader(
+                chain([header], lines), delimiter=others[0] if others and "," not in header else ",", strict=True
+            )
 
     def _lines(self, text: IO[str]) -> Iterator[str]:
         while line := text.readline(_LONGEST_LINE):
@@ -200,19 +208,16 @@ class CsvRows(_FileRows):
                 raise ValueError(f"customers: the file {_shown(self._path)} has a line that is too long for CSV.")
             yield line
 
-
-def _csv_rows(reader: Iterator[list[str]]) -> Iterator[list[str] | None]:
-    """Yield the rows but for empty lines; None for one that is no CSV."""
-    while True:
+    def _rows(self, reader: Any) -> Iterator[list[str]]:
+        """Yield the rows but for empty lines."""
         try:
-            row = next(reader)
-        except StopIteration:
-            return
+            yield from filter(None, reader)
         except csv.Error:
-            yield None
-            continue
-        if row:
-            yield row
+            # Behind it nothing is certain: what a quote holds might be taken for rows.
+            raise ValueError(
+                f"customers: the file {_shown(self._path)} is no CSV at or before line {reader.line_num}: a quote is "
+                "not closed or not doubled, or a cell is longer than 131,072 characters. Nothing was sent."
+            ) from None
 
 
 class ParquetRows(_FileRows):

@@ -38,9 +38,15 @@ def iterate_sync(
     results = _Results(stop)
     errors: list[BaseException] = []
 
+    def read() -> Iterator[CustomerUpdate | RowResult]:
+        try:
+            yield from updates
+        except Exception as error:  # it ends the rows, and hurries nobody: results are still taken
+            errors.append(error)
+
     def run() -> None:
         try:
-            run_sync(updates, send, options, [results], stop=stop)
+            run_sync(read(), send, options, [results], stop=stop)
         except BaseException as error:  # raised where the results are consumed
             errors.append(error)
         finally:

@@ -50,7 +50,7 @@ class SyncOptions:
     :param max_changes: The most rows that a run may send. If there are more, it ends before its first request.
     :param on_empty: What an input without rows is: a success (``"succeed"``), a skipped task (``"skip"``) or a failure
         (``"fail"``).
-    :param limit: The number of rows to send; the rows after the first so many stay as they are for the next run.
+    :param limit: The most rows that one try sends; the rows after the first so many stay as they are for the next run.
     :param show_keys: Whether the customers' ids stand in logs, errors and the summary: by default all but those that
         look like an e-mail address or a phone number, which are masked; True shows all of them, False none.
     :param include_expanded_fields: Whether the customers also have ``link``, ``programId``, ``partner`` and
@@ -177,7 +177,8 @@ class SyncOptions:
         """
         is_limited = self.max_failures is not None or self.max_failure_rate is not None
         most = self.max_failures if is_limited or self.dry_run else 0
-        within_rate = self.max_failure_rate is None or failed <= self.max_failure_rate * total
+        # A quotient: 0.29 * 100 is less than 29.
+        within_rate = self.max_failure_rate is None or not total or failed / total <= self.max_failure_rate
         return (most is None or failed <= most) and within_rate
 
     @property

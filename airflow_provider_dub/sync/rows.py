@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -282,6 +282,8 @@ class JoinedRows:
 
     def __init__(self, parts: Sequence[CountedRows]) -> None:
         self._parts = parts
+        #: The files that are read.
+        self.paths = [path for part in parts for path in getattr(part, "paths", ())]
         self._ends = list(accumulate(len(part) for part in parts))
         most: Counter[Any] = Counter()
         for part in parts:
@@ -299,9 +301,13 @@ class JoinedRows:
             if len(has) == len(columns):
                 yield from part.cells(columns)
                 continue
+            if not has:  # an input that is asked for no column may have no rows to give
+                yield from repeat((ABSENT,) * len(columns), len(part))
+                continue
             places = [has.index(column) if column in has else None for column in columns]
             for cells in part.cells(has):
-                yield tuple([ABSENT if place is None else cells[place] for place in places])
+                # No cells: the row is no mapping.
+                yield tuple([ABSENT if place is None else cells[place] for place in places]) if cells else ()
 
     def whole(self, row: int) -> dict[str, Any]:
         """Return one row with all its columns."""

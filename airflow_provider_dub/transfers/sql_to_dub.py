@@ -96,8 +96,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     :param max_change_rate: (templated) The most rows that a run may send because they are new, changed or to be tried
         again, as a share of the rows in the state table, from 0 to 1. If there are more, it ends before its first
         request. A first run, whose state table is empty, is exempt.
-    :param baseline: (templated) For one run, and no ``dry_run``: ``"source"`` records the rows as applied and sends
-        nothing; ``"dub"`` reads Dub's customers, records the rows that they match, and sends the others.
+    :param baseline: (templated) For one run, without ``dry_run`` and ``full_refresh``: ``"source"`` records all rows as
+        applied and sends nothing, whatever ``limit``, which it refuses; ``"dub"`` reads Dub's customers, records the
+        rows that they match, and sends the others. Take it out afterwards.
     :param on_locked: What the task does while another run works with the state table: ``"fail"``, ``"wait"`` for its
         end, or ``"skip"``, Airflow's skipped state. A task that waits is rescheduled where Airflow can, and so holds no
         worker.
@@ -275,7 +276,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             known, of_this_run = table.count(_task_of(context))
             is_retried = context["ti"].try_number > 1
             changes = plan.changes(is_first=not known or (is_retried and known == of_this_run))
-            if changes > self._max_change_rate * known:
+            if changes and changes / max(known, 1) > self._max_change_rate:
                 share = f"{changes / known:.1%} of the {known:,} in the state table"
                 found = f"{counted(changes, 'row')} would be sent, {share}"
                 raise too_many_changes(found, "max_change_rate", self._max_change_rate, plan.log_line())

@@ -119,13 +119,28 @@ def test_a_row_of_a_csv_file_with_too_few_or_too_many_cells_is_no_row(tmp_path: 
     assert list(rows.cells(["id", "name"])) == [("cus_1", "Ada"), (), (), ("cus_4", "")]
 
 
-def test_a_quote_that_is_never_closed_ends_no_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "rest",
+    [
+        '"Bo\n' + "cus_3,Cy\n" * 30_000,
+        '"Bo\ncus_3,Cy\n',  # short enough to be a cell
+        '"Bo',  # cut off
+        '"said 5" nails"\ncus_3,Cy\n',
+        '"' + "x" * 140_000 + '\ncus_3,Mallory\n"\n',  # what follows a cell that is too long is no row
+    ],
+)
+def test_a_quote_that_is_not_closed_ends_the_run_before_a_row_is_lost(tmp_path: Path, rest: str) -> None:
     path = tmp_path / "rows.csv"
-    path.write_text('id,name\ncus_1,Ada\ncus_2,"Bo\n' + "cus_3,Cy\n" * 30_000)
-    rows = rows_of_file(path)
-    cells = list(rows.cells(["id"]))
-    assert len(cells) == len(rows)
-    assert cells[:2] == [("cus_1",), ()]
+    path.write_text(f"id,name\ncus_1,Ada\ncus_2,{rest}")
+    with pytest.raises(ValueError, match=r"rows\.csv is no CSV at or before line \d+: a quote is not closed"):
+        rows_of_file(path)
+
+
+def test_a_compressed_file_that_is_cut_off_is_no_input(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"id": "cus_1"}\n' * 1000)[:-20])
+    with pytest.raises(ValueError, match="is damaged or cut off"):
+        rows_of_file(path)
 
 
 def test_a_line_that_is_no_json_object_is_no_row_and_the_others_are(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Inputs that name one row and mean another: none of them changes a customer that it does not name."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from airflow_provider_dub.exceptions import DubError, DubFixRowsError, DubFixSetupError
+from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.sync.options import SyncOptions
+from tests.support.stored import stored
+from tests.support.update_operator import run
+
+EXTERNAL = {"external_id_column": "user_id"}
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_an_input_without_any_of_the_columns_keeps_the_others_in_their_rows(connected, frame: Any, tmp_path) -> None:
+    strangers = frame({"other": ["x1", "x2"]})
+    rows = frame({"user_id": ["user_1", "user_2", "user_1"], "name": ["Old", "Two" * 100, "New"]})
+    rejected = tmp_path / "rejected.jsonl"
+    _, summary = run([strangers, rows], on_duplicate="last", max_failures=3, rejected_path=str(rejected), **EXTERNAL)
+    assert (summary["updated"], summary["superseded"], summary["rejected"]) == (1, 1, 3)
+    assert stored(connected, externalId="user_1")["name"] == "New"
+    lines = [json.loads(line) for line in rejected.read_text().splitlines()]
+    assert [(line["dub_row"], line.get("other"), line.get("user_id")) for line in lines] == [
+        (0, "x1", None),
+        (1, "x2", None),
+        (3, None, "user_2"),
+    ]
+
+
+def test_a_line_that_is_cut_off_in_one_of_several_files_is_one_rejected_row(connected, tmp_path) -> None:
+    one, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    one.write_text('{"user_id": "user_1", "name": "One"}\n{"user_id": "us\n')
+    other.write_text('{"user_id": "user_2", "name": "Two", "country": "US"}\n')
+    _, summary = run([str(one), str(other)], max_failures=5, **EXTERNAL)
+    assert (summary["updated"], summary["rejected"]) == (2, 1)
+
+
+@pytest.mark.parametrize("wrap", [lambda path: (path,), lambda path: [[path]], lambda path: [path], lambda path: path])
+def test_the_file_of_rejected_rows_is_never_an_input(connected, tmp_path, wrap) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content := '{"id": "cus_1LABA", "name": "A"}\n')
+    with pytest.raises((DubError, DubFixSetupError), match=r"another file than customers|must be"):
+        run(wrap(str(path)), rejected_path=str(path))
+    assert path.read_text() == content
+
+
+def test_rejected_rows_can_be_mended_and_sent_again_however_the_id_column_is_spelled(connected, tmp_path) -> None:
+    path = tmp_path / "rejected.jsonl"
+    rows = pd.DataFrame({"USER_ID": ["user_1", "user_2", None], "NAME": ["n" * 200, "x" * 200, "Ok"]})
+    run(rows, rejected_path=str(path), fails=DubFixRowsError, **EXTERNAL)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all("user_id" not in line for line in lines)
+    lines[2]["USER_ID"] = "ext_weird"
+    path.write_text("".join(json.dumps(line | {"NAME": "mended"}) + "\n" for line in lines))
+    _, summary = run(str(path), **EXTERNAL)
+    assert summary["updated"] == 3
+
+
+@pytest.mark.parametrize("nothing", ["None", " none ", ""])
+def test_a_path_that_renders_to_none_is_no_file(connected, tmp_path, monkeypatch, nothing: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    returned, _ = run([{"id": "cus_1LABA", "name": "A"}], rejected_path=nothing, records_path=nothing)
+    assert (len(returned), [*tmp_path.iterdir()]) == (1, [])
+
+
+def test_the_results_of_rows_come_before_the_error_of_the_iterator_that_gave_them(connected) -> None:
+    def rows():
+        for n in range(300):
+            yield {"id": f"cus_x{n}", "name": "n"}
+        raise OSError("source broke")
+
+    results = []
+    with pytest.raises(OSError, match="source broke"):  # noqa: PT012 - it comes after the results
+        for result in DubHook().update_customers(rows(), SyncOptions(max_workers=2, on_missing="skip")):
+            results.append(result.row)
+            time.sleep(0.005)  # slower than the rows are sent
+    assert results == [*range(300)]
+
+
+def test_a_share_of_failures_as_high_as_allowed_is_allowed() -> None:
+    assert [n for n in range(1, 100) if not SyncOptions(max_failure_rate=float(f"0.{n:02}")).allows(n, 100)] == []
+    assert not SyncOptions(max_failure_rate=0.29).allows(30, 100)
+
+
+def test_an_extra_that_is_no_object_is_named(connected, monkeypatch) -> None:
+    connection = {"conn_type": "dub", "password": "dub_TESTKEY", "extra": "[1]"}
+    monkeypatch.setenv("AIRFLOW_CONN_DUB_DEFAULT", json.dumps(connection))
+    with pytest.raises(DubError, match="must be a JSON object"):
+        DubHook().get_customer("cus_1")
