@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_dub.api.failures import error_from_exception
 from airflow_provider_dub.api.locks import ForkSafeLock
+from airflow_provider_dub.api.stop import POLL_INTERVAL, Stop
 from airflow_provider_dub.exceptions import DubConnectionError, DubError, DubStoppedError, DubUnreadableResponseError
 
 #: Seconds for connecting, which is also TLS.
@@ -93,15 +94,16 @@ class Exchanges:
         """Return exchanges with the same server over other sessions."""
         return Exchanges(self._make_session, self._server)
 
-    def exchange(self, request: Request) -> Response:
+    def exchange(self, request: Request, stopped: Stop) -> Response:
         """Send a request once and return the response, whatever its status.
 
         :param request: What to send.
+        :param stopped: Ends the wait for a response that is not there soon after an urgent stop.
         :raises DubError: There was no response in time, it is too long, or it cannot be decoded.
         """
         session_thread = self._session_thread()
         try:
-            result = session_thread.exchange(request)
+            result = session_thread.exchange(request, stopped)
         except BaseException as error:  # also Ctrl-C or a time-out of the task: the next result would be this one's
             del self._own.session_thread
             session_thread.abandon()
@@ -148,13 +150,20 @@ class _SessionThread:
         arguments = (sender, self._requests, self._results)
         threading.Thread(target=_serve, args=arguments, name="dub-session", daemon=True).start()
 
-    def exchange(self, request: Request) -> Response | BaseException:
+    def exchange(self, request: Request, stopped: Stop) -> Response | BaseException:
         """Have the thread send a request, and return what came of it.
 
         :raises Empty: It is late.
+        :raises DubStoppedError: It is not there, and the run must be over.
         """
+        until = time.monotonic() + self._sender.server.timeout
         self._requests.put((contextvars.copy_context(), request))  # so that a tracer knows whose request it is
-        return self._results.get(timeout=self._sender.server.timeout)
+        while (left := until - time.monotonic()) > POLL_INTERVAL:
+            with suppress(Empty):
+                return self._results.get(timeout=POLL_INTERVAL)
+            if stopped.is_overdue():
+                raise DubStoppedError(sent=True)
+        return self._results.get(timeout=max(left, 0))
 
     def close(self) -> None:
         """Let the thread end when it is idle."""

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 #: Seconds between two looks at whether the run is to end.
 POLL_INTERVAL = 0.1
+#: Seconds that requests in flight have to finish after an urgent stop. Airflow kills a task about five seconds after it
+#: told it to stop.
+GRACE_PERIOD = 2.0
 
 
 class Stop:
@@ -19,6 +22,7 @@ class Stop:
         self._is_set = False
         #: Whether seconds count: Airflow kills a task about five seconds after it told it to stop.
         self.is_urgent = False
+        self._urgent_since = 0.0
         #: Whether nothing may be sent now, though the run goes on.
         self.pauses: Callable[[], bool] = lambda: False
 
@@ -27,12 +31,18 @@ class Stop:
 
         :param urgent: Whether it must be over in seconds, so that rows that were not read are only counted.
         """
-        self.is_urgent = self.is_urgent or urgent
+        if urgent and not self.is_urgent:
+            self._urgent_since = time.monotonic()
+            self.is_urgent = True
         self._is_set = True
 
     def is_set(self) -> bool:
         """Return whether the run is to end; once it is, it stays so."""
         return self._is_set
+
+    def is_overdue(self) -> bool:
+        """Return whether a request in flight is to be given up."""
+        return self.is_urgent and time.monotonic() > self._urgent_since + GRACE_PERIOD
 
     def wait_while_paused(self) -> bool:
         """Wait as long as nothing may be sent, or until the run is to end; return whether it is."""

@@ -134,8 +134,8 @@ class Transport:
         while True:
             try:
                 return self._send_within_limit(request, read)
-            except DubStoppedError:
-                raise DubStoppedError(sent=maybe_applied) from None
+            except DubStoppedError as stopped:
+                raise DubStoppedError(sent=maybe_applied or (changes_something and stopped.sent)) from None
             except DubError as error:
                 self._note(error)
                 maybe_applied = changes_something and (maybe_applied or error.maybe_applied)
@@ -174,7 +174,7 @@ class Transport:
     def _exchange(self, request: Request) -> Response:
         self.traffic.count_request()
         try:
-            response = self._exchanges.exchange(request)
+            response = self._exchanges.exchange(request, self._stopped)
         except BaseException as error:
             sent = error.maybe_applied if isinstance(error, _MAYBE_BEFORE_SENDING) else True
             self._rate_limiter.record_failure(sent=sent)

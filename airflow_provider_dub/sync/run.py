@@ -27,7 +27,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from airflow_provider_dub.api.stop import POLL_INTERVAL, Stop
+from airflow_provider_dub.api.stop import GRACE_PERIOD, POLL_INTERVAL, Stop
 from airflow_provider_dub.customers.fields import not_applied
 from airflow_provider_dub.exceptions import (
     DubCustomerNotFoundError,
@@ -52,10 +52,7 @@ Send: TypeAlias = Callable[[CustomerUpdate], "Customer"]
 _ROWS_PER_WORKER = 16
 #: Consecutive failures after which the circuit breaker opens; at least one for each worker.
 _CONSECUTIVE_FAILURES = 5
-#: Seconds that requests in flight have to finish after an urgent stop. Airflow kills a task about five seconds after it
-#: told it to stop.
-_GRACE_PERIOD = 2.0
-#: Seconds that the sinks then have in addition.
+#: Seconds that the sinks have in addition to requests in flight.
 _GRACE_PERIOD_OF_SINKS = 1.5
 
 
@@ -100,11 +97,11 @@ def run_sync(
     try:
         while not run.is_over.wait(POLL_INTERVAL):
             poll()
-            if stop.is_urgent and not run.is_over.wait(_GRACE_PERIOD + _GRACE_PERIOD_OF_SINKS):
+            if stop.is_urgent and not run.is_over.wait(GRACE_PERIOD + _GRACE_PERIOD_OF_SINKS):
                 break
     except BaseException:
         stop.set(urgent=True)
-        run.is_over.wait(_GRACE_PERIOD + _GRACE_PERIOD_OF_SINKS)
+        run.is_over.wait(GRACE_PERIOD + _GRACE_PERIOD_OF_SINKS)
         raise
     finally:
         run.abandon()
@@ -239,7 +236,7 @@ class _Run:
         if entry.result.done():
             return entry.result.result()
         if self._stop.is_urgent:
-            self._grace_period_ends_at = self._grace_period_ends_at or time.monotonic() + _GRACE_PERIOD
+            self._grace_period_ends_at = self._grace_period_ends_at or time.monotonic() + GRACE_PERIOD
             if time.monotonic() > self._grace_period_ends_at:
                 return self._given_up(entry)
         return None

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.api.exchange import LONGEST_BODY, Exchanges, Request, Server
+from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.exceptions import (
     DubConfigurationError,
     DubConnectionError,
@@ -44,7 +45,7 @@ def exchanges_with(server: RawServer | str, timeout: float = 10, **options) -> E
 
 def test_a_request_is_sent_as_it_is() -> None:
     with serving(OK) as server:
-        exchanges_with(f"{server.url}/base/").exchange(PATCH)
+        exchanges_with(f"{server.url}/base/").exchange(PATCH, Stop())
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     request_line, *headers = head.split(b"\r\n")
     assert request_line == b"PATCH /base/customers/cus_1?a=b%2Fc HTTP/1.1"
@@ -63,15 +64,15 @@ def test_a_request_is_sent_as_it_is() -> None:
 def test_a_request_without_a_body_says_nothing_about_one() -> None:
     with serving(OK) as server:
         exchanges = exchanges_with(server)
-        exchanges.exchange(PATCH)
-        exchanges.exchange(GET)
+        exchanges.exchange(PATCH, Stop())
+        exchanges.exchange(GET, Stop())
     assert b"Content" not in server.requests[1]
 
 
 def test_a_connection_is_used_again() -> None:
     with serving(OK) as server:
         exchanges = exchanges_with(server)
-        assert [exchanges.exchange(PATCH).body for _ in range(3)] == [b"{}"] * 3
+        assert [exchanges.exchange(PATCH, Stop()).body for _ in range(3)] == [b"{}"] * 3
         assert server.connections == 1
 
 
@@ -87,8 +88,8 @@ def test_a_connection_is_used_again() -> None:
 def test_what_follows_a_response_is_nobody_elses(response: bytes) -> None:
     with serving(response, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[2]") as server:
         exchanges = exchanges_with(server)
-        assert exchanges.exchange(PATCH).body == b"{}"
-        assert exchanges.exchange(PATCH).body == b"[2]"
+        assert exchanges.exchange(PATCH, Stop()).body == b"{}"
+        assert exchanges.exchange(PATCH, Stop()).body == b"[2]"
 
 
 def encoded(encoding: str, body: bytes) -> bytes:
@@ -124,10 +125,10 @@ def encoded(encoding: str, body: bytes) -> bytes:
 def test_every_kind_of_response_is_read(response: bytes, body: bytes) -> None:
     with serving(response, OK) as server:
         exchanges = exchanges_with(server)
-        received = exchanges.exchange(GET)
+        received = exchanges.exchange(GET, Stop())
         assert received.body == body
         assert "Link" not in received.headers
-        exchanges.exchange(PATCH)
+        exchanges.exchange(PATCH, Stop())
         assert server.connections == 1
 
 
@@ -142,7 +143,7 @@ def test_any_response_is_read_as_it_was_sent(body: bytes, chunked: bool, values:
     headers = b"".join(b"X-%d: %b\r\n" % (n, value.encode()) for n, value in enumerate(values))
     framed = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n" if chunked else body
     with serving(b"HTTP/1.1 422 X\r\n" + headers + framing + b"\r\n\r\n" + framed) as server:
-        received = exchanges_with(server).exchange(GET)
+        received = exchanges_with(server).exchange(GET, Stop())
     assert (received.status, received.body) == (422, body)
     assert [received.headers[f"x-{n}"] for n in range(len(values))] == values
 
@@ -170,19 +171,19 @@ def test_half_a_response_is_none(response: bytes) -> None:
 
 def test_a_body_that_is_cut_short_is_none() -> None:
     with serving(OK.replace(b"Content-Length: 2", b"content-length: 9")) as server, pytest.raises(DubConnectionError):
-        exchanges_with(server).exchange(PATCH)
+        exchanges_with(server).exchange(PATCH, Stop())
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "x"])
 def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
     response = encoded(encoding, gzip.compress(gzip.compress(b"{}")))
     with serving(response) as server, pytest.raises(DubUnreadableResponseError, match="encoding"):
-        exchanges_with(server).exchange(PATCH)
+        exchanges_with(server).exchange(PATCH, Stop())
 
 
 def test_a_body_that_cannot_be_decoded_is_refused() -> None:
     with serving(encoded("gzip", b"not gzip")) as server, pytest.raises(DubUnreadableResponseError, match="decoded"):
-        exchanges_with(server).exchange(PATCH)
+        exchanges_with(server).exchange(PATCH, Stop())
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -216,7 +217,7 @@ def test_a_response_without_end_is_given_up_in_time(kind: str) -> None:
         exchanges = exchanges_with(server, timeout=0.5)
         began = time.monotonic()
         with pytest.raises(DubConnectionError, match="Time") as failure:
-            exchanges.exchange(PATCH)
+            exchanges.exchange(PATCH, Stop())
         assert time.monotonic() - began < 2
         assert failure.value.maybe_applied
 
@@ -225,7 +226,7 @@ def test_a_response_without_end_is_given_up_in_time(kind: str) -> None:
 def test_the_thread_of_a_response_without_end_ends(kind: str) -> None:
     with endless(kind) as server:
         with pytest.raises(DubConnectionError):
-            exchanges_with(server, timeout=0.3).exchange(PATCH)
+            exchanges_with(server, timeout=0.3).exchange(PATCH, Stop())
         assert_soon(lambda: not session_threads())
 
 
@@ -239,11 +240,11 @@ def test_after_a_response_that_was_late_the_next_one_is_its_own() -> None:
     with serving(b"", then=then) as silent:
         exchanges = exchanges_with(silent, timeout=0.3)
         with pytest.raises(DubConnectionError):
-            exchanges.exchange(PATCH)
+            exchanges.exchange(PATCH, Stop())
         late.set()
         silent.is_over.set()
         silent.then, silent.responses = None, [OK.replace(b"{}", b"[]")]
-        assert exchanges.exchange(PATCH).body == b"[]"
+        assert exchanges.exchange(PATCH, Stop()).body == b"[]"
 
 
 def test_an_interruption_of_the_wait_is_raised_and_leaves_no_response_behind() -> None:
@@ -259,9 +260,9 @@ def test_an_interruption_of_the_wait_is_raised_and_leaves_no_response_behind() -
             exchanges = exchanges_with(server)
             signal.setitimer(signal.ITIMER_REAL, 0.2)
             with pytest.raises(Interrupted):
-                exchanges.exchange(PATCH)
+                exchanges.exchange(PATCH, Stop())
             server.then = None
-            assert exchanges.exchange(PATCH).body == b"[]"
+            assert exchanges.exchange(PATCH, Stop()).body == b"[]"
     finally:
         signal.signal(signal.SIGALRM, before)
 
@@ -271,7 +272,7 @@ def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20) and [])
     began = time.monotonic()
     with pytest.raises(DubConnectionError, match="Timeout"):
-        exchanges_with("http://dub.example", timeout=0.3).exchange(GET)
+        exchanges_with("http://dub.example", timeout=0.3).exchange(GET, Stop())
     over.set()
     assert time.monotonic() - began < 2
 
@@ -297,7 +298,7 @@ def test_a_bomb_is_not_unpacked(bomb: bytes, pieces: int) -> None:
         tracemalloc.start()
         try:
             with pytest.raises(DubUnreadableResponseError, match="longer"):
-                exchanges.exchange(GET)
+                exchanges.exchange(GET, Stop())
             assert tracemalloc.get_traced_memory()[1] < 5 * LONGEST_BODY
         finally:
             tracemalloc.stop()
@@ -308,12 +309,12 @@ def test_a_redirect_with_a_bomb_is_not_unpacked_either() -> None:
     body = gzip.compress(bytes(2 * LONGEST_BODY))
     moved += b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     with serving(moved) as server, pytest.raises(DubUnreadableResponseError, match=r"302.*longer"):
-        exchanges_with(server).exchange(GET)
+        exchanges_with(server).exchange(GET, Stop())
 
 
 def test_a_redirect_is_not_followed() -> None:
     with serving(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n") as server:
-        assert exchanges_with(server).exchange(GET).status == 302
+        assert exchanges_with(server).exchange(GET, Stop()).status == 302
         with DubSession("dub_KEY") as session:
             assert session.get(server.url, timeout=5).status_code == 302
     assert len(server.requests) == 2
@@ -328,7 +329,7 @@ def free_port() -> int:
 def test_what_fails_before_a_request_is_sent_was_not_sent() -> None:
     for url in (f"http://127.0.0.1:{free_port()}", "http://nobody.invalid"):
         with pytest.raises(DubConnectionError) as failure:
-            exchanges_with(url).exchange(PATCH)
+            exchanges_with(url).exchange(PATCH, Stop())
         assert not failure.value.maybe_applied
 
 
@@ -347,7 +348,7 @@ def test_a_server_without_tls_is_named_where_https_was_assumed(https_assumed: bo
             Server(f"https://127.0.0.1:{server.server_address[1]}", 5, https_assumed=https_assumed),
         )
         with pytest.raises(DubConnectionError, match="SSLError") as failure:
-            exchanges.exchange(PATCH)
+            exchanges.exchange(PATCH, Stop())
         server.shutdown()
     assert not failure.value.maybe_applied
     assert ("https was assumed" in str(failure.value)) is https_assumed
@@ -356,7 +357,7 @@ def test_a_server_without_tls_is_named_where_https_was_assumed(https_assumed: bo
 @pytest.mark.parametrize("url", ["http://[::1", "http://dub..example", "ftp://dub.example", "http://*.example"])
 def test_an_address_that_cannot_be_is_a_matter_of_configuration(url: str) -> None:
     with pytest.raises(DubConfigurationError, match="host"):
-        exchanges_with(url).exchange(GET)
+        exchanges_with(url).exchange(GET, Stop())
 
 
 def test_a_ca_bundle_that_is_none_is_a_matter_of_configuration(tmp_path) -> None:
@@ -365,7 +366,7 @@ def test_a_ca_bundle_that_is_none_is_a_matter_of_configuration(tmp_path) -> None
     with serving(OK) as server:
         for bundle in (empty, tmp_path / "missing.pem"):
             with pytest.raises(DubConfigurationError, match="verify"):
-                exchanges_with(server.url.replace("http:", "https:"), verify=str(bundle)).exchange(GET)
+                exchanges_with(server.url.replace("http:", "https:"), verify=str(bundle)).exchange(GET, Stop())
 
 
 def session_threads() -> list[threading.Thread]:
@@ -409,7 +410,7 @@ def test_each_thread_has_a_session_and_no_session_has_two_threads() -> None:
         def work() -> None:
             all_there.wait()
             for _ in range(20):
-                exchanges.exchange(PATCH)
+                exchanges.exchange(PATCH, Stop())
 
         in_threads(4, work)
         assert len(made) == len(used) == server.connections == 4
@@ -419,19 +420,19 @@ def test_each_thread_has_a_session_and_no_session_has_two_threads() -> None:
 def test_sessions_end_with_their_threads() -> None:
     with serving(OK) as server:
         exchanges = exchanges_with(server)
-        in_threads(4, lambda: exchanges.exchange(PATCH))
+        in_threads(4, lambda: exchanges.exchange(PATCH, Stop()))
         assert_soon(lambda: not session_threads())
 
 
 def test_sessions_end_with_close_and_nothing_is_sent_any_more() -> None:
     with serving(OK) as server:
         exchanges = exchanges_with(server)
-        exchanges.exchange(PATCH)
+        exchanges.exchange(PATCH, Stop())
         exchanges.close()
         assert_soon(lambda: not session_threads())
         with pytest.raises(DubStoppedError):
-            exchanges.exchange(PATCH)
-        assert exchanges.another().exchange(PATCH).status == 200
+            exchanges.exchange(PATCH, Stop())
+        assert exchanges.another().exchange(PATCH, Stop()).status == 200
         assert len(server.requests) == 2
 
 
@@ -442,12 +443,12 @@ def test_nothing_piles_up() -> None:
     with serving(OK) as server:
         exchanges = exchanges_with(server)
         for _ in range(3):
-            exchanges.another().exchange(PATCH)
+            exchanges.another().exchange(PATCH, Stop())
         assert_soon(lambda: len(session_threads()) == 0)
         before = sockets()
         for _ in range(30):
             run = exchanges.another()
-            in_threads(2, lambda run=run: run.exchange(PATCH))
+            in_threads(2, lambda run=run: run.exchange(PATCH, Stop()))
             run.close()
         del run
         assert_soon(lambda: not session_threads() and sockets() <= before)
@@ -458,7 +459,7 @@ def test_an_error_that_is_kept_does_not_keep_its_session() -> None:
 
     def work() -> None:
         try:
-            exchanges.exchange(PATCH)
+            exchanges.exchange(PATCH, Stop())
         except DubConnectionError as error:
             kept.append(error)
 
@@ -472,15 +473,15 @@ def test_an_error_that_is_kept_does_not_keep_its_session() -> None:
 def test_a_process_that_was_forked_has_a_session_of_its_own() -> None:
     with serving(OK) as server:
         exchanges = exchanges_with(server)
-        exchanges.exchange(PATCH)
+        exchanges.exchange(PATCH, Stop())
         if (child := os.fork()) == 0:
             status = 1
             try:
-                status = exchanges.exchange(PATCH).status != 200
+                status = exchanges.exchange(PATCH, Stop()).status != 200
             finally:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        exchanges.exchange(PATCH)
+        exchanges.exchange(PATCH, Stop())
         assert server.connections == 2
         assert len(server.requests) == 3
 
@@ -498,7 +499,7 @@ def test_what_is_plugged_into_requests_sees_the_context_of_the_caller() -> None:
         exchanges = Exchanges(lambda: Session("dub_KEY"), Server(server.url, 10))
         for name in ("first", "second"):
             caller.set(name)
-            exchanges.exchange(PATCH)
+            exchanges.exchange(PATCH, Stop())
     assert seen == ["first", "second"]
 
 
@@ -518,7 +519,7 @@ def test_a_session_whose_authentication_changes_is_asked_every_time() -> None:
 
     with serving(OK) as server:
         exchanges = Exchanges(session, Server(server.url, 10))
-        exchanges.exchange(PATCH)
-        exchanges.exchange(PATCH)
+        exchanges.exchange(PATCH, Stop())
+        exchanges.exchange(PATCH, Stop())
     tokens = [line for request in server.requests for line in request.splitlines() if b"Authorization" in line]
     assert len(set(tokens)) == 2

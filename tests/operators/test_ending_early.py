@@ -34,10 +34,11 @@ def hanging_dub():
         yield dub
 
 
-def interrupted(hanging_dub, tmp_path, interrupt, expected):
+def interrupted(hanging_dub, tmp_path, interrupt, expected, **options):
     """Execute the operator, interrupt it; return its summary, rejected rows and duration."""
     path = tmp_path / "rejected.jsonl"
-    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS, rejected_path=str(path))
+    options = {"customers": ROWS, "rejected_path": str(path), **options}
+    operator = DubUpdateCustomersOperator(task_id="update", **options)
     task_instance = TaskInstance()
     interrupt(operator, hanging_dub)
     started = time.monotonic()
@@ -96,6 +97,15 @@ def test_every_row_has_an_outcome_within_four_seconds(hanging_dub, connect, tmp_
     assert 1 <= summary["failed"] <= 8
     assert summary["failed"] + summary["not_attempted"] == len(ROWS)
     assert {line["dub_code"] for line in rejected} == {"stopped", "not_attempted"}
+
+
+@pytest.mark.slow
+def test_a_task_that_is_stopped_while_ids_are_checked_ends_as_soon(hanging_dub, connect, tmp_path) -> None:
+    connect(hanging_dub.url)
+    options = {"customers": [{"id": f"ext_u{n}", "name": "n"} for n in range(2000)]}
+    summary, rejected, took = interrupted(hanging_dub, tmp_path, on_kill, DubRetryLaterError, **options)
+    assert took < 4
+    assert summary["not_attempted"] == len(rejected) == len(ROWS)
 
 
 def test_a_dead_host_ends_the_run_early_and_is_named(connect, monkeypatch) -> None:
