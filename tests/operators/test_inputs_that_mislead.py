@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 from airflow_provider_dub.exceptions import DubError, DubFixRowsError, DubFixSetupError
+from airflow_provider_dub.hooks.connection import DubConnection
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from tests.support.stored import stored
@@ -90,8 +92,7 @@ def test_a_share_of_failures_as_high_as_allowed_is_allowed() -> None:
     assert not SyncOptions(max_failure_rate=0.29).allows(30, 100)
 
 
-def test_an_extra_that_is_no_object_is_named(connected, monkeypatch) -> None:
-    connection = {"conn_type": "dub", "password": "dub_TESTKEY", "extra": "[1]"}
-    monkeypatch.setenv("AIRFLOW_CONN_DUB_DEFAULT", json.dumps(connection))
-    with pytest.raises(DubError, match="must be a JSON object"):
-        DubHook().get_customer("cus_1")
+def test_an_extra_that_is_no_object_is_named() -> None:
+    connection: Any = SimpleNamespace(conn_id="dub_default", extra_dejson=[1])  # some Airflows give no such connection
+    with pytest.raises(DubError, match="The extra of the connection dub_default must be a JSON object"):
+        DubConnection.read(connection, {})
