@@ -111,6 +111,15 @@ def may_run_again(operator: BaseOperator, task_instance: Any, error: BaseExcepti
     return bool(is_rescheduled or task_instance.try_number <= task_instance.max_tries)
 
 
+def tries_before_clear(operator: BaseOperator, task_instance: Any) -> int:
+    """Return how many tries there were before the task was cleared: Airflow adds them to the most that there may be.
+
+    :param operator: The task.
+    :param task_instance: Airflow's, or a double.
+    """
+    return max(0, int(task_instance.max_tries) - (operator.retries or 0))
+
+
 def instance_suffix(task_instance: Any) -> str:
     """Return what distinguishes a task instance from others of its task in one DAG run: nothing for the only one.
 

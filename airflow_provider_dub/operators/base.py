@@ -26,7 +26,7 @@ from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.json_lines import JsonLinesFile, names_same_file
 from airflow_provider_dub.operators.large_result import warn_if_large
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
-from airflow_provider_dub.operators.templated import read_flag, read_number, read_rendered
+from airflow_provider_dub.operators.templated import is_none, read_flag, read_number, read_rendered
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary, counted
@@ -166,7 +166,7 @@ class DubSyncOperator(BaseOperator):
         """Check the arguments that Airflow has rendered."""
         self._read_templated(rendered=True)
         for name in ("rejected_path", "records_path"):
-            if str(getattr(self, name)).strip().lower() in ("none", ""):  # as a form may have it
+            if is_none(getattr(self, name)):
                 setattr(self, name, None)
         if self.rejected_path and self.records_path and names_same_file(self.rejected_path, self.records_path):
             raise ValueError("rejected_path and records_path must be two files.")
@@ -269,6 +269,7 @@ class DubSyncOperator(BaseOperator):
         self,
         client: DubClient | None,
         rows: CountedRows,
+        key_column: str,
         updates: Iterable[CustomerUpdate | RowResult],
         verified_ids: Container[str] | None,
         sinks: Sequence[Sink] = (),
@@ -278,12 +279,13 @@ class DubSyncOperator(BaseOperator):
 
         :param client: The client of this run, if anything is sent.
         :param rows: The rows that the updates are about.
+        :param key_column: The column of the ids as the rows spell it: rejected rows with two could not be sent again.
         :param updates: What each row asks for.
         :param verified_ids: External ids that need no look-up; None checks none.
         :param sinks: Whoever takes the results beside the files.
         :param checkpoint_every: The number of rows that are delivered at a time.
         """
-        records, files = self._open_files(rows)
+        records, files = self._open_files(rows, key_column)
         seconds_to_send = client.rate_limiter.seconds_to_send if client else lambda _requests: None
         progress = Progress(len(rows), self.options.max_workers, seconds_to_send)
         run_sync(
@@ -325,7 +327,7 @@ class DubSyncOperator(BaseOperator):
 
     # What the steps need.
 
-    def _open_files(self, rows: CountedRows) -> tuple[Records, list[Sink]]:
+    def _open_files(self, rows: CountedRows, key_column: str) -> tuple[Records, list[Sink]]:
         if self.records_path and not self.options.dry_run:
             self._files["records_path"] = JsonLinesFile(self.records_path)
         if self.rejected_path:
@@ -335,8 +337,6 @@ class DubSyncOperator(BaseOperator):
         records = Records(self._files.get("records_path"))
         sinks: list[Sink] = [records] if self.wants_records else []
         if "rejected_path" in self._files:
-            # As the input spells it: a file with two columns of ids could not be mended and sent again.
-            key_column = UpdateReader(rows, self.options).key_column
             sinks.append(RejectedRows(self._files["rejected_path"], rows, key_column))
         return records, sinks
 

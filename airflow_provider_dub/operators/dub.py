@@ -107,6 +107,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
                 customers = self._send(
                     client,
                     rows,
+                    reader.key_column,
                     updates_of(reader, self.options, processed),
                     self._verified_ids(client, reader, checkpoints.processed_rows if checkpoints else 0),
                     [checkpoints] if checkpoints else [],

@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from airflow_provider_dub import __version__
 from airflow_provider_dub.sync.results import Outcome, RowResult, counted
 from airflow_provider_dub.sync.updates import CustomerUpdate
-from airflow_provider_dub.version_compat import ObjectStoragePath, instance_suffix, may_run_again
+from airflow_provider_dub.version_compat import ObjectStoragePath, instance_suffix, may_run_again, tries_before_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -199,11 +199,10 @@ class Checkpoints:
     def _digest(self, updates: Iterable[CustomerUpdate | RowResult]) -> bytes:
         """Return a digest of all that decides what the run sends, and to whom; nobody without the API key can make it.
 
-        Airflow keeps the store over retries, but also over success and Clear; after Clear the digest is another one,
-        since Airflow then adds the tries that there were to the most that there may be.
+        Airflow keeps the store over retries, but also over success and Clear; after Clear the digest is another one.
         """
         operator = self._operator
-        tries_before = self._task_instance.max_tries - (operator.retries or 0)
+        tries_before = tries_before_clear(operator, self._task_instance)
         settings = (__version__, repr(operator.options), operator.wants_records, tries_before)
         digest = blake2b(key=operator.hook.settings.fingerprint_key(*settings), digest_size=32)
         for update in updates:

@@ -18,6 +18,14 @@ def is_template(value: object) -> bool:
     return hasattr(type(value), "iter_references") or (isinstance(value, str) and ("{{" in value or "{%" in value))
 
 
+def is_none(value: object) -> bool:
+    """Return whether an argument is None, or a text that a form or a template has for it.
+
+    :param value: The argument.
+    """
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("none", ""))
+
+
 def read_flag(name: str, value: object) -> bool:
     """Return a flag: a bool, 0, 1 or None, or one of these as text, in any case.
 
@@ -38,9 +46,9 @@ def read_number(name: str, value: object) -> int | None:
     :param value: The argument.
     :raises ValueError: It is anything else.
     """
-    text = str(value).strip().lower() if isinstance(value, int | str) and not isinstance(value, bool) else None
-    if value is None or text in ("none", ""):
+    if is_none(value):
         return None
+    text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else None
     if text is None or not (text.isascii() and text.removeprefix("-").isdigit()):
         raise ValueError(f"{name} must be a whole number, not {_shown(value)}.")
     return int(text)
@@ -53,7 +61,7 @@ def read_share(name: str, value: object) -> float | None:
     :param value: The argument.
     :raises ValueError: It is anything else.
     """
-    if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "")):
+    if is_none(value):
         return None
     with suppress(ValueError):
         share = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan

@@ -80,11 +80,14 @@ class _FileRows:
 
     def __init__(self, path: Any) -> None:
         self._path = path
-        #: The files that are read.
-        self.paths = [path]
         self.columns: list[Any] | None = []
         self._count = 0
         self._reading: tuple[int, Iterator[Mapping[str, Any] | None]] = (0, iter(()))
+
+    @property
+    def paths(self) -> list[Any]:
+        """The files that are read."""
+        return [self._path]
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -16,7 +16,6 @@ How a run ends before its last row:
 from __future__ import annotations
 
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -137,7 +136,6 @@ class _Run:
         self._pending: deque[RowResult | _Sent] = deque()
         self._read = 0
         self._consecutive_failures = 0
-        self._grace_period_ends_at: float | None = None
         #: Held while a result is counted and leaves the queue, so that an abandoned run counts no row twice.
         self._counting = threading.Lock()
         self._is_abandoned = False
@@ -235,11 +233,7 @@ class _Run:
             return entry
         if entry.result.done():
             return entry.result.result()
-        if self._stop.is_urgent:
-            self._grace_period_ends_at = self._grace_period_ends_at or time.monotonic() + GRACE_PERIOD
-            if time.monotonic() > self._grace_period_ends_at:
-                return self._given_up(entry)
-        return None
+        return self._given_up(entry) if self._stop.is_overdue() else None
 
     def _given_up(self, entry: RowResult | _Sent) -> RowResult:
         if isinstance(entry, RowResult):

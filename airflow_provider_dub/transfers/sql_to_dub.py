@@ -20,7 +20,7 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments, too_many_changes
-from airflow_provider_dub.operators.templated import read_flag, read_rendered, read_share
+from airflow_provider_dub.operators.templated import is_none, read_flag, read_rendered, read_share
 from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import counted
@@ -32,6 +32,7 @@ from airflow_provider_dub.version_compat import (
     AirflowSkipException,
     BaseHook,
     instance_suffix,
+    tries_before_clear,
 )
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                     verified = self._listed or self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
                     # Rows that the database takes for one customer are results already.
                     updates = updates_of(reader, replace(self.options, on_duplicate="fail"))
-                    uri = self._send(client, rows, updates, verified, sinks)
+                    uri = self._send(client, rows, reader.key_column, updates, verified, sinks)
             self._judge(context)
         return uri if isinstance(uri, str) else None
 
@@ -397,7 +398,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self._read_own_templated(rendered=True)
         if self._max_change_rate is not None and not self.state_table:
             raise ValueError("max_change_rate needs a state_table, which knows how many rows there are.")
-        if str(self.baseline).strip().lower() in ("none", ""):  # as a form may have it
+        if is_none(self.baseline):
             self.baseline = None
         if self.baseline not in (None, "source", "dub"):
             raise ValueError('baseline must be "source", "dub" or None.')
@@ -567,7 +568,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _continued_run(self, context: Context) -> str | None:
         """Return the run whose outcomes stand, if this is its retry; a task that is cleared starts anew."""
         ti, run = context["ti"], _task_of(context)
-        is_retry = ti.try_number > 1 and ti.max_tries <= (self.retries or 0)
+        is_retry = ti.try_number > 1 and not tries_before_clear(self, ti)
         return run if is_retry and _PLAIN.fullmatch(run) else None
 
     def _can_read(self, table: StateTable) -> bool:

@@ -157,8 +157,8 @@ class _RowsAsText:
         except ValueError:
             raise self._unreadable(cells) from None
         key, *values = texts
-        if self._options.strip or not (key or "").strip():  # one of blanks names no customer
-            key = (key or "").strip() or None
+        stripped = (key or "").strip() or None  # a key of blanks names no customer
+        key = stripped if self._options.strip else stripped and key
         return (str(position), key, *values, self._cleared(cells) if self._clears else "", *latest)
 
     def _cleared(self, cells: Sequence[Any]) -> str:

@@ -111,9 +111,9 @@ class WarehouseRows:
             decided = (Status.DUPLICATE, *FAILED_BEFORE)
             batch = [row for row in batch if row[self._status] not in FAILED_BEFORE or row[-1] == self._failed_in]
         self._spool.add(batch)
-        self.counts.update(row[self._status] for row in batch)
         for row in batch:
             status = row[self._status]
+            self.counts[status] += 1
             self._left -= status in UPDATES
             # Of those that the state table has, only these became pending: no other may be sent.
             self._is_decided.append(status in decided or (self._left < 0 and status in RECORDED))

@@ -27,8 +27,9 @@ POSITION, LATEST = "position", "latest"
 #: The columns about the row's result.
 RESULT_COLUMNS = ("outcome", "code", "message", "dub_id", "first_applied_at", "last_applied_at", "last_tried_at", "run")
 TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
+#: The outcomes of rows that a run is about to send, or may have sent; and of rows that a baseline recorded.
+PENDING, BASELINE = "pending", "baseline"
 #: Outcomes that stand for rows that Dub has as they are.
-BASELINE = "baseline"
 APPLIED = ("updated", "unchanged", BASELINE)
 #: The columns by which a state table is recognised, whatever its version.
 MARKS = (KEY, "cleared", "outcome", "last_tried_at", "run")

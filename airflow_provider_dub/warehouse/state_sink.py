@@ -9,7 +9,7 @@ from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.customers.ids import names
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError
 from airflow_provider_dub.sync.results import Outcome
-from airflow_provider_dub.warehouse.schema import now
+from airflow_provider_dub.warehouse.schema import PENDING, now
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult
@@ -66,14 +66,13 @@ class StateSink:
 
         :param result: The result of the row.
         """
-        if _is_final(result):
+        is_final = _is_final(result)
+        if is_final or _may_be_applied(result):
             row = self._rows.recorded(result.row)
-            if _has_a_place(row):
+            if _has_a_place(row) and is_final:
                 self._keep(result, row)
-        elif _may_be_applied(result):
-            row = self._rows.recorded(result.row)
-            if _has_a_place(row) and row.last_applied_at:
-                self._waiting.append(self._line(row, "pending", dub_id=row.dub_id, applied=False))
+            elif _has_a_place(row) and row.last_applied_at:
+                self._waiting.append(self._line(row, PENDING, dub_id=row.dub_id, applied=False))
         else:
             self._has_unsent = True
         if len(self._waiting) >= self._commit_every or self._is_time:
@@ -169,5 +168,5 @@ def _outcome(result: RowResult, row: RecordedRow) -> str:
         return str(Outcome.MISSING)
     if result.record and row.is_partly_sent and row.dub_id is not None and result.record["id"] != row.dub_id:
         # Another customer has the id now, and it has only some of the fields: the next run sends them all.
-        return "pending"
+        return PENDING
     return str(result.outcome)

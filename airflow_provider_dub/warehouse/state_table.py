@@ -277,11 +277,11 @@ class StateTable:
             were.
         :raises LeaseLostError: Another run took over; nothing was written.
         """
-        was_there = False
+        has_reached_the_end = False
 
         def merge(cursor: Cursor) -> None:
-            nonlocal was_there
-            if was_there and self.lease.has_ended(cursor):  # what was lost is only the response
+            nonlocal has_reached_the_end
+            if has_reached_the_end and self.lease.has_ended(cursor):  # what was lost is only the response
                 return
             self.lease.verify(cursor)
             if self.lease.unmerged:
@@ -290,7 +290,7 @@ class StateTable:
                 cursor.execute(self._statements.set_unsent(), [self.lease.token])
             if end:
                 self.lease.end(cursor)
-            was_there = end
+            has_reached_the_end = end
 
         self._analyze_history(self.lease.unmerged)
         self._record(merge)

@@ -14,6 +14,7 @@ from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
     BASELINE,
     KEY,
+    PENDING,
     POSITION,
     TIMESTAMPS,
     Part,
@@ -272,7 +273,7 @@ class Statements:
         :param attempt: The token of the run.
         """
         has_values = exp.Case().when(is_applied(exp.column), exp.Literal.string(attempt)).else_(exp.Null())
-        changes = {"code": has_values, "outcome": exp.Literal.string("pending")}  # MariaDB sets one after the other
+        changes = {"code": has_values, "outcome": exp.Literal.string(PENDING)}  # MariaDB sets one after the other
         if self.dialect.changes_by_join:
             written_as = (f"dub_rows.{name} = {written(value, self.dialect)}" for name, value in changes.items())
             return f"UPDATE {self._joined(keys)} SET {', '.join(written_as)}"  # noqa: S608 - names, no values
@@ -296,7 +297,7 @@ class Statements:
             ),
             exp.EQ(this=exp.column("code"), expression=exp.Null()),
         ]
-        pending = exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string("pending"))
+        pending = exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string(PENDING))
         where = exp.Where(this=exp.and_(pending, self._is("code")))
         return written(exp.Update(this=self.state, expressions=changes, where=where), self.dialect)
 
@@ -325,7 +326,7 @@ class Statements:
         """Return the statement that would set rows to pending, and sets none: whether it may is what it shows."""
         changes = [
             exp.EQ(this=exp.column("code"), expression=exp.Null()),
-            exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string("pending")),
+            exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string(PENDING)),
         ]
         return written(exp.Update(this=self.state, expressions=changes, where=exp.Where(this=_never())), self.dialect)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.warehouse.database import DatabaseFailedError
 from airflow_provider_dub.warehouse.rights import UnusableTableError, reason_of
-from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, TIMESTAMPS, history_columns, now, state_columns
+from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, PENDING, TIMESTAMPS, history_columns, now, state_columns
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.cursors import Cursor
@@ -122,7 +122,7 @@ class TableCheck:
         """Return a line with a text in each column, or with NULL in each that may have it; and others in some."""
         line = {name: "" if text is None and name in _NEVER_NULL else text for name in history_columns()}
         # A query that has such a key finds nothing here that is as it was.
-        line |= {KEY: key, "outcome": "pending", ATTEMPT: self._attempt, "last_tried_at": self._at}
+        line |= {KEY: key, "outcome": PENDING, ATTEMPT: self._attempt, "last_tried_at": self._at}
         line |= dict.fromkeys(TIMESTAMPS, self._at) if text is not None else {}
         return tuple((line | others).values())
 

@@ -59,28 +59,11 @@ def table(path: str) -> str:
         text = described.get(parameter.name)
         if text is None:
             raise ValueError(f"{path} has no :param {parameter.name}: in its docstring")
-        default = "required" if parameter.default is None else f"default `{_default(str(parameter.default))}`"
+        default = "required" if parameter.default is None else f"default `{parameter.default}`"
         templated = ", templated" if parameter.name in templated_arguments(class_) else ""
-        type_ = spelled_out(str(parameter.annotation))
-        lines.append(f"| `{parameter.name}` | {text.removeprefix(_TEMPLATED)}<br>`{type_}`, {default}{templated} |")
+        what = f"`{parameter.annotation}`, {default}{templated}"
+        lines.append(f"| `{parameter.name}` | {text.removeprefix(_TEMPLATED)}<br>{what} |")
     return "\n".join(lines)
-
-
-def spelled_out(annotation: str) -> str:
-    """Return a type with the values of the package's aliases of literals.
-
-    :param annotation: The type in the source.
-    """
-    modules = ("sync.options", "customers.cells", "transfers.sql_to_dub")
-    for name in set(re.findall(r"\w+", annotation)):
-        for module in modules:
-            alias = _package()[module].members.get(name)
-            value = str(alias.value) if isinstance(alias, griffe.Attribute) else ""
-            if value.startswith("Literal["):
-                values = " | ".join(part.strip().replace("'", '"') for part in value[8:-1].split(","))
-                annotation = re.sub(rf"\b{name}\b", values, annotation)
-                break
-    return annotation
 
 
 def templated_arguments(class_: griffe.Object) -> set[str]:
@@ -108,17 +91,14 @@ def descriptions(class_: griffe.Object) -> dict[str, str]:
     return found
 
 
-def _default(text: str) -> str:
-    return '"dub_default"' if text == "DubHook.default_conn_name" else re.sub(r"^'(\w*)'$", r'"\1"', text)
-
-
 def _markdown(text: str) -> str:
-    text = re.sub(r":(?:class|meth|func|mod|attr|data):`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text)
     return " ".join(text.replace("``", "`").split())
 
 
 @cache
 def _package() -> griffe.Object:
-    loaded = griffe.load("airflow_provider_dub", search_paths=["."])
+    # As the rest of the reference has it: types and defaults as values, and roles as code.
+    extensions = griffe.load_extensions("docs/hooks/rest_roles.py")
+    loaded = griffe.load("airflow_provider_dub", search_paths=["."], extensions=extensions)
     assert isinstance(loaded, griffe.Object)
     return loaded

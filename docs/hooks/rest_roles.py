@@ -60,7 +60,7 @@ def _as_code(role: re.Match[str]) -> str:
 
 def _as_elsewhere(default: Any) -> Any:
     text = str(default)
-    if text == "default_conn_name":
+    if text.removeprefix("DubHook.") == "default_conn_name":
         return '"dub_default"'
     return f'"{text[1:-1]}"' if re.fullmatch(r"'\w*'", text) else default
 

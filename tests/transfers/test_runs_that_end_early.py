@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import requests
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.exceptions import (
@@ -25,7 +24,7 @@ from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.cursors import Connection, Cursor
 from airflow_provider_dub.warehouse.drivers import Driver
 from airflow_provider_dub.warehouse.lease import Lease
-from tests.support.stored import stored
+from tests.support.stored import edit, sent, stored
 from tests.support.task_instance import TaskInstance
 
 ROWS = 100
@@ -69,16 +68,10 @@ def is_down(monkeypatch) -> Callable[..., Any]:
     return is_down
 
 
-def sent(dub) -> list[str]:
-    return [request["path"].rpartition("/")[2] for request in dub.requests if request["method"] == "PATCH"]
-
-
 def test_rows_that_were_not_attempted_keep_what_was_edited_in_dub(warehouse, connected, sync, is_down) -> None:
     sync()
     for n in range(0, ROWS, 10):
-        url = f"{connected.url}/customers/ext_u{n:03}"
-        headers = {"Authorization": "Bearer dub_TESTKEY"}
-        requests.patch(url, json={"email": "edited@dub.co"}, headers=headers, timeout=5).raise_for_status()
+        edit(connected, f"u{n:03}", email="edited@dub.co")
     warehouse.run("UPDATE customers SET name = 'after'")
     with is_down() as tried, pytest.raises(DubRetryLaterError):
         sync()

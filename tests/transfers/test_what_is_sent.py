@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-from tests.support.stored import stored
+from tests.support.stored import edit, sent, stored
 from tests.support.task_instance import TaskInstance
 
 CREATE = "CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50), email VARCHAR(50), country VARCHAR(50))"
@@ -31,20 +30,10 @@ def on_every_engine(database):
     return database
 
 
-def sent(dub) -> int:
-    return sum(request["method"] == "PATCH" for request in dub.requests)
-
-
-def edit(dub, user: str, **fields: str) -> None:
-    """Edit a customer as somebody in Dub's app would."""
-    customer = f"{dub.url}/customers/ext_{user}"
-    requests.patch(customer, json=fields, headers={"Authorization": "Bearer dub_TESTKEY"}, timeout=5).raise_for_status()
-
-
 def test_a_model_that_broke_stops_before_it_changes_every_customer(on_every_engine, connected, sync, logged) -> None:
     options = {"null_policy": {"name": "clear", "email": "clear"}, "max_change_rate": 0.5}
     assert sync(**options)["updated"] == 2  # a first run is exempt
-    before = sent(connected)
+    before = len(sent(connected))
     on_every_engine.run("UPDATE customers SET name = NULL, email = NULL, country = NULL")
     with pytest.raises(
         DubReviewChangesError,
@@ -53,7 +42,7 @@ def test_a_model_that_broke_stops_before_it_changes_every_customer(on_every_engi
         sync(**options)
     assert sync.summary["plan"]["changed"] == 2
     assert (sync.summary["total"], sync.summary["not_attempted"]) == (2, 2)
-    assert sent(connected) == before
+    assert len(sent(connected)) == before
     assert set(on_every_engine.state("outcome").values()) == {"updated"}
     assert sync(**options | {"max_change_rate": 1})["updated"] == 2
 
@@ -92,10 +81,10 @@ def test_no_row_behind_a_limit_is_sent_without_being_pending(warehouse, connecte
         f"UPDATE customers SET email = 'no e-mail' WHERE user_id = '{first}'",
         f"UPDATE customers SET name = 'x' WHERE user_id = '{second}'",
     )
-    before = sent(connected)
+    before = len(sent(connected))
     with pytest.raises(DubFixRowsError, match="1 rejected"):
         sync(limit=1)
-    assert (sync.summary["over_limit"], sent(connected)) == (1, before)
+    assert (sync.summary["over_limit"], len(sent(connected))) == (1, before)
     assert warehouse.state("outcome") == {first: "rejected", second: "updated"}
     assert sync(limit=1)["updated"] == 1
 
@@ -284,8 +273,28 @@ def test_two_rows_of_the_state_table_for_one_customer_are_refused(on_every_engin
     sync()
     on_every_engine.run(f"INSERT INTO dub_state SELECT * FROM dub_state WHERE customer_key = '{ADA}'")
     on_every_engine.run("UPDATE customers SET name = 'x'")
-    before = sent(connected)
+    before = len(sent(connected))
     with pytest.raises(DubFixSetupError, match=r"more than one row for 1 of its keys.*last_tried_at"):
         sync()
-    assert sent(connected) == before
+    assert len(sent(connected)) == before
     assert on_every_engine.run("SELECT task FROM dub_state_lease") == [(None,)]
+
+
+def test_the_plan_of_a_limited_run_is_limited(sqlite, connected, sync) -> None:
+    sqlite.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
+    sqlite.insert((ADA, "Ada"), (BOB, "Bob"))
+    plan = sync(limit=1, dry_run=True)["plan"]
+    assert (plan["new"], plan["to_send"], plan["look_ups"]) == (2, 1, 1)
+
+
+def test_a_baseline_of_the_source_has_no_limit(sqlite, connected, sync) -> None:
+    sqlite.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
+    with pytest.raises(DubFixSetupError, match="excludes limit"):
+        sync(baseline="source", limit=1)
+
+
+@pytest.mark.parametrize("nothing", ["None", "", " none "])
+def test_a_form_without_a_choice_makes_no_baseline(sqlite, connected, sync, nothing: str) -> None:
+    sqlite.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
+    sqlite.insert((ADA, "Ada"))
+    assert sync(baseline=nothing)["updated"] == 1

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-import requests
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError
-from tests.support.stored import stored
+from tests.support.stored import edit, stored
 
 ADA, BOB = "user_1", "user_2"
 
@@ -19,12 +18,6 @@ def renamed(sqlite, connected):
     sqlite.run("CREATE TABLE customers (user_id VARCHAR(50), new_id VARCHAR(50), name VARCHAR(50))")
     sqlite.insert((ADA, "u-100", "Ada"))
     return sqlite
-
-
-def edit(dub, user: str, **fields: str) -> None:
-    """Edit a customer as somebody in Dub's app would."""
-    customer = f"{dub.url}/customers/ext_{user}"
-    requests.patch(customer, json=fields, headers={"Authorization": "Bearer dub_TESTKEY"}, timeout=5).raise_for_status()
 
 
 @pytest.mark.parametrize("still_renames", [True, False])
@@ -113,23 +106,3 @@ def test_two_rows_of_one_key_in_the_state_are_named_also_where_the_query_is_read
     sqlite.run(f"INSERT INTO dub_state SELECT * FROM dub_state WHERE customer_key = '{ADA}'")
     with pytest.raises(DubFixSetupError, match="more than one row for 1 of its keys"):
         sync(**elsewhere)
-
-
-def test_the_plan_of_a_limited_run_is_limited(sqlite, connected, sync) -> None:
-    sqlite.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
-    sqlite.insert((ADA, "Ada"), (BOB, "Bob"))
-    plan = sync(limit=1, dry_run=True)["plan"]
-    assert (plan["new"], plan["to_send"], plan["look_ups"]) == (2, 1, 1)
-
-
-def test_a_baseline_of_the_source_has_no_limit(sqlite, connected, sync) -> None:
-    sqlite.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
-    with pytest.raises(DubFixSetupError, match="excludes limit"):
-        sync(baseline="source", limit=1)
-
-
-@pytest.mark.parametrize("nothing", ["None", "", " none "])
-def test_a_form_without_a_choice_makes_no_baseline(sqlite, connected, sync, nothing: str) -> None:
-    sqlite.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
-    sqlite.insert((ADA, "Ada"))
-    assert sync(baseline=nothing)["updated"] == 1
