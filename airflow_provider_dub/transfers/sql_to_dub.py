@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,10 +21,8 @@ from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments, too_many_changes
 from airflow_provider_dub.operators.templated import is_none, read_flag, read_rendered, read_share
-from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import counted
-from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 from airflow_provider_dub.version_compat import (
     AirflowException,
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.api.id_index import IdIndex
     from airflow_provider_dub.customers.cells import BlankPolicy
-    from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
     from airflow_provider_dub.version_compat import Connection, Context, ObjectStoragePath
     from airflow_provider_dub.warehouse.change_query import KnownState, Status
@@ -221,9 +218,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
     def execute(self, context: Context) -> str | None:
         """Send what changed, and record the outcomes."""
-        from airflow_provider_dub.warehouse.changes import columns_of
         from airflow_provider_dub.warehouse.database import Warehouse
+        from airflow_provider_dub.warehouse.elsewhere import QueryElsewhere
+        from airflow_provider_dub.warehouse.here import QueryHere
         from airflow_provider_dub.warehouse.query_rows import WarehouseReader
+        from airflow_provider_dub.warehouse.user_query import UserQuery
 
         # The difference is over before anything is sent; the lease is held until the end.
         with ExitStack() as stack, ExitStack() as comparing:
@@ -231,15 +230,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 self._check_templated()
                 source, hook, dialect = self._databases()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
-                found = [] if source else columns_of(warehouse, dialect, self.sql, self.parameters)
-                here = None if source else self._matched([name for name, _ in found])
+                query = UserQuery(self.sql, self.parameters, self.options, self.latest_by)
+                compared = (
+                    QueryElsewhere(Warehouse(source), query) if source else QueryHere.of(warehouse, dialect, query)
+                )
                 table = self._table(warehouse, dialect, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
                 recorder = None if self.options.dry_run else table
-                if here:
-                    changes, columns = self._changes(warehouse, dialect, here, dict(found), known)
-                else:
-                    changes, columns = comparing.enter_context(self._changes_elsewhere(source or hook, table, known))
+                changes, columns = comparing.enter_context(compared.changes(table, known))
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
             with self._checking():
@@ -326,9 +324,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return StateSink(table, rows, run=run, key_prefix=prefix, commit_every=self.commit_every)
 
     def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, context: Context) -> None:
-        from airflow_provider_dub.warehouse.baseline import KnownRows
+        from airflow_provider_dub.warehouse.baseline import KnownRows, record_applied
         from airflow_provider_dub.warehouse.change_query import NOT_RECORDED
-        from airflow_provider_dub.warehouse.schema import BASELINE
 
         with changes.read(columns, NOT_RECORDED) as rows:
             sink = self._sink(table, rows, context)
@@ -337,17 +334,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                     'baseline="source": the rows are recorded as applied, and none is sent. It is for one run: as long '
                     "as it is there, no change of a row reaches Dub."
                 )
-                applied: Iterator[tuple[int, str | None]] = ((row, None) for row in range(len(rows)))
+                recorded = record_applied(sink, ((row, None) for row in range(len(rows))))
             else:
                 self.log.info("Reading Dub's customers, to record those that are as their row.")
                 known = KnownRows(UpdateReader(rows, self.options))
-                applied = known.matching(self.hook.list_customers())
-            recorded = 0
-            for row, dub_id in applied:
-                recorded += sink.write_as_applied(row, dub_id, BASELINE)
-            sink.close(range(0))
-            if self.baseline == "dub" and self.options.check_external_ids:
-                self._listed = known.listed
+                recorded = record_applied(sink, known.matching(self.hook.list_customers()))
+                self._listed = known.listed if self.options.check_external_ids else None
         table.merge()
         if self.baseline == "source":
             limited = self.options.max_failures is not None or self.options.max_failure_rate is not None
@@ -457,66 +449,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         if read := self._read_from:
             lineage.inputs, lineage.run_facets, lineage.job_facets = read.inputs, read.run_facets, read.job_facets
         return lineage
-
-    def _matched(self, found: Sequence[str]) -> MatchedColumns:
-        matched = match_columns(
-            found,
-            key_column=self.options.key_column,
-            columns=self.options.columns,
-            others={"latest_by": self.latest_by} if self.latest_by and self.options.on_duplicate == "last" else None,
-            source="query",
-            unique=True,
-        )
-        if matched.ignored:
-            self.log.info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
-        for warning in matched.warnings:
-            self.log.warning("%s", warning)
-        return matched
-
-    def _changes(
-        self,
-        warehouse: Warehouse,
-        dialect: Dialect,
-        matched: MatchedColumns,
-        types: Mapping[str, str],
-        known: KnownState | None,
-    ) -> tuple[Changes, Columns]:
-        """Return the difference as the database of the query computes it."""
-        from airflow_provider_dub.warehouse.change_query import ChangeQuery
-        from airflow_provider_dub.warehouse.changes import Changes
-        from airflow_provider_dub.warehouse.query_rows import Columns
-        from airflow_provider_dub.warehouse.source import Source
-
-        # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
-        percent = "%%" if self.parameters and warehouse.reads_percent_signs else "%"
-        clears = self.options.cleared_fields(matched.fields.values())
-        fields = {column.replace("%", percent): field.name for column, field in matched.fields.items()}
-        blanks_clear = self.options.blanks == "missing"
-        latest_by = matched.others.get("latest_by")
-        source = Source(
-            self.sql,
-            matched.key.replace("%", percent),
-            fields,
-            frozenset(clears),
-            latest_by and latest_by.replace("%", percent),
-            blanks_clear,
-            self.options.strip,
-            {column.replace("%", percent): name for column, name in types.items()},
-        )
-        query = ChangeQuery(dialect, source, known, self.options.limit)
-        return Changes(warehouse, query, self.parameters), Columns.of_query(matched, self.options)
-
-    def _changes_elsewhere(
-        self, source: DbApiHook, table: StateTable | None, known: KnownState | None
-    ) -> AbstractContextManager[tuple[Changes, Columns]]:
-        """Return the difference as another database than that of the query computes it."""
-        from airflow_provider_dub.warehouse.database import Warehouse
-        from airflow_provider_dub.warehouse.elsewhere import QueryElsewhere
-
-        query = QueryElsewhere(Warehouse(source), self.sql, self.parameters, self.options, self._matched)
-        if table is None or known is None or self.options.dry_run:
-            return query.locally(table, known)
-        return query.beside(table, known)
 
     def _table(self, warehouse: Warehouse, dialect: Dialect, context: Context) -> StateTable | None:
         from airflow_provider_dub.warehouse.lease import Owner

@@ -11,10 +11,12 @@ from airflow_provider_dub.api.id_index import IdIndex
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
 from airflow_provider_dub.sync.updates import CustomerUpdate
+from airflow_provider_dub.warehouse.schema import BASELINE
 
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.results import RowResult
+    from airflow_provider_dub.warehouse.state_sink import StateSink
 
 
 class KnownRows:
@@ -58,6 +60,17 @@ class KnownRows:
     def _place(self, wanted: int) -> int | None:
         found = bisect_left(self._ids, wanted)
         return self._places[found] if found < len(self._ids) and self._ids[found] == wanted else None
+
+
+def record_applied(sink: StateSink, rows: Iterable[tuple[int, str | None]]) -> int:
+    """Record rows that are not sent as applied, and return how many could be.
+
+    :param sink: Writes to the state table; closed afterwards.
+    :param rows: The position of each, and Dub's id of the customer, if it is known.
+    """
+    recorded = sum(sink.write_as_applied(row, dub_id, BASELINE) for row, dub_id in rows)
+    sink.close(range(0))
+    return recorded
 
 
 def _is_comparable(update: CustomerUpdate | RowResult) -> bool:

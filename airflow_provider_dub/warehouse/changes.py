@@ -13,13 +13,11 @@ from airflow_provider_dub.exceptions import DubWarehouseError
 from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, ChangeQuery, Status
 from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnreadableRowsError
 from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
-from airflow_provider_dub.warehouse.source import column_names
 from airflow_provider_dub.warehouse.spool import Spool
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
-    from airflow_provider_dub.warehouse.dialects import Dialect
 
 log = logging.getLogger(__name__)
 
@@ -153,14 +151,3 @@ def _make(cursor: Cursor, statement: str, parameters: Any) -> None:
 def _with_cells(row: tuple[Any, ...], cells: Spool, columns: Columns) -> tuple[Any, ...]:
     position, *rest = row
     return (*cells[position][: 1 + len(columns.fields)], *rest)
-
-
-def columns_of(warehouse: Warehouse, dialect: Dialect, sql: str, parameters: Any) -> list[tuple[str, str]]:
-    """Return the names of the columns of the user's query, and how the driver calls their types.
-
-    :param warehouse: Where it is run.
-    :param dialect: The engine.
-    :param sql: The query.
-    :param parameters: Its parameters.
-    """
-    return warehouse.columns_and_types(column_names(sql, dialect), parameters)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.state_table import StateTable
     from airflow_provider_dub.warehouse.statements import Statements
+    from airflow_provider_dub.warehouse.user_query import UserQuery
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -44,25 +45,28 @@ class QueryElsewhere:
     """The user's query.
 
     :param source: The database that it reads.
-    :param sql: The query.
-    :param parameters: Its parameters.
-    :param options: The options of the sync.
-    :param match: Returns which of its columns are used, and raises ValueError if one is missing.
+    :param query: The query.
     """
 
     source: Warehouse
-    sql: str
-    parameters: Any
-    options: SyncOptions
-    match: Callable[[list[str]], MatchedColumns]
+    query: UserQuery
+
+    def changes(
+        self, table: StateTable | None, known: KnownState | None
+    ) -> AbstractContextManager[tuple[Changes, Columns]]:
+        """Return the difference, as the database of the state computes it; without one or in a dry run, this process.
+
+        :param table: The state table, if there is one.
+        :param known: What its outcomes mean; None if every row is new.
+        :raises ValueError: A column of the query is missing, or cannot be compared.
+        """
+        if table is None or known is None or self.query.options.dry_run:
+            return self._locally(table, known)
+        return self._beside(table, known)
 
     @contextmanager
-    def beside(self, table: StateTable, known: KnownState) -> Iterator[tuple[Changes, Columns]]:
-        """Compare the rows beside the state, in its staging table; for the owner of the lease.
-
-        :param table: The state table.
-        :param known: What its outcomes mean.
-        """
+    def _beside(self, table: StateTable, known: KnownState) -> Iterator[tuple[Changes, Columns]]:
+        """Compare the rows beside the state, in its staging table; for the owner of the lease."""
         staging = table.create_staging()
         try:
             with self._copied(staging) as (cells, matched):
@@ -73,12 +77,8 @@ class QueryElsewhere:
         _clear(staging)  # not when the process is told to end: seconds count, and the next run does it
 
     @contextmanager
-    def locally(self, table: StateTable | None, known: KnownState | None) -> Iterator[tuple[Changes, Columns]]:
-        """Compare the rows in a file of this process, and write nothing anywhere else.
-
-        :param table: The state table, if there is one.
-        :param known: What its outcomes mean; None if every row is new.
-        """
+    def _locally(self, table: StateTable | None, known: KnownState | None) -> Iterator[tuple[Changes, Columns]]:
+        """Compare the rows in a file of this process, and write nothing anywhere else."""
         with closing(LocalDatabase()) as database:
             warehouse, statements = database.warehouse(), database.statements()
             database.create_tables()
@@ -92,20 +92,22 @@ class QueryElsewhere:
     def _changes(
         self, warehouse: Warehouse, staging: Staging, cells: Spool, matched: MatchedColumns, known: KnownState | None
     ) -> tuple[Changes, Columns]:
+        options = self.query.options
         fields = [field.name for field in matched.fields.values()]
         rows = staging.rows(fields, latest_wins="latest_by" in matched.others)
-        query = ChangeQuery(staging.dialect, rows, known, self.options.limit)
-        return Changes(warehouse, query, cells=cells), Columns.of_query(matched, self.options)
+        query = ChangeQuery(staging.dialect, rows, known, options.limit)
+        return Changes(warehouse, query, cells=cells), Columns.of_query(matched, options)
 
     @contextmanager
     def _copied(self, staging: Staging) -> Iterator[tuple[Spool, MatchedColumns]]:
         """Copy all rows into the staging table; yield their cells as they are, and which columns they are."""
+        options = self.query.options
         with Spool() as spool:
-            with self.source.read_once(self.sql, self.parameters) as (names, batches):
-                matched = self.match(names)
-                rows = _RowsAsText(names, matched, self.options)
+            with self.source.read_once(self.query.sql, self.query.parameters) as (names, batches):
+                matched = self.query.match(names)
+                rows = _RowsAsText(names, matched, options)
                 for batch in batches:
-                    for some in _batched(batch, len(batch) if self.options.limit is None else _READ_AT_ONCE):
+                    for some in _batched(batch, len(batch) if options.limit is None else _READ_AT_ONCE):
                         spool.add([rows.used(row) for row in some])
             for first, cells in zip(count(0, _COPIED_AT_ONCE), _batched(spool, _COPIED_AT_ONCE), strict=False):
                 staging.insert(rows.columns, (rows.as_text(n, row) for n, row in enumerate(cells, first)))
