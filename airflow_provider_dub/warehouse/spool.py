@@ -42,7 +42,7 @@ class Spool:
         if batch:
             self._firsts.append(self._count)
             self._places.append(self._file.tell())
-            pickle.dump([tuple(map(_plain, row)) for row in batch], self._file, pickle.HIGHEST_PROTOCOL)
+            self._dump([*map(tuple, batch)])
             self._count += len(batch)
 
     def __len__(self) -> int:
@@ -59,11 +59,12 @@ class Spool:
         number = bisect_right(self._firsts, row) - 1
         return self._batch(number)[row - self._firsts[number]]
 
+    def _dump(self, batch: list[Row]) -> None:
+        pickler = pickle.Pickler(self._file, pickle.HIGHEST_PROTOCOL)
+        pickler.dispatch_table = {memoryview: lambda of_driver: (bytes, (of_driver.tobytes(),))}
+        pickler.dump(batch)
+
     def _load(self, number: int) -> list[Row]:
         self._file.seek(self._places[number])
         batch: list[Row] = pickle.load(self._file)  # noqa: S301 - the file is ours alone
         return batch
-
-
-def _plain(cell: Any) -> Any:
-    return bytes(cell) if isinstance(cell, memoryview) else cell
