@@ -1,4 +1,4 @@
-"""Redshift, for which PostgreSQL stands in: what they share, and two functions that differ.
+"""Redshift, for which PostgreSQL stands in: what they share, two functions that differ, and how texts are compared.
 
 Where Redshift's own driver is installed it is reached by that, through Airflow's hook; else like PostgreSQL.
 """
@@ -16,8 +16,27 @@ import pytest
 from tests.engines.stand_ins import installed
 from tests.support.database import Database
 
+
+def _comparison(name: str, result: str, compared: str) -> str:
+    """Return the statement for a function to which blanks at the end of a text do not count, by Redshift's docs."""
+    compared = compared.format("rtrim($1, ' ')", "rtrim($2, ' ')")
+    return (
+        f"CREATE FUNCTION redshift.{name}(text, text) RETURNS {result} LANGUAGE sql IMMUTABLE AS $$SELECT {compared}$$"
+    )
+
+
+_ROWS_ARE_COMPARED = """
+CREATE OPERATOR CLASS redshift.texts FOR TYPE text USING btree
+AS OPERATOR 3 redshift.=, FUNCTION 1 redshift.order_of(text, text)
+"""
 _AS_REDSHIFT = (
     "CREATE SCHEMA redshift",
+    _comparison("same", "boolean", "{} OPERATOR(pg_catalog.=) {}"),
+    _comparison("differ", "boolean", "{} OPERATOR(pg_catalog.<>) {}"),
+    _comparison("order_of", "integer", "bttextcmp({}, {})"),
+    "CREATE OPERATOR redshift.= (FUNCTION = redshift.same, LEFTARG = text, RIGHTARG = text)",
+    "CREATE OPERATOR redshift.<> (FUNCTION = redshift.differ, LEFTARG = text, RIGHTARG = text)",
+    _ROWS_ARE_COMPARED,
     "CREATE FUNCTION redshift.getdate() RETURNS timestamp LANGUAGE sql AS $$SELECT now() AT TIME ZONE 'utc'$$",
     "CREATE FUNCTION redshift.version() RETURNS text LANGUAGE sql AS $$SELECT 'PostgreSQL 8.0.2, Redshift 1.0'$$",
     "ALTER DATABASE redshift SET search_path = redshift, pg_catalog",

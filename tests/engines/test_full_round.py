@@ -225,6 +225,20 @@ def test_hostile_values_arrive_as_they_are_and_make_no_row_differ(database, stat
     assert sync()["plan"]["unchanged"] == len(HOSTILE)
 
 
+def test_a_blank_at_the_end_makes_another_key_and_another_value(database, state, connected, sync) -> None:
+    connected.reset(setup_customers=[{"id": "cus_9A", "externalId": "user_a", "name": "n", "email": None}])
+    database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
+    database.insert(("user_a", "Ada"), ("user_a ", "blank"))
+    first = sync(max_failures=1)
+    assert (first["updated"], first["failed"]) == (1, 1)
+    assert state.state("outcome").keys() == {"user_a", "user_a "}
+    database.run("UPDATE customers SET name = 'Ada ' WHERE name = 'Ada'")
+    assert sync()["updated"] == 1
+    assert stored(connected, externalId="user_a")["name"] == "Ada "
+    assert state.state("name") == {"user_a": "Ada ", "user_a ": "blank"}
+    assert sync()["plan"]["to_send"] == 0
+
+
 @pytest.mark.parametrize("state", ["elsewhere"], indirect=True)
 def test_a_value_of_any_type_is_sent_once_and_again_when_it_changes(database, state, connected, sync) -> None:
     columns = ", ".join(f"{name} {kind}" for name, kind in zip("abcdef", TYPES, strict=True))
