@@ -176,10 +176,10 @@ def test_the_last_try_leaves_nothing(task) -> None:
 
 
 def test_the_last_try_keeps_what_a_policy_may_run_again(task, monkeypatch) -> None:
-    monkeypatch.setattr("airflow_provider_dub.version_compat.can_reschedule_failures", lambda: True)
     pytest.importorskip("airflow.sdk.definitions.retry_policy")
     from airflow_provider_dub.retry_policy import DubRetryPolicy
 
+    monkeypatch.setattr("airflow_provider_dub.version_compat.can_reschedule_failures", lambda: True)
     task = task(retry_policy=DubRetryPolicy())
     task.stop(3)
     assert task.store.values
