@@ -241,7 +241,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             if recorder and self.baseline:
                 self._record_baseline(changes, columns, recorder, context)
             with self._checking():
-                changes = comparing.enter_context(changes.asked_once())
+                changes = comparing.enter_context(changes.in_temporary_table())
             plan = self._plan(changes.counts())
             self._guard_plan(plan, table if known else None, context)
             with self._checking():
@@ -249,7 +249,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
             rows = stack.enter_context(changes.read(columns, statuses, failed_in))
             comparing.close()
-            if not changes.is_kept:  # what is read may be more than what was counted
+            if not changes.has_temporary_table:  # what is read may be more than what was counted
                 self._guard_plan(plan.as_read(rows.counts), table if known else None, context)
             with self._checking():
                 reader = WarehouseReader(rows, self.options)
@@ -290,17 +290,20 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         :param changes: The changes.
         :param table: The state table.
         """
-        from airflow_provider_dub.warehouse.change_query import RECORDED, Status
+        from airflow_provider_dub.warehouse.change_query import SET_PENDING, Status
 
-        if not plan.recorded:
+        if not plan.to_set_pending:
             if plan.to_send:
                 table.check_update()
             return plan.statuses_to_read
-        table.set_pending(changes.query, changes.parameters, plan.recorded)
-        if changes.is_kept:
+        table.set_pending(changes.query, changes.parameters, plan.to_set_pending)
+        if changes.has_temporary_table:
             return plan.statuses_to_read
         # A row that changes only now is not pending, and is left for the next run.
-        return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in (*RECORDED, "pending"))]
+        return [
+            Status.PENDING,
+            *(status for status in plan.statuses_to_read if status not in (*SET_PENDING, Status.PENDING)),
+        ]
 
     def _recording(self, table: StateTable, rows: WarehouseRows, hook: DbApiHook, context: Context) -> StateSink:
         """Return what records the outcomes, over a connection of its own; of now on requests end with the lease.
@@ -325,9 +328,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
     def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, context: Context) -> None:
         from airflow_provider_dub.warehouse.baseline import KnownRows, record_applied
-        from airflow_provider_dub.warehouse.change_query import NOT_RECORDED
+        from airflow_provider_dub.warehouse.change_query import BASELINE_CANDIDATES
 
-        with changes.read(columns, NOT_RECORDED) as rows:
+        with changes.read(columns, BASELINE_CANDIDATES) as rows:
             sink = self._sink(table, rows, context)
             if self.baseline == "source":
                 self.log.warning(

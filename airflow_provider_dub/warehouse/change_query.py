@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.sync.results import Outcome
 from airflow_provider_dub.warehouse.schema import (
     APPLIED,
     KEY,
+    PENDING,
     Part,
     compared_columns,
     is_applied,
@@ -59,18 +61,28 @@ class Status(StrEnum):
 UPDATES = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED, Status.REFRESHED)
 TO_SEND = (*UPDATES, Status.NO_KEY)
 #: Of rows that the state table has, and that become pending before they are sent.
-RECORDED = (Status.CHANGED, Status.RETRIED, Status.REFRESHED)
+SET_PENDING = (Status.CHANGED, Status.RETRIED, Status.REFRESHED)
 #: Of rows that failed before and did not change since.
 FAILED_BEFORE = (Status.REFUSED, Status.MISSING)
 #: Of rows that a baseline may record as applied.
-NOT_RECORDED = (*UPDATES, Status.REFUSED, Status.MISSING)
-REFUSED = ("failed", "rejected")
+BASELINE_CANDIDATES = (*UPDATES, Status.REFUSED, Status.MISSING)
+#: The outcomes of rows that failed permanently.
+_FAILED = (Outcome.FAILED, Outcome.REJECTED)
 _APPLIED_AT = ("first_applied_at", "last_applied_at")
-_KNOWN = (*_APPLIED_AT, "dub_id")
+#: What the state table says of the customer.
+_OF_CUSTOMER = (*_APPLIED_AT, "dub_id")
 #: The result of the row when it was last tried.
 _RESULT = ("outcome", "code", "message", "run")
 #: The fields that Dub has as the row has them, a blank behind each; none where Dub's values are not known.
 SAME_FIELDS = "same_fields"
+
+
+def row_columns() -> tuple[str, ...]:
+    """Return the columns that a row has behind its cells: its status, what the state table says of it, and texts.
+
+    ``copies`` is the number of rows that name the same customer. The key and what is compared are as text.
+    """
+    return ("status", "copies", *_OF_CUSTOMER, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,7 @@ class ChangeQuery:
     :param source: The rows.
     :param known: The state table; without one every row is new.
     :param limit: The number of rows that are sent, the first ones by key.
-    :param kept_in: The temporary table that has the result.
+    :param temporary_table: The temporary table that has the result.
     :param unique: Each customer is taken to be named by one row: the counts say whether that is so.
     """
 
@@ -112,10 +124,10 @@ class ChangeQuery:
     source: KeyedRows
     known: KnownState | None = None
     limit: int | None = None
-    kept_in: exp.Table | None = None
+    temporary_table: exp.Table | None = None
     unique: bool = False
 
-    def kept(self) -> Iterator[ChangeQuery]:
+    def over_temporary_tables(self) -> Iterator[ChangeQuery]:
         """Yield what is asked of a temporary table of the result, where the engine has such and there is a state.
 
         The first takes each customer to be named by one row, if it may; the second is for when that is not so.
@@ -125,15 +137,15 @@ class ChangeQuery:
         for unique in [False] if self.source.latest_wins else [True, False]:
             table = table_named(self.known.table, self.dialect) if self.dialect.temporary_beside else exp.Table()
             table.set("this", exp.to_identifier(f"dub_{'changes' if unique else 'counted'}_{self.known.attempt}"))
-            yield replace(self, kept_in=table, unique=unique)
+            yield replace(self, temporary_table=table, unique=unique)
 
-    def keep(self) -> str:
-        """Return the statement that makes the temporary table."""
+    def create_temporary_table(self) -> str:
+        """Return the statement that makes the temporary table of the result."""
         # All columns of all rows: PostgreSQL would compute the status anew for each that depends on it.
-        names = dict.fromkeys((*self.source.cells(self.dialect), *self._columns))
+        names = dict.fromkeys((*self.source.cells(self.dialect), *row_columns()))
         columns = [name for name in names if name not in self._constants]
         result = self._with_parts(exp.select(*map(_column, columns)).from_("dub_classified"))
-        table, query = written(self.kept_in, self.dialect), written(result, self.dialect)
+        table, query = written(self.temporary_table, self.dialect), written(result, self.dialect)
         return self.dialect.temporary_table.format(table=table, query=query)
 
     def counts(self) -> str:
@@ -143,7 +155,10 @@ class ChangeQuery:
         named by one row, how many rows there are too many.
         """
         # A cursor of dicts needs a name for each.
-        rows, with_dub_id = exp.Count(this=exp.Star()).as_("rows_of_it"), exp.Count(this=_column("dub_id")).as_("known")
+        rows, with_dub_id = (
+            exp.Count(this=exp.Star()).as_("rows_of_it"),
+            exp.Count(this=_column("dub_id")).as_("with_dub_id"),
+        )
         surplus = self._surplus() if self.unique else exp.Literal.number(0)
         query = exp.select("status", rows, with_dub_id, surplus.as_("surplus"))
         return self._written(query.from_(self._result).group_by("status"))
@@ -160,12 +175,11 @@ class ChangeQuery:
     def rows(self, statuses: Collection[Status]) -> str:
         """Return the query for the rows with one of these statuses.
 
-        Its columns: the cells of the source, then status, copies, first_applied_at, last_applied_at,
-        dub_id, same_fields, the key as text, what is compared, as text, and the last outcome, code, message and run.
+        Its columns: the cells of the source, then :func:`row_columns`.
 
         :param statuses: The statuses.
         """
-        query = exp.select(*self._cells, *map(self._read, self._columns)).from_(self._result)
+        query = exp.select(*self._cells, *map(self._read, row_columns())).from_(self._result)
         query = query.where(one_of(_column("status"), [*statuses]))
         if self.limit is not None:
             query = query.order_by(self._by_key())
@@ -173,9 +187,9 @@ class ChangeQuery:
             query = query.order_by(self.source.cells(self.dialect)[0])
         return self._written(query)
 
-    def recorded_keys(self) -> Part:
+    def keys_to_set_pending(self) -> Part:
         """Return the query for the keys of the rows that the state table has and that are about to be sent."""
-        changing = one_of(_column("status"), RECORDED)
+        changing = one_of(_column("status"), SET_PENDING)
         if self.limit is None:
             return self._asked(exp.select(KEY).from_(self._result).where(changing))
         first = exp.select(KEY, "status").from_(self._result).where(one_of(_column("status"), UPDATES))
@@ -192,10 +206,6 @@ class ChangeQuery:
 
     def _written(self, query: exp.Select) -> str:
         return written(self._asked(query), self.dialect)
-
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        return ("status", "copies", *_KNOWN, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
 
     @property
     def _cells(self) -> Iterator[Part]:
@@ -217,10 +227,10 @@ class ChangeQuery:
 
     @property
     def _result(self) -> exp.Table:
-        return self.kept_in.copy() if self.kept_in else exp.to_table("dub_classified")
+        return self.temporary_table.copy() if self.temporary_table else exp.to_table("dub_classified")
 
     def _asked(self, query: exp.Select) -> exp.Select:
-        return query if self.kept_in else self._with_parts(query)
+        return query if self.temporary_table else self._with_parts(query)
 
     def _with_parts(self, query: exp.Select) -> exp.Select:
         parts = self.source.parts(self.dialect, unique=self.unique)
@@ -229,13 +239,13 @@ class ChangeQuery:
     def _classified(self) -> exp.Select:
         query = exp.select("dub_keyed.*").from_("dub_keyed")
         if self.known is None:
-            never = [self.dialect.as_text(exp.Null()).as_(name) for name in (*_KNOWN, SAME_FIELDS, *_RESULT)]
+            never = [self.dialect.as_text(exp.Null()).as_(name) for name in (*_OF_CUSTOMER, SAME_FIELDS, *_RESULT)]
             return query.select(self._status([], exp.Literal.string(Status.NEW)).as_("status"), *never)
         state = table_named(self.known.table, self.dialect).as_("dub_state")
         query = query.join(state, on=self._same_key(), join_type="left")
         status = self._status(*self._by_state(self.known)).as_("status")
         same = self._same_fields(self.known).as_(SAME_FIELDS)
-        return query.select(status, same, *map(_state_column, (*_KNOWN, *_RESULT)))
+        return query.select(status, same, *map(_state_column, (*_OF_CUSTOMER, *_RESULT)))
 
     def _same_fields(self, known: KnownState) -> Part:
         """Return the names of the fields that need not be sent, as Dub has applied them in full."""
@@ -253,7 +263,7 @@ class ChangeQuery:
             .else_(empty.copy())
             for field in sent
         ]
-        pending = exp.EQ(this=_state_column("outcome"), expression=exp.Literal.string(Status.PENDING))
+        pending = exp.EQ(this=_state_column("outcome"), expression=exp.Literal.string(PENDING))
         ours = exp.EQ(this=_state_column("code"), expression=exp.Literal.string(known.attempt))
         has_values = exp.or_(is_applied(_state_column), exp.and_(pending, ours))
         return exp.Case().when(has_values, exp.Concat(expressions=[*names, empty.copy()])).else_(empty.copy())
@@ -271,41 +281,41 @@ class ChangeQuery:
         is_named = exp.GT(this=place, expression=exp.Literal.number(0))
         return exp.Case().when(is_named, exp.Literal.number(1), copy=False).else_(exp.Literal.number(0))
 
-    def _status(self, known: list[tuple[Part, Status]], otherwise: Part) -> Part:
+    def _status(self, cases: list[tuple[Part, Status]], otherwise: Part) -> Part:
         several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))
         later = exp.GT(this=_column("place", "dub_keyed"), expression=exp.Literal.number(1))
         twice = (several, Status.DUPLICATE) if not self.source.latest_wins else (later, Status.SUPERSEDED)
-        cases = [(_column(KEY, "dub_keyed").is_(exp.Null()), Status.NO_KEY), twice, *known]
+        cases = [(_column(KEY, "dub_keyed").is_(exp.Null()), Status.NO_KEY), twice, *cases]
         ifs = [exp.If(this=condition, true=exp.Literal.string(status)) for condition, status in cases]
         return exp.Case(ifs=ifs, default=otherwise)
 
     def _by_state(self, known: KnownState) -> tuple[list[tuple[Part, Status]], Part]:
         same = exp.and_(*map(self._equal, compared_columns()), copy=False)
-        differs = exp.Case().when(same, exp.Literal.number(1)).else_(exp.Literal.number(0))
+        is_same = exp.Case().when(same, exp.Literal.number(1)).else_(exp.Literal.number(0))
         outcome = _state_column("outcome")
         since = exp.LT(this=_state_column("last_tried_at"), expression=exp.Literal.string(known.missing_before))
-        missing = exp.EQ(this=outcome, expression=exp.Literal.string(Status.MISSING))
-        known_alike = [
+        missing = exp.EQ(this=outcome, expression=exp.Literal.string(Outcome.MISSING))
+        cases = [
             (_state_column(KEY).is_(exp.Null()), Status.NEW),
-            (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(Status.PENDING)), Status.PENDING),
-            (exp.EQ(this=differs, expression=exp.Literal.number(0)), Status.CHANGED),
+            (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(PENDING)), Status.PENDING),
+            (exp.EQ(this=is_same, expression=exp.Literal.number(0)), Status.CHANGED),
         ]
         if known.run is not None:
             ours = exp.EQ(this=_state_column("run"), expression=exp.Literal.string(known.run))
-            known_alike += [
+            cases += [
                 (exp.and_(ours, one_of(_state_column("outcome"), outcomes)), status)
                 for outcomes, status in (
                     (APPLIED, Status.UNCHANGED),
-                    (REFUSED, Status.REFUSED),
-                    ((Status.MISSING,), Status.MISSING),
+                    (_FAILED, Status.REFUSED),
+                    ((Outcome.MISSING,), Status.MISSING),
                 )
             ]
         if known.full_refresh:
-            return known_alike, exp.Literal.string(Status.REFRESHED)
+            return cases, exp.Literal.string(Status.REFRESHED)
         return [
-            *known_alike,
+            *cases,
             (one_of(outcome, APPLIED), Status.UNCHANGED),
-            (one_of(outcome, REFUSED), Status.RETRIED if known.retry_rejected else Status.REFUSED),
+            (one_of(outcome, _FAILED), Status.RETRIED if known.retry_rejected else Status.REFUSED),
             (exp.and_(missing, since), Status.RETRIED),
             (missing.copy(), Status.MISSING),
         ], exp.Literal.string(Status.PENDING)
@@ -317,15 +327,15 @@ class ChangeQuery:
         return plain if plain == exact else exp.and_(plain, exact)
 
     def _exactly_equal(self, column: str) -> Part:
-        ours, theirs = self._known(column), _column(column, "dub_keyed")
+        ours, theirs = self._state_or_null(column), _column(column, "dub_keyed")
         return exp.EQ(this=self.dialect.exactly(ours), expression=self.dialect.exactly(theirs))
 
     def _equal(self, column: str) -> Part:
         """Return the condition that both are the same or both are NULL; it may itself be NULL instead of false."""
-        both_null = [one.is_(exp.Null()) for one in (self._known(column), _column(column, "dub_keyed"))]
+        both_null = [one.is_(exp.Null()) for one in (self._state_or_null(column), _column(column, "dub_keyed"))]
         return exp.or_(self._exactly_equal(column), exp.and_(*both_null, copy=False), copy=False)
 
-    def _known(self, column: str) -> Part:
+    def _state_or_null(self, column: str) -> Part:
         is_missing = self.known is not None and column in self.known.missing_columns
         return self.dialect.as_text(exp.Null()) if is_missing else _state_column(column)
 

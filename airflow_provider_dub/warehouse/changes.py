@@ -55,7 +55,7 @@ class Changes:
     counted: Mapping[Status, Count] | None = None
 
     @contextmanager
-    def asked_once(self) -> Iterator[Changes]:
+    def in_temporary_table(self) -> Iterator[Changes]:
         """Yield the difference as a temporary table has it, so that all questions have one answer.
 
         What is asked and done meanwhile is one transaction. Where no such table can be made, the database computes the
@@ -66,7 +66,7 @@ class Changes:
         with ExitStack() as stack:
             changes = self
             try:
-                changes = self._kept(stack)
+                changes = self._with_temporary_table(stack)
             except (DatabaseFailedError, UnreadableRowsError) as failed:
                 with suppress(DatabaseFailedError):  # what failed cannot be committed either
                     stack.close()
@@ -74,16 +74,18 @@ class Changes:
                     "No temporary table can be made (%s), so the database computes the difference up to three times.",
                     failed.kind,
                 )
-            if self.query.known and not changes.query.unique:
+            if not changes.query.unique:
                 changes._check_state()
             yield changes
 
-    def _kept(self, stack: ExitStack) -> Changes:
+    def _with_temporary_table(self, stack: ExitStack) -> Changes:
         changes = self
-        for query in self.query.kept():
+        for query in self.query.over_temporary_tables():
             if changes is self:
                 stack.enter_context(self.warehouse.one_transaction())
-            self.warehouse.transaction(partial(_make, statement=query.keep(), parameters=self.parameters))
+            self.warehouse.transaction(
+                partial(_make, statement=query.create_temporary_table(), parameters=self.parameters)
+            )
             changes = replace(self, query=query, parameters=None)
             counted, surplus = changes._counted()
             changes = replace(changes, counted=counted)
@@ -93,8 +95,10 @@ class Changes:
 
     def _check_state(self) -> None:
         """Check that the state table has one row for a customer."""
+        if not self.query.known:
+            return
         ((repeated,),) = [row for batch in self.warehouse.batches(self.query.repeated_keys(), None) for row in batch]
-        if repeated and self.query.known:
+        if repeated:
             raise ValueError(
                 f"The state table {self.query.known.table} has more than one row for {int(repeated):,} of its keys, so "
                 "it says two things about them. This package writes one for each. Nothing was sent. Look at them "
@@ -102,9 +106,9 @@ class Changes:
             )
 
     @property
-    def is_kept(self) -> bool:
+    def has_temporary_table(self) -> bool:
         """Whether a temporary table has the difference."""
-        return self.query.kept_in is not None
+        return self.query.temporary_table is not None
 
     def counts(self) -> Mapping[Status, Count]:
         """Count the rows of the query by status."""

@@ -171,7 +171,7 @@ class Lease:
         return f"The state table {self._statements.table} is locked by {held.task}"
 
     @property
-    def ends_at(self) -> float:
+    def give_up_at(self) -> float:
         """The time, by the monotonic clock, until which a database that is away is waited for.
 
         It is later than the lease ends: until another run takes over it may be renewed, and nothing is sent meanwhile.

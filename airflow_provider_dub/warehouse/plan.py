@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_dub.sync.progress import duration
 from airflow_provider_dub.sync.results import counted
-from airflow_provider_dub.warehouse.change_query import RECORDED, TO_SEND, UPDATES, Status
+from airflow_provider_dub.warehouse.change_query import SET_PENDING, TO_SEND, UPDATES, Status
 
 #: Requests a minute of Dub's plans that have customers.
 _LIMITS = (1200, 3000)
@@ -45,9 +45,9 @@ class Plan:
         return sum(self.counts[status] for status in self.statuses_to_read)
 
     @property
-    def recorded(self) -> int:
+    def to_set_pending(self) -> int:
         """The number of rows that are sent, and that the state table has with another outcome than pending."""
-        return sum(self.counts[status] for status in RECORDED)
+        return sum(self.counts[status] for status in SET_PENDING)
 
     @property
     def to_send(self) -> int:
@@ -60,7 +60,7 @@ class Plan:
         :param counts: How many were read of each status.
         """
         known_before = (Status.RETRIED, Status.REFRESHED, Status.PENDING)
-        known = sum(counts.get(status, 0) for status in (*RECORDED, Status.PENDING))
+        known = sum(counts.get(status, 0) for status in (*SET_PENDING, Status.PENDING))
         changed = max(0, known - sum(self.counts[status] for status in known_before))
         return replace(self, counts={**self.counts, Status.NEW: counts.get(Status.NEW, 0), Status.CHANGED: changed})
 

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
 from airflow_provider_dub.sync.updates import UpdateReader
-from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, RECORDED, UPDATES, Status
-from airflow_provider_dub.warehouse.schema import compared_columns
+from airflow_provider_dub.warehouse.change_query import (
+    FAILED_BEFORE,
+    SAME_FIELDS,
+    SET_PENDING,
+    UPDATES,
+    Status,
+    row_columns,
+)
+from airflow_provider_dub.warehouse.schema import KEY, compared_columns
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.columns import MatchedColumns
@@ -45,7 +52,7 @@ class Columns:
         return cls(options.key_column, dict(zip(names, fields, strict=True)))
 
 
-class RecordedRow(NamedTuple):
+class StateOfRow(NamedTuple):
     """What a row is to the state table.
 
     :param key: The customer's id as the warehouse writes it.
@@ -91,13 +98,11 @@ class WarehouseRows:
         self._cell_places = {name: place for place, name in enumerate((columns.key, *columns.fields))}
         #: How many rows there are of each status.
         self.counts: Counter[Status] = Counter()
-        about = 1 + len(columns.fields)
-        self._status, self._copies, self._first_applied, self._last_applied, self._dub_id = range(about, about + 5)
-        self._same_fields, self._key = about + 5, about + 6
-        self._compared = slice(self._key + 1, self._key + 1 + len(compared_columns()))
-        value_places = dict(zip(FIELDS, range(self._key + 1, self._compared.stop), strict=False))
-        texts = {columns.key: self._key} | {name: value_places[field] for name, field in columns.fields.items()}
-        self._text_places = texts if cast else self._cell_places
+        #: The places of what the row has behind its cells.
+        self._at = {name: place for place, name in enumerate(row_columns(), 1 + len(columns.fields))}
+        self._compared = slice(self._at[KEY] + 1, self._at[KEY] + 1 + len(compared_columns()))
+        texts = {name: self._at[FIELDS[field].column] for name, field in columns.fields.items()}
+        self._text_places = {columns.key: self._at[KEY]} | texts if cast else self._cell_places
         #: For each row, whether it needs no request.
         self._is_decided = bytearray()
 
@@ -109,14 +114,15 @@ class WarehouseRows:
         decided: tuple[Status, ...] = (Status.DUPLICATE,)
         if self._failed_in:
             decided = (Status.DUPLICATE, *FAILED_BEFORE)
-            batch = [row for row in batch if row[self._status] not in FAILED_BEFORE or row[-1] == self._failed_in]
+            status, run = self._at["status"], self._at["run"]
+            batch = [row for row in batch if row[status] not in FAILED_BEFORE or row[run] == self._failed_in]
         self._spool.add(batch)
         for row in batch:
-            status = row[self._status]
+            status = row[self._at["status"]]
             self.counts[status] += 1
             self._left -= status in UPDATES
             # Of those that the state table has, only these became pending: no other may be sent.
-            self._is_decided.append(status in decided or (self._left < 0 and status in RECORDED))
+            self._is_decided.append(status in decided or (self._left < 0 and status in SET_PENDING))
 
     def __len__(self) -> int:
         """Return the number of rows, those that need no request among them."""
@@ -139,19 +145,19 @@ class WarehouseRows:
         names = self.columns or []
         return dict(zip(names, _cells(self._spool[row], self._places(names)), strict=True))
 
-    def recorded(self, row: int) -> RecordedRow:
+    def state_of(self, row: int) -> StateOfRow:
         """Return what a row is to the state table.
 
         :param row: Its position.
         """
-        cells = self._spool[row]
-        return RecordedRow(
-            cells[self._key],
+        cells, at = self._spool[row], self._at
+        return StateOfRow(
+            cells[at[KEY]],
             cells[self._compared],
-            cells[self._first_applied],
-            cells[self._last_applied],
-            cells[self._dub_id],
-            bool(cells[self._same_fields]),
+            cells[at["first_applied_at"]],
+            cells[at["last_applied_at"]],
+            cells[at["dub_id"]],
+            bool(cells[at[SAME_FIELDS]]),
         )
 
     def same_fields(self, row: int) -> list[str]:
@@ -159,7 +165,7 @@ class WarehouseRows:
 
         :param row: The position of the row.
         """
-        return str(self._spool[row][self._same_fields] or "").split()
+        return str(self._spool[row][self._at[SAME_FIELDS]] or "").split()
 
     def decided(self, row: int, missing: Outcome) -> RowResult | None:
         """Return the result of a row that needs no request, or None.
@@ -172,20 +178,20 @@ class WarehouseRows:
         """
         if not self._is_decided[row]:
             return None
-        cells = self._spool[row]
-        key = cells[self._key]
-        if cells[self._status] == Status.DUPLICATE:
-            return rejected(row, key, None, _several(cells[self._copies]), "duplicate")
-        if cells[self._status] in RECORDED:
+        cells, at = self._spool[row], self._at
+        key, status = cells[at[KEY]], cells[at["status"]]
+        if status == Status.DUPLICATE:
+            return rejected(row, key, None, _several(cells[at["copies"]]), "duplicate")
+        if status in SET_PENDING:
             return RowResult(row, key, Outcome.OVER_LIMIT)
-        outcome, code, message, _ = cells[-4:]
-        reason = f"{message} (in an earlier try of this task, and the row did not change)"
-        result = missing if outcome == Status.MISSING else Outcome(outcome)
-        return RowResult(row, key, result, code=code, reason=reason, resumed=True)
+        outcome = missing if status == Status.MISSING else Outcome(cells[at["outcome"]])
+        reason = f"{cells[at['message']]} (in an earlier try of this task, and the row did not change)"
+        return RowResult(row, key, outcome, code=cells[at["code"]], reason=reason, resumed=True)
 
     def confirmed_keys(self) -> Iterator[str]:
         """Yield the ids for which the state table has Dub's id: an exact match when they were last sent."""
-        return (row[self._key] for row in self._spool if row[self._dub_id] is not None)
+        key, dub_id = self._at[KEY], self._at["dub_id"]
+        return (row[key] for row in self._spool if row[dub_id] is not None)
 
     def _places(self, columns: Sequence[str]) -> list[tuple[int, int]]:
         return [(self._cell_places[name], self._text_places[name]) for name in columns]

@@ -11,6 +11,7 @@ from sqlglot import exp
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
 from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.sync.results import Outcome
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -30,7 +31,7 @@ TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
 #: The outcomes of rows that a run is about to send, or may have sent; and of rows that a baseline recorded.
 PENDING, BASELINE = "pending", "baseline"
 #: Outcomes that stand for rows that Dub has as they are.
-APPLIED = ("updated", "unchanged", BASELINE)
+APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED, BASELINE)
 #: The columns by which a state table is recognised, whatever its version.
 MARKS = (KEY, "cleared", "outcome", "last_tried_at", "run")
 #: Changes with the columns that every version has beside those of the fields.

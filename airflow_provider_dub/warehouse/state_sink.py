@@ -13,7 +13,7 @@ from airflow_provider_dub.warehouse.schema import PENDING, now
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult
-    from airflow_provider_dub.warehouse.query_rows import RecordedRow, WarehouseRows
+    from airflow_provider_dub.warehouse.query_rows import StateOfRow, WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
 _APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
@@ -68,7 +68,7 @@ class StateSink:
         """
         is_final = _is_final(result)
         if is_final or _may_be_applied(result):
-            row = self._rows.recorded(result.row)
+            row = self._rows.state_of(result.row)
             if _has_a_place(row) and is_final:
                 self._keep(result, row)
             elif _has_a_place(row) and row.last_applied_at:
@@ -85,7 +85,7 @@ class StateSink:
         :param dub_id: Dub's id of the customer, if it is known.
         :param outcome: The outcome for the state table.
         """
-        recorded = self._rows.recorded(row)
+        recorded = self._rows.state_of(row)
         if not _has_a_place(recorded):
             return False
         self._waiting.append(self._line(recorded, outcome, dub_id=dub_id, applied=True))
@@ -100,7 +100,7 @@ class StateSink:
         long_ago = lease.renewed_at - self._written_at > dialect.append_every - dialect.renew_every
         return lease.renewed_at > self._written_at and long_ago
 
-    def _keep(self, result: RowResult, row: RecordedRow) -> None:
+    def _keep(self, result: RowResult, row: StateOfRow) -> None:
         message = result.reason
         if result.ignored_fields:
             message = f"Dub accepted but did not apply: {', '.join(result.ignored_fields)}"
@@ -116,7 +116,7 @@ class StateSink:
         )
         self._waiting.append(line)
 
-    def _dub_id(self, result: RowResult, row: RecordedRow) -> str | None:
+    def _dub_id(self, result: RowResult, row: StateOfRow) -> str | None:
         """Return Dub's id of the customer that the key of the row names as it is, and not after it was renamed."""
         if result.record:
             return str(result.record["id"]) if names(f"{self._key_prefix}{row.key}", result.record) else None
@@ -125,7 +125,7 @@ class StateSink:
 
     def _line(
         self,
-        row: RecordedRow,
+        row: StateOfRow,
         outcome: str,
         *,
         applied: bool,
@@ -157,12 +157,12 @@ def _may_be_applied(result: RowResult) -> bool:
     return result.outcome is Outcome.FAILED and not (is_known or result.resumed)
 
 
-def _has_a_place(row: RecordedRow) -> bool:
+def _has_a_place(row: StateOfRow) -> bool:
     """Return whether the row's id fits into the table; if not, the row is refused anew by every run."""
     return row.key is not None and len(row.key) <= MAX_LENGTH
 
 
-def _outcome(result: RowResult, row: RecordedRow) -> str:
+def _outcome(result: RowResult, row: StateOfRow) -> str:
     """Return the outcome for the state table."""
     if isinstance(result.error, DubCustomerNotFoundError):  # whether or not that counts as a failure
         return str(Outcome.MISSING)

@@ -212,11 +212,11 @@ class StateTable:
         :param rows: About how many they are.
         :raises UnusableTableError: Its user may not update rows.
         """
-        statement = self._statements.set_pending(changes.recorded_keys(), self.lease.token)
+        statement = self._statements.set_pending(changes.keys_to_set_pending(), self.lease.token)
 
         def update(cursor: Cursor) -> None:
-            if changes.kept_in:
-                cursor.execute_all(self._statements.analyze(changes.kept_in, rows))
+            if changes.temporary_table:
+                cursor.execute_all(self._statements.analyze(changes.temporary_table, rows))
             cursor.execute_as_given(statement, parameters)
 
         self.lease.has_unsent = True
@@ -324,7 +324,7 @@ class StateTable:
                 break
             except UnwritableStateError as error:
                 failures += self._warehouse.responds(self._statements.clock())
-                if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.ends_at):
+                if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.give_up_at):
                     raise
                 if not self.lease.is_database_away:
                     log.warning("%s The run pauses, and tries again.", error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from airflow_provider_dub.sync.results import Outcome
 from airflow_provider_dub.warehouse.dialects import parsed
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER
 from airflow_provider_dub.warehouse.schema import (
@@ -293,7 +294,7 @@ class Statements:
                 this=exp.column("outcome"),
                 expression=exp.Case()
                 .when(from_source, exp.Literal.string(BASELINE))
-                .else_(exp.Literal.string("updated")),
+                .else_(exp.Literal.string(Outcome.UPDATED)),
             ),
             exp.EQ(this=exp.column("code"), expression=exp.Null()),
         ]

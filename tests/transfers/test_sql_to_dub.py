@@ -286,13 +286,13 @@ def test_a_baseline_from_the_source_refuses_what_has_no_place_and_forgets_refusa
 def test_a_baseline_from_the_source_sends_nothing_even_if_the_source_moves(
     warehouse, connected, sync, monkeypatch
 ) -> None:
-    asked_once = Changes.asked_once
+    in_temporary_table = Changes.in_temporary_table
 
     def edited_meanwhile(self):
         warehouse.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
-        return asked_once(self)
+        return in_temporary_table(self)
 
-    monkeypatch.setattr(Changes, "asked_once", edited_meanwhile)
+    monkeypatch.setattr(Changes, "in_temporary_table", edited_meanwhile)
     assert sync(baseline="source")["would_update"] == 1
     assert requests(connected) == 0
 

@@ -42,15 +42,15 @@ def statements_of(dialect_name: str) -> dict[str, str]:
     dialect = DIALECTS[dialect_name]
     about_state = Statements(dialect, KNOWN.table)
     changes = ChangeQuery(dialect, SOURCE, KNOWN)
-    kept = next(ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).kept(), None)
+    kept = next(ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).over_temporary_tables(), None)
     about_kept = (
         {}
         if kept is None
         else {
-            "keep": kept.keep().replace(" ON COMMIT DROP", ""),
+            "keep": kept.create_temporary_table().replace(" ON COMMIT DROP", ""),
             "counts of what is kept": kept.counts(),
             "rows of what is kept": kept.rows(TO_SEND),
-            "set pending what is kept": about_state.set_pending(kept.recorded_keys(), "token"),
+            "set pending what is kept": about_state.set_pending(kept.keys_to_set_pending(), "token"),
         }
     )
     staged = ChangeQuery(dialect, StagedRows(about_state.staging, "token", ["email", "name"], latest_wins=True), KNOWN)
@@ -69,9 +69,9 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "renew lease": about_state.renew_lease(),
         "set version": about_state.set_version(),
         "add column": about_state.add_column("country"),
-        "set pending": about_state.set_pending(changes.recorded_keys(), "token"),
+        "set pending": about_state.set_pending(changes.keys_to_set_pending(), "token"),
         "set pending, the first": about_state.set_pending(
-            ChangeQuery(dialect, SOURCE, KNOWN, limit=10).recorded_keys(), "token"
+            ChangeQuery(dialect, SOURCE, KNOWN, limit=10).keys_to_set_pending(), "token"
         ),
         **about_kept,
         "append": appended(about_state),

@@ -209,7 +209,7 @@ WITH `dub_source` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`,
+  COUNT(`dub_id`) AS `with_dub_id`,
   0 AS `surplus`
 FROM `dub_classified`
 GROUP BY
@@ -1444,7 +1444,7 @@ WITH `dub_keyed` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`,
+  COUNT(`dub_id`) AS `with_dub_id`,
   0 AS `surplus`
 FROM `dub_classified`
 GROUP BY

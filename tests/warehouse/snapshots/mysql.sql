@@ -210,7 +210,7 @@ WITH `dub_source` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`,
+  COUNT(`dub_id`) AS `with_dub_id`,
   0 AS `surplus`
 FROM `dub_classified`
 GROUP BY
@@ -1430,7 +1430,7 @@ WITH `dub_keyed` AS (
 SELECT
   `status`,
   COUNT(*) AS `rows_of_it`,
-  COUNT(`dub_id`) AS `known`,
+  COUNT(`dub_id`) AS `with_dub_id`,
   0 AS `surplus`
 FROM `dub_classified`
 GROUP BY

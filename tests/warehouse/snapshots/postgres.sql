@@ -198,7 +198,7 @@ WITH "dub_source" AS (
 SELECT
   "status",
   COUNT(*) AS "rows_of_it",
-  COUNT("dub_id") AS "known",
+  COUNT("dub_id") AS "with_dub_id",
   0 AS "surplus"
 FROM "dub_classified"
 GROUP BY
@@ -1200,7 +1200,7 @@ FROM "dub_classified";
 SELECT
   "status",
   COUNT(*) AS "rows_of_it",
-  COUNT("dub_id") AS "known",
+  COUNT("dub_id") AS "with_dub_id",
   (
     SELECT
       COUNT("customer_key") - COUNT(DISTINCT "customer_key" COLLATE "C")
@@ -1664,7 +1664,7 @@ WITH "dub_keyed" AS (
 SELECT
   "status",
   COUNT(*) AS "rows_of_it",
-  COUNT("dub_id") AS "known",
+  COUNT("dub_id") AS "with_dub_id",
   0 AS "surplus"
 FROM "dub_classified"
 GROUP BY
