@@ -23,6 +23,10 @@
         ├── DubRetryLaterError              a task failed, in part for reasons that may pass: its retries apply
         ├── DubStateTableLockedError        another run holds the state table: the task's retries apply
         ├── DubWarehouseError               the database of the query or of the state table failed: retries apply
+        │   ├── DubUnreadableRowsError      the query failed amid its rows
+        │   ├── DubIncompleteCopyError      not all rows arrived where they are compared
+        │   ├── DubDatabaseError            a statement about the state failed
+        │   └── DubUnrecordedOutcomesError  outcomes could not be recorded: these rows are sent again
         └── (and AirflowFailException: no Airflow retries)
             ├── DubReviewChangesError       a run would change more than allowed: look at the rows before they are sent
             ├── DubFixRowsError             rows were refused for reasons that a retry meets again: fix the rows
@@ -50,10 +54,12 @@ __all__ = [
     "DubConflictError",
     "DubConnectionError",
     "DubCustomerNotFoundError",
+    "DubDatabaseError",
     "DubError",
     "DubFixRowsError",
     "DubFixSetupError",
     "DubForbiddenError",
+    "DubIncompleteCopyError",
     "DubInvalidRequestError",
     "DubNotFoundError",
     "DubRateLimitError",
@@ -65,6 +71,8 @@ __all__ = [
     "DubStoppedError",
     "DubUnauthorizedError",
     "DubUnreadableResponseError",
+    "DubUnreadableRowsError",
+    "DubUnrecordedOutcomesError",
     "DubWarehouseError",
     "DubWorkspaceNotFoundError",
     "DubWrongCustomerError",
@@ -279,6 +287,55 @@ class DubWarehouseError(DubError):
 
     code = "warehouse"
     transient = True
+
+
+_NOT_SHOWN = "What the database says of it may hold a value of a row and is not shown"
+
+
+class DubUnreadableRowsError(DubWarehouseError):
+    """The user's query failed while its rows were read.
+
+    :param kind: The class of the database's error, and its code.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(
+            f"The query failed while its rows were read: {kind}. {_NOT_SHOWN}; run the query there to see it."
+        )
+
+
+class DubIncompleteCopyError(DubWarehouseError):
+    """Not all rows of a query that is read elsewhere can be compared."""
+
+
+class DubDatabaseError(DubWarehouseError):
+    """A statement about the state table, its lease or its history failed.
+
+    :param kind: The class of the database's error, and its code.
+    :param is_denied: Whether the database does not allow the statement.
+    :param is_permanent: Whether a retry of the statement fails, too.
+    """
+
+    def __init__(self, kind: str, *, is_denied: bool, is_permanent: bool) -> None:
+        self.kind = kind
+        self.is_denied = is_denied
+        self.is_permanent = is_permanent
+        super().__init__(f"A statement about the state table failed: {kind}. {_NOT_SHOWN}.")
+
+
+class DubUnrecordedOutcomesError(DubWarehouseError):
+    """The database or its driver failed while outcomes were recorded; what is not recorded is sent again.
+
+    :param kind: The class of the database's error, and its code.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"The database did not record the outcomes: {kind}. {_NOT_SHOWN}. Check that the connection's user may "
+            "insert, update and delete in the state table and its history, and that no column is narrower than those "
+            "that this package creates. What is not recorded is sent again."
+        )
 
 
 class DubFixRowsError(DubError, AirflowFailException):

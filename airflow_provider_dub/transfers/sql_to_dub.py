@@ -111,8 +111,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     :param sql_hook_params: (templated) Arguments for the hook of ``sql_conn_id``.
     :param state_hook_params: (templated) Arguments for the hook of ``state_conn_id``.
     :raises DubStateTableLockedError: Another run works with the state table, or took it over from this one.
-    :raises UnreadableRowsError: The query failed amid its rows. What the database says is not shown, as it may hold a
-        value.
+    :raises DubWarehouseError: The query failed amid its rows, or the database of the state table did. What it says is
+        not shown, as it may hold a value.
     """
 
     template_fields: Sequence[str] = (
@@ -306,7 +306,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         ]
 
     def _recording(self, table: StateTable, rows: WarehouseRows, hook: DbApiHook, context: Context) -> StateSink:
-        """Return what records the outcomes, over a connection of its own; of now on requests end with the lease.
+        """Return what records the outcomes, over a connection of its own; from now on requests end with the lease.
 
         :param table: The state table.
         :param rows: The rows.

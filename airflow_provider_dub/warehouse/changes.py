@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_dub.exceptions import DubWarehouseError
+from airflow_provider_dub.exceptions import DubDatabaseError, DubIncompleteCopyError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, ChangeQuery, Status
-from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnreadableRowsError
 from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
 from airflow_provider_dub.warehouse.spool import Spool
 
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
 
 log = logging.getLogger(__name__)
-
-
-class IncompleteCopyError(DubWarehouseError):
-    """Not all rows of a query that is read elsewhere can be compared."""
 
 
 class Count(NamedTuple):
@@ -67,8 +62,8 @@ class Changes:
             changes = self
             try:
                 changes = self._with_temporary_table(stack)
-            except (DatabaseFailedError, UnreadableRowsError) as failed:
-                with suppress(DatabaseFailedError):  # what failed cannot be committed either
+            except (DubDatabaseError, DubUnreadableRowsError) as failed:
+                with suppress(DubDatabaseError):  # what failed cannot be committed either
                     stack.close()
                 log.info(
                     "No temporary table can be made (%s), so the database computes the difference up to three times.",
@@ -120,7 +115,7 @@ class Changes:
         by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id, _ in found}
         if self.cells is not None and (compared := sum(count.rows for count in by_status.values())) != len(self.cells):
             self._check_state()
-            raise IncompleteCopyError(
+            raise DubIncompleteCopyError(
                 f"The query gave {len(self.cells):,} rows, and {compared:,} of them arrived beside the state. Nothing "
                 "was sent, and nothing is lost: run the task again."
             )

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from airflow_provider_dub.exceptions import DubWarehouseError
+from airflow_provider_dub.exceptions import DubDatabaseError, DubUnreadableRowsError, DubUnrecordedOutcomesError
 from airflow_provider_dub.warehouse.cursors import connect
-from airflow_provider_dub.warehouse.dialects import is_denied, is_lasting, is_passing
+from airflow_provider_dub.warehouse.dialects import is_denied, is_permanent, is_transient
 from airflow_provider_dub.warehouse.drivers import codes_of
 
 if TYPE_CHECKING:
@@ -25,58 +25,6 @@ class NotRepeatedError(Exception):
     """A failure inside a transaction that is not the database's, so that it is not tried again."""
 
 
-class UnreadableRowsError(DubWarehouseError):
-    """The user's query failed while its rows were read.
-
-    :param error: The error of the database or its driver.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        #: The class of the database's error, and its code.
-        self.kind = _kind(error)
-        super().__init__(
-            f"The query failed while its rows were read: {self.kind}. What the database says of it may hold a value "
-            "of a row and is not shown; run the query there to see it."
-        )
-
-
-class DatabaseFailedError(DubWarehouseError):
-    """A statement about the state table, its lease or its history failed; what the database said is not kept.
-
-    :param error: The error of the database or its driver.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        #: The class of the database's error, and its code.
-        self.kind = _kind(error)
-        codes = codes_of(error)
-        #: Whether the database does not allow the statement.
-        self.is_denied = any(is_denied(code) for code in (type(error).__name__, *codes))
-        classes = {base.__name__ for base in type(error).__mro__}
-        #: Whether the statement itself is what the database does not take, so that a retry fails, too.
-        is_of_the_statement = not _LASTING.isdisjoint(classes) and not any(map(is_passing, codes))
-        self.is_lasting = self.is_denied or is_of_the_statement or any(map(is_lasting, codes))
-        super().__init__(
-            f"A statement about the state table failed: {self.kind}. What the database says of it may hold a value of "
-            "a row and is not shown."
-        )
-
-
-class UnwritableStateError(DubWarehouseError):
-    """The database or its driver failed while outcomes were recorded.
-
-    :param kind: The class of the database's error, and its code.
-    """
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(
-            f"The database did not record the outcomes: {kind}. What it says of it may hold a value of a row and is "
-            "not shown. Check that the connection's user may insert, update and delete in the state table and its "
-            "history, and that no column is narrower than those that this package creates. What is not recorded is "
-            "sent again."
-        )
-
-
 class _UndoneError(NotRepeatedError):
     """Ends a transaction so that it is rolled back."""
 
@@ -86,7 +34,19 @@ class _UndoneError(NotRepeatedError):
 
 
 #: The classes of the DB-API for errors of the statement or its values.
-_LASTING = {"ProgrammingError", "DataError", "IntegrityError", "NotSupportedError"}
+_OF_THE_STATEMENT = {"ProgrammingError", "DataError", "IntegrityError", "NotSupportedError"}
+
+
+def database_error(error: Exception) -> DubDatabaseError:
+    """Return what is kept of an error of the database or its driver.
+
+    :param error: The error.
+    """
+    codes, classes = codes_of(error), {base.__name__ for base in type(error).__mro__}
+    denied = any(is_denied(code) for code in (type(error).__name__, *codes))
+    of_the_statement = not _OF_THE_STATEMENT.isdisjoint(classes) and not any(map(is_transient, codes))
+    permanent = denied or of_the_statement or any(map(is_permanent, codes))
+    return DubDatabaseError(_kind(error), is_denied=denied, is_permanent=permanent)
 
 
 def _kind(error: Exception) -> str:
@@ -136,7 +96,7 @@ class Warehouse:
 
         :param sql: The query.
         :param parameters: Its parameters.
-        :raises UnreadableRowsError: The database or its driver fails.
+        :raises DubUnreadableRowsError: The database or its driver fails.
         """
         with self._streaming() as cursor:
             _without_values(cursor.execute_as_given, sql, parameters)
@@ -149,7 +109,7 @@ class Warehouse:
 
         :param sql: The query.
         :param parameters: Its parameters.
-        :raises UnreadableRowsError: The database or its driver fails.
+        :raises DubUnreadableRowsError: The database or its driver fails.
         """
         with closing(connect(self._hook)) as connection, connection.streaming_cursor() as cursor:
             _without_values(cursor.execute_as_given, sql, parameters)
@@ -162,7 +122,7 @@ class Warehouse:
 
         Nothing is tried twice.
 
-        :raises DatabaseFailedError: The database cannot be reached, or does not commit.
+        :raises DubDatabaseError: The database cannot be reached, or does not commit.
         """
         done = False
         try:
@@ -172,7 +132,7 @@ class Warehouse:
                 done = True
         except Exception as error:
             if self._open is None or done:
-                raise DatabaseFailedError(error) from None
+                raise database_error(error) from None
             raise
         finally:
             self._open = None
@@ -185,26 +145,26 @@ class Warehouse:
         so the work must bear to be done twice.
 
         :param work: Takes the cursor.
-        :raises DatabaseFailedError: The database or its driver fails. It has nothing of the database's own error,
+        :raises DubDatabaseError: The database or its driver fails. It has nothing of the database's own error,
             which may quote a value.
         """
-        failed: DatabaseFailedError | None = None
+        failed: DubDatabaseError | None = None
         for _ in range(1 if self._open else 2):
             try:
                 return self._once(work)
             except NotRepeatedError:
                 raise
             except Exception as error:
-                failed = DatabaseFailedError(error)
+                failed = database_error(error)
             if not self._open:
                 self.close()
-        raise cast("DatabaseFailedError", failed) from None  # here, where it has no context
+        raise cast("DubDatabaseError", failed) from None  # here, where it has no context
 
     def try_out(self, work: Callable[[Cursor], T]) -> T:
         """Do work with a cursor in one transaction that is rolled back, and return its result.
 
         :param work: Takes the cursor.
-        :raises DatabaseFailedError: The database or its driver fails.
+        :raises DubDatabaseError: The database or its driver fails.
         """
 
         def undone(cursor: Cursor) -> None:
@@ -220,12 +180,12 @@ class Warehouse:
         """Do work that writes values of rows in one transaction, as :meth:`transaction` does.
 
         :param work: Takes the cursor.
-        :raises UnwritableStateError: The database or its driver fails.
+        :raises DubUnrecordedOutcomesError: The database or its driver fails.
         """
         try:
             return self.transaction(work)
-        except DatabaseFailedError as error:
-            raise UnwritableStateError(error.kind) from None
+        except DubDatabaseError as error:
+            raise DubUnrecordedOutcomesError(error.kind) from None
 
     def responds(self, sql: str) -> bool:
         """Return whether the database can be reached, and responds.
@@ -271,5 +231,5 @@ def _without_values(ask: Callable[..., T], *arguments: Any) -> T:
     try:
         return ask(*arguments)
     except Exception as error:
-        failed = UnreadableRowsError(error)
+        failed = DubUnreadableRowsError(_kind(error))
     raise failed from None  # here, where it has no context

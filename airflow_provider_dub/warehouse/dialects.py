@@ -367,7 +367,7 @@ def is_denied(code: str) -> bool:
 _NOT_TAKEN = {"1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"}
 
 
-def is_lasting(code: str) -> bool:
+def is_permanent(code: str) -> bool:
     """Return whether a database's error says that it does not take a statement or a value, also the next time.
 
     :param code: Its code.
@@ -377,15 +377,15 @@ def is_lasting(code: str) -> bool:
 
 #: The standard's classes of codes: the connection, a transaction that was rolled back, resources, an operator. A driver
 #: may have the class of a wrong statement for these, too, as redshift_connector has.
-_PASSING = ("08", "40", "53", "57")
+_TRANSIENT = ("08", "40", "53", "57")
 
 
-def is_passing(code: str) -> bool:
+def is_transient(code: str) -> bool:
     """Return whether a database's error says that a statement did not succeed this time, but may the next.
 
     :param code: Its code.
     """
-    return len(code) == 5 and code.startswith(_PASSING)
+    return len(code) == 5 and code.startswith(_TRANSIENT)
 
 
 def dialect_named(name: str) -> Dialect:

@@ -9,7 +9,8 @@ from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.api.stop import POLL_INTERVAL
+from airflow_provider_dub.exceptions import DubDatabaseError
 from airflow_provider_dub.warehouse.lease import Lease, LeaseLostError
 
 if TYPE_CHECKING:
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
 
 #: Seconds until the next attempt when one failed: a database may be locked by readers, or restarted.
-INTERVAL_AFTER_FAILURE = 2.0
-#: Seconds between two looks at whether sending is paused.
-_LOOK_AGAIN = 0.1
+_INTERVAL_AFTER_FAILURE = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class Heartbeat:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._over.set()
-        self._renewing.join(INTERVAL_AFTER_FAILURE)
+        self._renewing.join(_INTERVAL_AFTER_FAILURE)
 
     def _renew(self) -> None:
         pause = self._lease.renew_every
@@ -67,14 +66,14 @@ class Heartbeat:
                     self._on_lost()
                     return
                 except Exception as error:  # whatever it is, nothing is sent when the lease is no longer safe
-                    kind = error.kind if isinstance(error, DatabaseFailedError) else type(error).__name__
+                    kind = error.kind if isinstance(error, DubDatabaseError) else type(error).__name__
                     log.warning("The lease could not be renewed (%s); trying again.", kind)
-                    pause = min(self._lease.renew_every, INTERVAL_AFTER_FAILURE)
+                    pause = min(self._lease.renew_every, _INTERVAL_AFTER_FAILURE)
 
     def _watch(self) -> None:
-        longest = 2 * self._lease.length
+        longest = self._lease.longest_pause
         paused_at: float | None = None
-        while not self._over.wait(_LOOK_AGAIN):
+        while not self._over.wait(POLL_INTERVAL):
             if not self._lease.pauses():
                 if paused_at is not None:
                     log.info("Sending goes on, after %.1f s.", time.monotonic() - paused_at)

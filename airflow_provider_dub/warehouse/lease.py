@@ -17,7 +17,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_dub.warehouse.database import DatabaseFailedError, NotRepeatedError
+from airflow_provider_dub.exceptions import DubDatabaseError
+from airflow_provider_dub.warehouse.database import NotRepeatedError
 from airflow_provider_dub.warehouse.process import is_gone, this_process
 from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import schema_version
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.statements import Statements
 
-#: Of the time between two renewals: the time between two attempts to acquire a lease that is locked.
-_POLL_INTERVAL = 1 / 8
+#: Attempts to acquire a lease that is locked, in the time between two renewals.
+_POLLS_PER_RENEWAL = 8
 #: Attempts of runs that began at once and found each other, and the longest pause between them, in seconds.
 _ATTEMPTS, _LONGEST_PAUSE = 20, 0.5
 
@@ -88,7 +89,7 @@ class _Seen(NamedTuple):
     mine: list[_Row]
     others: list[_Row]
     now: int
-    error: DatabaseFailedError | None
+    error: DubDatabaseError | None
 
 
 class Lease:
@@ -117,10 +118,6 @@ class Lease:
         self.guards_requests = False
         #: Whether outcomes cannot be recorded now.
         self.is_database_away = False
-        #: The number of outcomes that were appended and are not merged yet.
-        self.unmerged = 0
-        #: Whether rows may be pending that are not sent.
-        self.has_unsent = False
 
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
         """Become the one run that may change the table.
@@ -165,18 +162,23 @@ class Lease:
             if not logged:
                 log(f"{self._locked_by(held)}; waiting for it to end, or for {self.length:g} s without a heartbeat.")
                 logged = True
-            time.sleep(_POLL_INTERVAL * self.renew_every)
+            time.sleep(self.renew_every / _POLLS_PER_RENEWAL)
 
     def _locked_by(self, held: _Row) -> str:
         return f"The state table {self._statements.table} is locked by {held.task}"
 
     @property
-    def give_up_at(self) -> float:
-        """The time, by the monotonic clock, until which a database that is away is waited for.
+    def longest_pause(self) -> float:
+        """The seconds for which a database that is away is waited for.
 
-        It is later than the lease ends: until another run takes over it may be renewed, and nothing is sent meanwhile.
+        They are more than a lease has: until another run takes over it may be renewed, and nothing is sent meanwhile.
         """
-        return self.renewed_at + 2 * self.length
+        return 2 * self.length
+
+    @property
+    def give_up_at(self) -> float:
+        """The time, by the monotonic clock, until which a database that is away is waited for."""
+        return self.renewed_at + self.longest_pause
 
     @property
     def is_safe(self) -> bool:
@@ -205,7 +207,7 @@ class Lease:
             self.renewed_at = began
 
     def begin_requests(self) -> None:
-        """Check the lease before requests are sent: of now on they end with it.
+        """Check the lease before requests are sent: from now on they end with it.
 
         :raises LeaseLostError: Another run took over, and what this one has read may be out of date.
         """
@@ -286,11 +288,11 @@ class Lease:
 
         :param gone: The owner whose process is gone.
         """
-        error: DatabaseFailedError | None = None
+        error: DubDatabaseError | None = None
         try:
             with found_early(self._statements, "insert and update rows", self._statements.lease_table):
                 self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
-        except DatabaseFailedError as conflict:  # with another run that begins, as far as we know
+        except DubDatabaseError as conflict:  # with another run that begins, as far as we know
             error = conflict
         rows, now = self._warehouse.transaction(self._read_at)
         seen = _Seen(self._mine(rows), self._held_by_others(rows, now), now, error)

@@ -1,4 +1,4 @@
-"""What an administrator has to give before a run can work: the tables, and the least rights on them."""
+"""What is wrong with a table, found before the first request: a right is missing, or it does not take values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.exceptions import DubDatabaseError
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.statements import Statements
@@ -25,30 +25,30 @@ class UnusableTableError(ValueError):
 
 
 @contextmanager
-def found_early(statements: Statements, may: str, table: str, *, writes_values: bool = False) -> Iterator[None]:
+def found_early(statements: Statements, action: str, table: str, *, writes_values: bool = False) -> Iterator[None]:
     """Say what is wrong if the database does not allow or does not take what is done before the first request.
 
     :param statements: Those about the state table.
-    :param may: What is done, such as ``insert rows``.
+    :param action: What is done, such as ``insert rows``.
     :param table: The table that it is done to.
     :param writes_values: Whether an error that a retry meets again is about the table's columns.
     :raises UnusableTableError: The database does not allow it, or the table does not take it.
     """
     try:
         yield
-    except DatabaseFailedError as failed:
-        if not (failed.is_denied or (writes_values and failed.is_lasting)):
+    except DubDatabaseError as failed:
+        if not (failed.is_denied or (writes_values and failed.is_permanent)):
             raise
-        raise UnusableTableError(reason_of(failed, may, table), statements) from None
+        raise UnusableTableError(reason_of(failed, action, table), statements) from None
 
 
-def reason_of(failed: DatabaseFailedError, may: str, table: str) -> str:
-    """Return why a lasting failure is one: a missing right, or a table that does not fit.
+def reason_of(failed: DubDatabaseError, action: str, table: str) -> str:
+    """Return why a permanent failure is one: a missing right, or a table that does not fit.
 
     :param failed: The failure.
-    :param may: What was done.
+    :param action: What was done.
     :param table: The table that it was done to.
     """
     if failed.is_denied:
-        return f"The connection's user may not {may}: table {table} ({failed.kind})."
+        return f"The connection's user may not {action}: table {table} ({failed.kind})."
     return f"The table {table} does not take what is written ({failed.kind})."

@@ -57,7 +57,7 @@ class StateSink:
         """
         try:
             self._write()
-            self._table.lease.has_unsent = self._has_unsent or bool(unread)
+            self._table.unfinished.has_unsent = self._has_unsent or bool(unread)
         finally:
             self._table.close()
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnwritableStateError
+from airflow_provider_dub.exceptions import DubDatabaseError, DubUnrecordedOutcomesError
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import (
@@ -45,6 +46,16 @@ _FAILURES = 3
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Unfinished:
+    """What a run has begun in its tables and not finished yet."""
+
+    #: The number of outcomes that were appended and are not merged yet.
+    unmerged: int = 0
+    #: Whether rows may be pending that are not sent.
+    has_unsent: bool = False
+
+
 class StateTable:
     """One state table.
 
@@ -58,6 +69,8 @@ class StateTable:
         self._statements = statements
         self._state_columns: list[str] = []
         self._history_columns: list[str] = []
+        #: Shared by all connections of the run, as the lease is.
+        self.unfinished = Unfinished()
         #: The right to change it.
         self.lease = Lease(warehouse, statements, owner)
 
@@ -219,7 +232,7 @@ class StateTable:
                 cursor.execute_all(self._statements.analyze(changes.temporary_table, rows))
             cursor.execute_as_given(statement, parameters)
 
-        self.lease.has_unsent = True
+        self.unfinished.has_unsent = True
         self._update(update)
 
     def check_update(self) -> None:
@@ -239,7 +252,7 @@ class StateTable:
         :param lines: All columns of the state table, the key first.
         """
         whole = [(*line, self.lease.token) for line in lines]
-        self.lease.unmerged += len(whole)
+        self.unfinished.unmerged += len(whole)
         self._record(lambda cursor: self._insert(cursor, whole))
 
     def _insert(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> None:
@@ -284,17 +297,17 @@ class StateTable:
             if has_reached_the_end and self.lease.has_ended(cursor):  # what was lost is only the response
                 return
             self.lease.verify(cursor)
-            if self.lease.unmerged:
+            if self.unfinished.unmerged:
                 self._merge(cursor, self.lease.token)
-            if end and self.lease.has_unsent:
+            if end and self.unfinished.has_unsent:
                 cursor.execute(self._statements.set_unsent(), [self.lease.token])
             if end:
                 self.lease.end(cursor)
             has_reached_the_end = end
 
-        self._analyze_history(self.lease.unmerged)
+        self._analyze_history(self.unfinished.unmerged)
         self._record(merge)
-        self.lease.unmerged = 0
+        self.unfinished.unmerged = 0
 
     def check(self, keep: timedelta) -> None:
         """Check that outcomes can be recorded; for the owner of the lease.
@@ -315,14 +328,14 @@ class StateTable:
         """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.
 
         :param work: Takes the cursor; it must bear to be done again.
-        :raises UnwritableStateError: The database stays away, or it responds and does not do the work.
+        :raises DubUnrecordedOutcomesError: The database stays away, or it responds and does not do the work.
         """
-        failures, pause, until = 0, _FIRST_PAUSE, time.monotonic() + 2 * self.lease.length
+        failures, pause, until = 0, _FIRST_PAUSE, time.monotonic() + self.lease.longest_pause
         while True:
             try:
                 self._warehouse.record(work)
                 break
-            except UnwritableStateError as error:
+            except DubUnrecordedOutcomesError as error:
                 failures += self._warehouse.responds(self._statements.clock())
                 if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.give_up_at):
                     raise
@@ -338,7 +351,7 @@ class StateTable:
     def _analyze_history(self, lines: int | None = None) -> None:
         """Have the engine count the lines before it plans with them; one that does not plans worse, and that is all."""
         if statements := self._statements.analyze(self._statements.history, lines):
-            with suppress(DatabaseFailedError):
+            with suppress(DubDatabaseError):
                 self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
 
     def _merge(self, cursor: Cursor, attempt: str) -> None:
@@ -354,7 +367,7 @@ class StateTable:
                 with found_early(self._statements, "read the table (if there is one) or create it", table):
                     self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
-            except DatabaseFailedError as failed:
+            except DubDatabaseError as failed:
                 if is_last:
                     failed.add_note(f"{table} cannot be read, so it was to be created.")
                     raise

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
-from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.exceptions import DubDatabaseError
 from airflow_provider_dub.warehouse.rights import UnusableTableError, reason_of
 from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, PENDING, TIMESTAMPS, history_columns, now, state_columns
 
@@ -62,12 +62,12 @@ class TableCheck:
         """Return the time of the oldest line of the history, as text; None if there is none.
 
         :raises UnusableTableError: A right is missing, or a table does not take or keep what is written.
-        :raises DatabaseFailedError: The database fails in a way that may pass.
+        :raises DubDatabaseError: The database fails in a way that may pass.
         """
         lines = [self._line(*line) for line in zip(TRIED_KEYS, (_LONG, _NUMBER, None), strict=True)]
         try:
             found = self._tried(lines)
-        except DatabaseFailedError as failed:
+        except DubDatabaseError as failed:
             doing, table = self._doing
             if not (what := self._reason(failed)):
                 failed.add_note(f"It was tried whether a run can {doing}: table {table}. Nothing was sent.")
@@ -84,9 +84,9 @@ class TableCheck:
         """Return what the database has of lines that were written."""
         try:
             return self._warehouse.try_out(lambda cursor: self._try(cursor, lines))
-        except DatabaseFailedError:
+        except DubDatabaseError:
             if not self._undone:
-                with suppress(DatabaseFailedError):  # the first error is the one to raise
+                with suppress(DubDatabaseError):  # the first error is the one to raise
                     self._warehouse.transaction(self._delete_all)
             raise
 
@@ -126,16 +126,16 @@ class TableCheck:
         line |= dict.fromkeys(TIMESTAMPS, self._at) if text is not None else {}
         return tuple((line | others).values())
 
-    def _reason(self, failed: DatabaseFailedError) -> str | None:
+    def _reason(self, failed: DubDatabaseError) -> str | None:
         """Return why the lines could not be written; None if that may be different the next time."""
         what = reason_of(failed, *self._doing)
         if failed.is_denied:
             return what
-        if not failed.is_lasting and not self._warehouse.responds(self._statements.clock()):
+        if not failed.is_permanent and not self._warehouse.responds(self._statements.clock()):
             return None
         if untaken := self._untaken() or self._of_another_type():
             return f"{what} Look at {untaken}."
-        if not failed.is_lasting:
+        if not failed.is_permanent:
             return None
         others = self._other_columns()
         need = f", and {', '.join(others)}, which must take NULL or have a default" if others else ""
@@ -170,7 +170,7 @@ class TableCheck:
         """Return whether a line is not taken."""
         try:
             self._tried([self._line(TRIED_KEYS[0], text, **others)])
-        except DatabaseFailedError:
+        except DubDatabaseError:
             return True
         return False
 

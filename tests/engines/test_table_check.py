@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
-from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.exceptions import DubDatabaseError, DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.schema import TIMESTAMPS, state_columns
 from airflow_provider_dub.warehouse.statements import Statements
@@ -38,7 +37,7 @@ def test_an_extra_column_that_takes_no_null_is_found_before_the_first_request(cu
     timestamps = dict.fromkeys(TIMESTAMPS, "TEXT" if customers.engine == "databricks" else "TIMESTAMP")
     columns = ", ".join(f"{name} {timestamps.get(name, 'TEXT')}" for name in state_columns())
     customers.run(f"CREATE TABLE dub_state (tenant TEXT NOT NULL, {columns})")
-    with pytest.raises((DubFixSetupError, DatabaseFailedError)):
+    with pytest.raises((DubFixSetupError, DubDatabaseError)):
         sync()
     assert connected.requests == []
     assert tried(customers) == (0, 0)

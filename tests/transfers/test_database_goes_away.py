@@ -9,8 +9,7 @@ from collections import Counter
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
-from airflow_provider_dub.exceptions import DubRetryLaterError
-from airflow_provider_dub.warehouse.database import UnwritableStateError
+from airflow_provider_dub.exceptions import DubRetryLaterError, DubUnrecordedOutcomesError
 from tests.support import postgres
 from tests.support.database import Database
 
@@ -103,7 +102,7 @@ def test_a_database_that_stays_away_ends_the_run(database, server, dub, sync, am
     engine(renew_every=0.5)
     amid(server.stop)
     began = time.monotonic()
-    with pytest.raises((UnwritableStateError, DubRetryLaterError)):
+    with pytest.raises((DubUnrecordedOutcomesError, DubRetryLaterError)):
         sync(commit_every=50)
     assert time.monotonic() - began < 60
     sent, summary = patched(dub), sync.summary

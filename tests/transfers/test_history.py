@@ -11,9 +11,8 @@ from itertools import pairwise
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
-from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError
+from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError, DubUnrecordedOutcomesError
 from airflow_provider_dub.warehouse import lease
-from airflow_provider_dub.warehouse.database import UnwritableStateError
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.schema import state_columns
 from airflow_provider_dub.warehouse.state_table import StateTable
@@ -159,7 +158,7 @@ def test_no_value_is_shown_when_the_database_takes_no_outcome(database, connecte
     narrow, checks = re.subn(r"(\Wname\W \w+)", r"\1 CHECK (name <> 'planted')", create)
     assert checks == 1
     database.run("DROP TABLE dub_state_history", narrow)
-    with pytest.raises(UnwritableStateError, match="did not record the outcomes") as error:
+    with pytest.raises(DubUnrecordedOutcomesError, match="did not record the outcomes") as error:
         sync()
     assert "planted" not in str(error.value) + logged()
     assert error.value.__suppress_context__

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_dub.exceptions import DubFixSetupError, DubStateTableLockedError
+from airflow_provider_dub.exceptions import DubDatabaseError, DubFixSetupError, DubStateTableLockedError
 from airflow_provider_dub.warehouse.__main__ import main
-from airflow_provider_dub.warehouse.database import DatabaseFailedError
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.state_table import StateTable
@@ -293,7 +292,7 @@ def test_no_value_is_shown_by_an_error_of_any_statement(
         result = [fails] if where == "create" else fails
         monkeypatch.setattr(*of, lambda *arguments: result)
     sent = len(connected.requests)
-    with pytest.raises((DatabaseFailedError, DubFixSetupError, DubStateTableLockedError)) as error:
+    with pytest.raises((DubDatabaseError, DubFixSetupError, DubStateTableLockedError)) as error:
         sync()
     assert len(connected.requests) == sent
     assert "planted" not in said(error.value) + logged()

@@ -11,14 +11,15 @@ import pytest
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
+    DubDatabaseError,
     DubFixRowsError,
     DubFixSetupError,
     DubRetryLaterError,
     DubReviewChangesError,
+    DubUnreadableRowsError,
 )
 from airflow_provider_dub.version_compat import AirflowSkipException
 from airflow_provider_dub.warehouse.changes import Changes
-from airflow_provider_dub.warehouse.database import DatabaseFailedError, UnreadableRowsError
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
 from tests.support.watched_connection import watch_warehouse
@@ -415,7 +416,7 @@ def test_sql_that_was_never_run_fails_before_the_first_statement_unless_it_is_al
     with pytest.raises(DubFixSetupError, match=r"state_conn_id.*sqlite.*allow_untested_dialect=True"):
         sync(dialect="tsql")
     assert statements == []
-    with pytest.raises(DatabaseFailedError, match=r"sqlite3\.OperationalError"):  # SQLite is no SQL Server
+    with pytest.raises(DubDatabaseError, match=r"sqlite3\.OperationalError"):  # SQLite is no SQL Server
         sync(dialect="tsql", allow_untested_dialect=True)
     assert statements
 
@@ -436,7 +437,7 @@ def test_no_value_reaches_a_log(warehouse, connected, sync, logged) -> None:
 
 
 def test_no_value_is_shown_when_the_query_fails_amid_its_rows(warehouse, connected, sync) -> None:
-    with pytest.raises(UnreadableRowsError, match=r"sqlite3\.OperationalError") as error:
+    with pytest.raises(DubUnreadableRowsError, match=r"sqlite3\.OperationalError") as error:
         sync(sql="SELECT user_id, CAST(x'ff706c616e746564' AS TEXT) AS name FROM customers")
     assert "planted" not in str(error.value)
     assert error.value.__suppress_context__

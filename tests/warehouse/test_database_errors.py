@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_dub.warehouse.database import DatabaseFailedError
+from airflow_provider_dub.warehouse.database import database_error
 
 
 class OperationalError(Exception):
@@ -30,7 +30,7 @@ def error(kind: type[Exception], *arguments: Any, **attributes: Any) -> Exceptio
 
 
 @pytest.mark.parametrize(
-    ("raised", "denied", "lasting"),
+    ("raised", "denied", "permanent"),
     [
         (error(OperationalError, 1142, "INSERT command denied to user 'planted'"), True, True),
         (error(OperationalError, "planted", errno=1142, sqlstate="42000"), True, True),
@@ -51,8 +51,8 @@ def error(kind: type[Exception], *arguments: Any, **attributes: Any) -> Exceptio
         (error(ConnectionRefusedError, 111, "planted"), False, False),
     ],
 )
-def test_an_error_is_told_by_its_code_and_class(raised: Exception, denied: bool, lasting: bool) -> None:
-    failed = DatabaseFailedError(raised)
-    assert (failed.is_denied, failed.is_lasting) == (denied, lasting)
+def test_an_error_is_told_by_its_code_and_class(raised: Exception, denied: bool, permanent: bool) -> None:
+    failed = database_error(raised)
+    assert (failed.is_denied, failed.is_permanent) == (denied, permanent)
     assert "planted" not in f"{failed!r} {failed.kind} {vars(failed)}"
     assert type(raised).__name__ in failed.kind
