@@ -245,7 +245,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             plan = self._plan(changes.counts())
             self._guard_plan(plan, table if known else None, context)
             with self._checking():
-                statuses = self._pending(plan, changes, recorder) if recorder else plan.statuses_to_read
+                statuses = self._set_pending(plan, changes, recorder) if recorder else plan.statuses_to_read
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
             rows = stack.enter_context(changes.read(columns, statuses, failed_in))
             comparing.close()
@@ -283,7 +283,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             with self._publishing(plan.rows_to_read, context):
                 raise
 
-    def _pending(self, plan: Plan, changes: Changes, table: StateTable) -> list[Status]:
+    def _set_pending(self, plan: Plan, changes: Changes, table: StateTable) -> list[Status]:
         """Record that changed rows are about to be sent, and return the statuses of the rows to read.
 
         :param plan: The plan.
@@ -465,7 +465,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         except DubConfigurationError as error:
             raise DubFixSetupError(str(error)) from error
         target = f"{address}, {'external ids' if self.options.external_id_column else 'Dub ids'}"
-        owner = Owner(target=target, task=_task_of(context), token=uuid4().hex)
+        owner = Owner(target=target, task=_task_of(context), attempt=uuid4().hex)
         return StateTable(warehouse, Statements(dialect, self.state_table), owner)
 
     @contextmanager
@@ -485,11 +485,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         missing_before = timestamp(datetime.now(UTC) - self.retry_missing_after)
         known = KnownState(
             str(self.state_table),
-            self._retry_rejected,
-            missing_before,
-            table.lease.token,
-            self._full_refresh,
-            self._continued_run(context),
+            retry_rejected=self._retry_rejected,
+            missing_before=missing_before,
+            attempt=table.lease.attempt,
+            full_refresh=self._full_refresh,
+            run=self._continued_run(context),
         )
         if self.options.dry_run:
             yield replace(known, missing_columns=table.missing_columns())
@@ -497,7 +497,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         with self._leased(table, hook, context):
             table.upgrade()
             table.merge_previous()
-            table.check(self.keep_history)
+            table.check_and_prune(self.keep_history)
             yield known
 
     def _continued_run(self, context: Context) -> str | None:

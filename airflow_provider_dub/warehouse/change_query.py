@@ -92,8 +92,8 @@ class KnownState:
     :param table: Its name.
     :param retry_rejected: Rows that failed permanently are sent again.
     :param missing_before: Customers that Dub did not know before this timestamp (UTC) are tried again.
-    :param attempt: The token of this run: what it has set to pending was applied before, with the values that the
-        table has.
+    :param attempt: This try of the task instance: what it has set to pending was applied before, with the values that
+        the table has.
     :param full_refresh: All rows are sent, whatever is known of them.
     :param run: The run whose outcomes stand, as this is its retry: none of them is asked for again.
     :param missing_columns: The columns that the table of an older version lacks; nothing is known about them.

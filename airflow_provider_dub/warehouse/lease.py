@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from airflow_provider_dub.exceptions import DubDatabaseError
 from airflow_provider_dub.warehouse.database import NotRepeatedError
 from airflow_provider_dub.warehouse.process import is_gone, this_process
-from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import schema_version
+from airflow_provider_dub.warehouse.unusable_table import refusal_explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.statements import Statements
 
-#: Attempts to acquire a lease that is locked, in the time between two renewals.
+#: Tries to acquire a lease that is locked, in the time between two renewals.
 _POLLS_PER_RENEWAL = 8
-#: Attempts of runs that began at once and found each other, and the longest pause between them, in seconds.
-_ATTEMPTS, _LONGEST_PAUSE = 20, 0.5
+#: Tries to acquire of runs that began at once and found each other, and the longest pause between them, in seconds.
+_TRIES, _LONGEST_PAUSE = 20, 0.5
 
 
 class LockedError(Exception):
@@ -58,18 +58,18 @@ class Owner:
 
     :param target: Which Dub and which kind of ids the table is about.
     :param task: The task instance.
-    :param token: The try of the task instance.
+    :param attempt: A name for this try of the task instance alone.
     """
 
     target: str
     task: str
-    token: str
+    attempt: str
 
 
 class _Row(NamedTuple):
     target: str
     task: str | None
-    token: str | None
+    attempt: str | None
     process: str | None
     expires_at: int
     version: int | None
@@ -78,12 +78,12 @@ class _Row(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What an attempt to acquire the lease saw afterwards.
+    """What a try to acquire the lease saw afterwards.
 
     :param mine: The rows that this run has.
     :param others: The rows that other runs hold.
     :param now: The database's time.
-    :param error: What the database said of the attempt.
+    :param error: What the database said of the try.
     """
 
     mine: list[_Row]
@@ -132,7 +132,7 @@ class Lease:
         :raises NewerVersionError: The table was written by a newer version.
         :raises UnusableTableError: A right is missing.
         """
-        logged, gone, met, attempts = False, "", False, _ATTEMPTS
+        logged, gone, met, tries = False, "", False, _TRIES
         while True:
             asked_at = time.monotonic()
             seen = self._try_to_acquire(gone)
@@ -143,15 +143,15 @@ class Lease:
             if seen.mine:
                 self._warehouse.transaction(self.end)
             met = met or bool(seen.mine) or not seen.others
-            if met and attempts:
-                attempts -= 1
+            if met and tries:
+                tries -= 1
                 time.sleep(random.uniform(0, _LONGEST_PAUSE))
                 continue
             if not seen.others:
                 raise seen.error or RuntimeError(f"The lease on {self._statements.table} cannot be acquired.")
             held = seen.others[0]
-            if held.token and held.token != gone and is_gone(held.process):
-                gone = held.token
+            if held.attempt and held.attempt != gone and is_gone(held.process):
+                gone = held.attempt
                 log(f"{self._locked_by(held)}, whose process is gone: its lease is taken over.")
                 continue
             if not wait and held.task != self._owner.task:
@@ -243,33 +243,33 @@ class Lease:
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.set_version(), [schema_version(), self._owner.token])
+        cursor.execute(self._statements.set_version(), [schema_version(), self._owner.attempt])
 
     @property
-    def token(self) -> str:
-        """The token of this run."""
-        return self._owner.token
+    def attempt(self) -> str:
+        """The name of this try of the task instance: the ``attempt`` of the lines that it writes."""
+        return self._owner.attempt
 
     def set_merged(self, cursor: Cursor) -> None:
         """Write down, within a transaction, that the outcomes of the previous owners are merged.
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.set_merged(), [self._owner.token])
+        cursor.execute(self._statements.set_merged(), [self._owner.attempt])
 
     def end(self, cursor: Cursor) -> None:
         """Release the lease, within a transaction, with nothing left to merge.
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.end_lease(), [self._owner.token])
+        cursor.execute(self._statements.end_lease(), [self._owner.attempt])
 
     def has_ended(self, cursor: Cursor) -> bool:
         """Return whether nobody has the lease, and nothing is left to merge.
 
         :param cursor: The cursor of a transaction.
         """
-        return all(row.token is None for row in self._read(cursor))
+        return all(row.attempt is None for row in self._read(cursor))
 
     def release(self) -> None:
         """Let others acquire it; they merge what this run has not."""
@@ -284,13 +284,13 @@ class Lease:
                 )
 
     def _try_to_acquire(self, gone: str) -> _Seen:
-        """Return who has the lease after an attempt to acquire it.
+        """Return who has the lease after a try to acquire it.
 
         :param gone: The owner whose process is gone.
         """
         error: DubDatabaseError | None = None
         try:
-            with found_early(self._statements, "insert and update rows", self._statements.lease_table):
+            with refusal_explained(self._statements, "insert and update rows", self._statements.lease_table):
                 self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
         except DubDatabaseError as conflict:  # with another run that begins, as far as we know
             error = conflict
@@ -311,20 +311,20 @@ class Lease:
 
     def _acquire(self, cursor: Cursor, gone: str) -> None:
         (rows, now), me = self._read_at(cursor), self._owner
-        if any(row.token != gone for row in self._held_by_others(rows, now)):
+        if any(row.attempt != gone for row in self._held_by_others(rows, now)):
             return
         if not rows:
             cursor.execute(self._statements.insert_lease(), [me.target, schema_version()])
         expires_at = now + math.ceil(self.length)
-        values = [me.task, me.token, this_process(), expires_at, now, gone, me.target, schema_version()]
+        values = [me.task, me.attempt, this_process(), expires_at, now, gone, me.target, schema_version()]
         cursor.execute(self._statements.acquire_lease(), values)
 
     def _mine(self, rows: list[_Row]) -> list[_Row]:
-        return [row for row in rows if row.task is not None and row.token == self._owner.token]
+        return [row for row in rows if row.task is not None and row.attempt == self._owner.attempt]
 
     def _held_by_others(self, rows: list[_Row], now: int) -> list[_Row]:
         return [
-            row for row in rows if row.task is not None and row.token != self._owner.token and row.expires_at >= now
+            row for row in rows if row.task is not None and row.attempt != self._owner.attempt and row.expires_at >= now
         ]
 
     def _clock(self, cursor: Cursor) -> int:
@@ -341,4 +341,4 @@ class Lease:
         return rows, int(rows[0].now) if rows else self._clock(cursor)
 
     def _set(self, cursor: Cursor, task: str | None, seconds: int) -> None:
-        cursor.execute(self._statements.renew_lease(), [task, seconds, self._owner.token])
+        cursor.execute(self._statements.renew_lease(), [task, seconds, self._owner.attempt])

@@ -1,4 +1,19 @@
-"""A state table under the lease of one run, from before its rows are compared until their outcomes are merged."""
+"""A state table under the lease of one run, from before its rows are compared until their outcomes are merged.
+
+In this order: the lease is acquired; the tables are checked, and what an earlier run left is merged; rows become
+pending; requests begin; outcomes are appended while rows are sent; at the end all is merged, and the lease ends.
+
+Three threads work with the tables, each over a connection of its own. They share the :class:`~.lease.Lease` and what is
+:class:`~.state_table.Unfinished`:
+
+- the task's: all but what follows;
+- ``dub-run``, which delivers results: it appends outcomes (:class:`~.state_sink.StateSink`), and sets
+  ``is_database_away`` of the lease while it cannot;
+- ``dub-lease`` (:class:`~.heartbeat.Heartbeat`): it renews the lease. ``dub-lease-watch`` looks at no database.
+
+The threads that send ask ``Lease.pauses`` before each request, by way of the run's
+:class:`~airflow_provider_dub.api.stop.Stop`.
+"""
 
 from __future__ import annotations
 

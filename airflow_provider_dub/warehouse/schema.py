@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Part: TypeAlias = Any
 
 KEY = "customer_key"
-#: The token of the run that wrote a line of the history.
+#: The try of the task instance that wrote a line of the history: a name of it alone.
 ATTEMPT = "attempt"
 #: The columns of the staging table beside the key and what is compared: the row's position, and what says which of
 #: several rows for one customer is the latest.

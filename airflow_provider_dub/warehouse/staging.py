@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from airflow_provider_dub.customers.fields import FIELDS
-from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, LATEST, POSITION, Part
 from airflow_provider_dub.warehouse.source import copies_of, place_of
+from airflow_provider_dub.warehouse.unusable_table import refusal_explained
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.cursors import Cursor
@@ -25,7 +25,7 @@ class StagedRows:
     """The rows of one run: :class:`~airflow_provider_dub.warehouse.source.KeyedRows`.
 
     :param table: The staging table.
-    :param attempt: The token of the run.
+    :param attempt: The try of the task instance.
     :param fields: The Dub fields that are sent.
     :param latest_wins: Whether one of several rows for one customer is sent.
     """
@@ -78,7 +78,7 @@ class Staging:
 
     :param warehouse: Where it is.
     :param statements: Writes the statements about it.
-    :param attempt: The token of the run.
+    :param attempt: The try of the task instance.
     """
 
     def __init__(self, warehouse: Warehouse, statements: Statements, attempt: str) -> None:
@@ -104,7 +104,7 @@ class Staging:
         def insert(cursor: Cursor) -> None:
             cursor.insert_rows(write.staging, (*columns, ATTEMPT), rows, dialect=write.dialect)
 
-        with found_early(write, "insert rows", write.staging_table, writes_values=True):
+        with refusal_explained(write, "insert rows", write.staging_table, writes_values=True):
             self._warehouse.transaction(insert)
 
     def analyze(self) -> None:
@@ -129,7 +129,7 @@ class Staging:
         self._delete(self._statements.delete_staged(others=True))
 
     def _delete(self, statement: str) -> None:
-        with found_early(self._statements, "delete rows", self._statements.staging_table):
+        with refusal_explained(self._statements, "delete rows", self._statements.staging_table):
             self._warehouse.transaction(lambda cursor: cursor.execute(statement, [self._attempt]))
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubUnrecordedOutcomesError
 from airflow_provider_dub.warehouse.lease import Lease
-from airflow_provider_dub.warehouse.rights import found_early
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
     KEY,
@@ -26,6 +25,7 @@ from airflow_provider_dub.warehouse.schema import (
 )
 from airflow_provider_dub.warehouse.staging import Staging
 from airflow_provider_dub.warehouse.table_check import TRIED_KEYS, TableCheck
+from airflow_provider_dub.warehouse.unusable_table import refusal_explained
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
@@ -159,7 +159,7 @@ class StateTable:
                     f"{', '.join(missing)}. Give state_table another name."
                 )
             if {*staging_columns()} - {*found}:  # of an older version
-                with found_early(write, "drop the table", write.staging_table):
+                with refusal_explained(write, "drop the table", write.staging_table):
                     self._warehouse.transaction(lambda cursor: cursor.execute(write.drop_staging()))
                 self._create(write.staging_table, write.probe_staging(), write.create_staging())
             staging.clear_others()
@@ -168,7 +168,7 @@ class StateTable:
     @property
     def staging(self) -> Staging:
         """The staging table, for the rows of this run."""
-        return Staging(self._warehouse, self._statements, self.lease.token)
+        return Staging(self._warehouse, self._statements, self.lease.attempt)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -200,7 +200,9 @@ class StateTable:
 
         if missing:
             names = ", ".join(dict.fromkeys(name for name, _ in missing))
-            with found_early(self._statements, f"add the columns {names} of this version", self._statements.table):
+            with refusal_explained(
+                self._statements, f"add the columns {names} of this version", self._statements.table
+            ):
                 self._warehouse.transaction(add)
 
     def _check_columns(self, found: list[str]) -> bool:
@@ -225,7 +227,7 @@ class StateTable:
         :param rows: About how many they are.
         :raises UnusableTableError: Its user may not update rows.
         """
-        statement = self._statements.set_pending(changes.keys_to_set_pending(), self.lease.token)
+        statement = self._statements.set_pending(changes.keys_to_set_pending(), self.lease.attempt)
 
         def update(cursor: Cursor) -> None:
             if changes.temporary_table:
@@ -243,7 +245,7 @@ class StateTable:
         self._update(lambda cursor: cursor.execute(self._statements.set_none_pending()))
 
     def _update(self, work: Callable[[Cursor], None]) -> None:
-        with found_early(self._statements, "update rows", self._statements.state_table, writes_values=True):
+        with refusal_explained(self._statements, "update rows", self._statements.state_table, writes_values=True):
             self._warehouse.transaction(work)
 
     def append(self, lines: Sequence[tuple[Any, ...]]) -> None:
@@ -251,7 +253,7 @@ class StateTable:
 
         :param lines: All columns of the state table, the key first.
         """
-        whole = [(*line, self.lease.token) for line in lines]
+        whole = [(*line, self.lease.attempt) for line in lines]
         self.unfinished.unmerged += len(whole)
         self._record(lambda cursor: self._insert(cursor, whole))
 
@@ -280,7 +282,7 @@ class StateTable:
 
         self._analyze_history()
         write = self._statements
-        with found_early(write, "delete and insert rows", write.state_table, writes_values=True):
+        with refusal_explained(write, "delete and insert rows", write.state_table, writes_values=True):
             self._warehouse.transaction(merge)
 
     def merge(self, *, end: bool = False) -> None:
@@ -298,9 +300,9 @@ class StateTable:
                 return
             self.lease.verify(cursor)
             if self.unfinished.unmerged:
-                self._merge(cursor, self.lease.token)
+                self._merge(cursor, self.lease.attempt)
             if end and self.unfinished.has_unsent:
-                cursor.execute(self._statements.set_unsent(), [self.lease.token])
+                cursor.execute(self._statements.set_unsent(), [self.lease.attempt])
             if end:
                 self.lease.end(cursor)
             has_reached_the_end = end
@@ -309,7 +311,7 @@ class StateTable:
         self._record(merge)
         self.unfinished.unmerged = 0
 
-    def check(self, keep: timedelta) -> None:
+    def check_and_prune(self, keep: timedelta) -> None:
         """Check that outcomes can be recorded; for the owner of the lease.
 
         Lines of the history that are too old are deleted, about once a day, and tried where there are none.
@@ -317,10 +319,10 @@ class StateTable:
         :param keep: How long lines are kept; their outcomes are in the state table.
         :raises UnusableTableError: A right is missing, or a table does not take what is written.
         """
-        oldest = TableCheck(self._warehouse, self._statements, self._insert, self.lease.token).run()
+        oldest = TableCheck(self._warehouse, self._statements, self._insert, self.lease.attempt).run()
         before = datetime.now(UTC) - keep
         if oldest is None or oldest < timestamp(before - _PRUNED_EVERY):
-            with found_early(self._statements, "delete rows", self._statements.history_table):
+            with refusal_explained(self._statements, "delete rows", self._statements.history_table):
                 prune = self._statements.prune(timestamp(before))
                 self._warehouse.transaction(lambda cursor: cursor.execute(prune))
 
@@ -364,7 +366,7 @@ class StateTable:
             if found := self._columns(probe):
                 return found
             try:
-                with found_early(self._statements, "read the table (if there is one) or create it", table):
+                with refusal_explained(self._statements, "read the table (if there is one) or create it", table):
                     self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
             except DubDatabaseError as failed:

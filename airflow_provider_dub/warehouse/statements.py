@@ -271,7 +271,7 @@ class Statements:
         The code of those whose values Dub has is the attempt: this run alone may leave out what did not change.
 
         :param keys: The query for their keys.
-        :param attempt: The token of the run.
+        :param attempt: The try of the task instance.
         """
         has_values = exp.Case().when(is_applied(exp.column), exp.Literal.string(attempt)).else_(exp.Null())
         changes = {"code": has_values, "outcome": exp.Literal.string(PENDING)}  # MariaDB sets one after the other

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.exceptions import DubDatabaseError
-from airflow_provider_dub.warehouse.rights import UnusableTableError, reason_of
 from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, PENDING, TIMESTAMPS, history_columns, now, state_columns
+from airflow_provider_dub.warehouse.unusable_table import UnusableTableError, reason_of
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.cursors import Cursor

@@ -25,7 +25,9 @@ class UnusableTableError(ValueError):
 
 
 @contextmanager
-def found_early(statements: Statements, action: str, table: str, *, writes_values: bool = False) -> Iterator[None]:
+def refusal_explained(
+    statements: Statements, action: str, table: str, *, writes_values: bool = False
+) -> Iterator[None]:
     """Say what is wrong if the database does not allow or does not take what is done before the first request.
 
     :param statements: Those about the state table.
