@@ -212,9 +212,9 @@ class DubHook(BaseHook):
         :raises DubError: The connection cannot work, or Dub refuses the key in the preflight check of external ids.
         """
         from airflow_provider_dub.hooks.sending import sender, verified_ids
+        from airflow_provider_dub.sync.inputs import rows_of
         from airflow_provider_dub.sync.iterator import iterate_sync
         from airflow_provider_dub.sync.options import SyncOptions
-        from airflow_provider_dub.sync.rows import rows_of
         from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 
         options = options or SyncOptions()

@@ -10,9 +10,9 @@ from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
+from airflow_provider_dub.sync.inputs import StreamedRows, rows_of
 from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import Outcome, RowResult
-from airflow_provider_dub.sync.rows import CountedRows, StreamedRows, rows_of
 from airflow_provider_dub.sync.updates import CustomerUpdate, updates_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.customers.cells import BlankPolicy
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
+    from airflow_provider_dub.sync.rows import CountedRows
     from airflow_provider_dub.version_compat import Context, ObjectStoragePath, XComArg
 
 __all__ = ["DubUpdateCustomersOperator"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_provider_dub.sync.rows import is_file_name
+from airflow_provider_dub.sync.inputs import is_file_name
 
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
 

@@ -42,7 +42,7 @@ def _customers() -> pd.DataFrame:
 
 def _convert(file: Path) -> tuple[float, float]:
     from airflow_provider_dub.sync.duplicates import Duplicates
-    from airflow_provider_dub.sync.rows import rows_of
+    from airflow_provider_dub.sync.inputs import rows_of
     from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
 
     frame = pd.read_feather(file)

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 
 from airflow_provider_dub.operators.rejected_rows import rejected_line
+from airflow_provider_dub.sync.inputs import rows_of
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome, RowResult
-from airflow_provider_dub.sync.rows import rows_of
 from airflow_provider_dub.sync.updates import UpdateReader
 from tests.support.any_value import anything
 

@@ -25,7 +25,7 @@ heavy, loaded = set({HEAVY!r}) - set(sys.modules), {{}}
 for module in {MODULES!r}:
     importlib.import_module(module)
     loaded[module] = sorted(heavy & set(sys.modules))
-import airflow_provider_dub.api.client, airflow_provider_dub.sync.run, airflow_provider_dub.sync.rows
+import airflow_provider_dub.api.client, airflow_provider_dub.sync.run, airflow_provider_dub.sync.inputs
 loaded["to send rows"] = sorted({{"pandas", "numpy"}} & set(sys.modules))
 print(json.dumps(loaded))
 """

@@ -16,9 +16,10 @@ from sqlalchemy import create_engine, text
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE, prepare_cell
 from airflow_provider_dub.customers.fields import FIELDS
+from airflow_provider_dub.sync.inputs import rows_of
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import RowResult
-from airflow_provider_dub.sync.rows import ABSENT, CountedRows, rows_of
+from airflow_provider_dub.sync.rows import ABSENT, CountedRows
 from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
 
 ROWS = [{"id": "cus_1", "name": "Ada"}, {"id": "cus_2", "name": "Bo"}, {"id": "cus_3", "name": "Cy"}]

@@ -23,8 +23,9 @@ from airflow_provider_dub.customers.converters import identifier, is_missing
 from airflow_provider_dub.operators.rejected_rows import rejected_line
 from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.files import rows_of_file
+from airflow_provider_dub.sync.inputs import rows_of
 from airflow_provider_dub.sync.results import Outcome, RowResult
-from airflow_provider_dub.sync.rows import ABSENT, rows_of
+from airflow_provider_dub.sync.rows import ABSENT
 from airflow_provider_dub.version_compat import ObjectStoragePath
 
 ROWS = [{"id": "cus_1", "name": "Ada"}, {"id": "cus_2", "name": 'B;o, "x"\ny'}, {"id": "cus_3", "name": "Ünï"}]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_dub.customers.converters import identifier, is_missing
 from airflow_provider_dub.customers.fields import FIELDS
-from airflow_provider_dub.sync.rows import rows_of
+from airflow_provider_dub.sync.inputs import rows_of
 
 NOON = dt.datetime(2026, 3, 1, 12)
 
@@ -221,8 +221,8 @@ def test_a_series_has_no_columns(customers) -> None:
 def test_nothing_heavy_is_imported_before_a_frame_is_read() -> None:
     code = (
         "import sys; from airflow_provider_dub.customers import cells, fields;"
-        "from airflow_provider_dub.sync import arrow, columns, files, frames, rows, shown;"
-        "rows.rows_of([{'id': 'cus_1'}]);"
+        "from airflow_provider_dub.sync import arrow, columns, files, frames, inputs, shown;"
+        "inputs.rows_of([{'id': 'cus_1'}]);"
         "print({'numpy', 'pandas', 'pyarrow', 'polars', 'pydantic_core', 'airflow', 'requests'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

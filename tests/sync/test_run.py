@@ -9,10 +9,10 @@ import pytest
 
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.exceptions import DubRetryLaterError, DubWrongCustomerError
+from airflow_provider_dub.sync.inputs import rows_of
 from airflow_provider_dub.sync.iterator import iterate_sync
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome, RowResult, SyncSummary
-from airflow_provider_dub.sync.rows import rows_of
 from airflow_provider_dub.sync.run import run_sync
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_dub.sync.inputs import rows_of
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import RowResult
-from airflow_provider_dub.sync.rows import rows_of
 from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
 
 
