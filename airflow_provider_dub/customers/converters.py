@@ -6,7 +6,6 @@ Source of the limits and patterns: Dub's server, measured in August 2026.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -30,9 +29,6 @@ _EPOCH_UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_START = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 _EPOCH_END = int(datetime(2101, 1, 1, tzinfo=UTC).timestamp())
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_REPLACEMENT = "\ufffd"
-
 
 #: Characters without width that copied text brings along; ``str.strip`` takes none of them for a blank.
 ZERO_WIDTH = "\u200b\u2060\ufeff"
@@ -217,24 +213,3 @@ def _of_epoch(value: Any) -> datetime:
     raise ValueError(
         f"is a number that is no epoch time of the years 2000 to 2100 in {', '.join(_EPOCH_UNITS.values())}"
     )
-
-
-def without_nul(value: Any) -> tuple[Any, bool]:
-    """Return what Dub or a summary holds without characters that no JSON column keeps, and whether there were any.
-
-    PostgreSQL's JSONB rejects NUL (U+0000) and halves of surrogate pairs, in keys and values. Each becomes U+FFFD.
-
-    :param value: Anything that JSON can hold. It is not changed; what needs no change is returned as it is.
-    """
-    if isinstance(value, str):
-        storable = _UNSTORABLE.sub(_REPLACEMENT, value)
-        return (value, False) if storable == value else (storable, True)
-    if isinstance(value, Mapping):
-        pairs = [(without_nul(name), without_nul(item)) for name, item in value.items()]
-        if any(name[1] or item[1] for name, item in pairs):
-            return {name[0]: item[0] for name, item in pairs}, True
-    elif isinstance(value, list | tuple):
-        items = [without_nul(item) for item in value]
-        if any(replaced for _, replaced in items):
-            return [item for item, _ in items], True
-    return value, False

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import count_in_events
-from airflow_provider_dub.customers.converters import without_nul
 from airflow_provider_dub.exceptions import (
     DubError,
     DubFixRowsError,
@@ -24,9 +23,9 @@ from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.hooks.sending import sender, verified_ids
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.json_lines import JsonLinesFile, names_same_file
-from airflow_provider_dub.operators.large_result import warn_if_large
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
 from airflow_provider_dub.operators.templated import is_none, read_flag, read_number, read_rendered
+from airflow_provider_dub.operators.xcom import warn_if_large, without_nul
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary, counted

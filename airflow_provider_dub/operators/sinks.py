@@ -6,8 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_dub.customers.converters import without_nul
 from airflow_provider_dub.operators.rejected_rows import rejected_line
+from airflow_provider_dub.operators.xcom import without_nul
 from airflow_provider_dub.sync.results import NOT_APPLIED, not_attempted
 
 if TYPE_CHECKING:

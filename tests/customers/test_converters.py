@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 import uuid
 from decimal import Decimal
@@ -327,29 +326,3 @@ def test_a_timestamp_outside_the_calendar_is_refused(cell: object) -> None:
 def test_nul_is_rejected_before_it_is_sent(convert, before: str, after: str) -> None:
     with pytest.raises(ValueError, match=r"NUL|e-mail|surrogate|URL"):
         convert(f"{before}\0{after}")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(alphabet=st.sampled_from("ab\0\ud800\udfffé😀")),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.tuples(inner, inner)
-        | st.dictionaries(st.text(alphabet=st.sampled_from("ab\0"), max_size=3), inner, max_size=3)
-    ),
-)
-
-
-@given(json_values)
-def test_what_returns_is_without_characters_that_postgresql_rejects(value) -> None:
-    storable, replaced = converters.without_nul(value)
-    written = json.dumps(storable, ensure_ascii=False)
-    assert "\\u0000" not in written
-    written.encode()
-    assert replaced == (json.dumps(storable) != json.dumps(value))
-    assert replaced or storable is value
-    assert converters.without_nul(storable) == (storable, False)
-
-
-def test_the_name_of_a_character_is_not_the_character() -> None:
-    assert converters.without_nul({"name": "\\u0000"}) == ({"name": "\\u0000"}, False)
-    assert converters.without_nul([{"na\0me": "a\0"}]) == ([{"na\ufffdme": "a\ufffd"}], True)

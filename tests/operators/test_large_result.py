@@ -8,8 +8,8 @@ import uuid
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_dub.operators import large_result
-from airflow_provider_dub.operators.large_result import warn_if_large
+from airflow_provider_dub.operators import xcom
+from airflow_provider_dub.operators.xcom import warn_if_large
 from airflow_provider_dub.version_compat import ObjectStoragePath
 from tests.support.update_operator import run
 
@@ -30,7 +30,7 @@ def warned(records) -> list[str]:
 @pytest.mark.parametrize("count", [1, 99, 100, 101, 250, 30_000])
 def test_the_size_is_estimated_from_a_sample(count) -> None:
     records = [{"id": f"cus_{n}", "name": "n" * (n % 17)} for n in range(count)]
-    assert large_result._json_megabytes(records) * 1e6 == pytest.approx(len(json.dumps(records)), rel=0.1)
+    assert xcom._json_megabytes(records) * 1e6 == pytest.approx(len(json.dumps(records)), rel=0.1)
 
 
 def test_more_than_ten_megabytes_are_warned_of_with_the_remedy() -> None:
@@ -48,7 +48,7 @@ def test_no_records_and_a_file_of_them_are_not_warned_of() -> None:
 
 @pytest.mark.parametrize(("options", "warns"), [({}, True), ({"do_xcom_push": False}, False)])
 def test_only_what_goes_into_xcom_is_warned_of(connected, monkeypatch, logged, options, warns) -> None:
-    monkeypatch.setattr(large_result, "MANY_MEGABYTES", 0)
+    monkeypatch.setattr(xcom, "MANY_MEGABYTES", 0)
     run(ROWS, **options)
     assert ("into Airflow's database" in logged()) is warns
 

@@ -1,0 +1,35 @@
+"""What XCom can hold."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_dub.operators.xcom import without_nul
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet=st.sampled_from("ab\0\ud800\udfffé😀")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(alphabet=st.sampled_from("ab\0"), max_size=3), inner, max_size=3)
+    ),
+)
+
+
+@given(json_values)
+def test_what_returns_is_without_characters_that_postgresql_rejects(value) -> None:
+    storable, replaced = without_nul(value)
+    written = json.dumps(storable, ensure_ascii=False)
+    assert "\\u0000" not in written
+    written.encode()
+    assert replaced == (json.dumps(storable) != json.dumps(value))
+    assert replaced or storable is value
+    assert without_nul(storable) == (storable, False)
+
+
+def test_the_name_of_a_character_is_not_the_character() -> None:
+    assert without_nul({"name": "\\u0000"}) == ({"name": "\\u0000"}, False)
+    assert without_nul([{"na\0me": "a\0"}]) == ([{"na\ufffdme": "a\ufffd"}], True)
