@@ -17,8 +17,9 @@ from airflow_provider_dub.api.exchange import Request, Server
 from airflow_provider_dub.api.listing import CustomerListing
 from airflow_provider_dub.api.names import check_names
 from airflow_provider_dub.api.rate_limit import RateLimiter
+from airflow_provider_dub.api.responses import any_json_of, json_of
 from airflow_provider_dub.api.stop import Stop
-from airflow_provider_dub.api.transport import Traffic, Transport, any_json_of, json_of
+from airflow_provider_dub.api.transport import Traffic, Transport
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,

@@ -1,4 +1,4 @@
-"""Dub's error responses become typed errors of :mod:`airflow_provider_dub.exceptions`.
+"""Dub's responses become the JSON that was asked for, or typed errors of :mod:`airflow_provider_dub.exceptions`.
 
 Source of every fact about Dub: its server, measured in August 2026.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, TypeVar
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.customers.fields import FIELDS
@@ -27,6 +28,11 @@ from airflow_provider_dub.exceptions import (
     DubWorkspaceNotFoundError,
 )
 
+if TYPE_CHECKING:
+    from airflow_provider_dub.api.exchange import Response
+
+T = TypeVar("T")
+
 #: The kind of an error, and its text.
 _Error: TypeAlias = tuple[type[DubApiError], str]
 
@@ -38,6 +44,39 @@ _VALIDATION = re.compile(r"(?P<code>[a-z]+(?:_[a-z]+)*): (?P<path>[\w.\[\]$-]*):
 _STORE = re.compile(r"target: |vttablet: ")
 _LISTING = re.compile(r"Page is too big|Invalid cursor|You cannot use both ")
 _TOO_LONG = re.compile(r"too long for the column's type\. Column: (\w+)\b")
+
+
+def any_json_of(response: Response) -> Any:
+    """Return the JSON of a success of any endpoint, or None if it has no body.
+
+    :param response: A response to a request about anything.
+    :raises DubError: It is an error, or no JSON.
+    """
+    if not 200 <= response.status < 300:
+        raise error_from_response(response.status, response.body, about_customers=False)
+    return _parsed(response) if response.body else None
+
+
+def json_of(response: Response, expected: Callable[[Any], TypeGuard[T]]) -> T:
+    """Return the JSON of a success.
+
+    :param response: A response to a request about customers.
+    :param expected: Returns whether the JSON is what Dub sends here.
+    :raises DubError: It is an error, or not what Dub sends here.
+    """
+    if response.status != 200:
+        raise error_from_response(response.status, response.body)
+    value = _parsed(response)
+    if not expected(value):
+        raise DubUnreadableResponseError(response.status, "the JSON has another shape")
+    return value
+
+
+def _parsed(response: Response) -> Any:
+    try:
+        return json.loads(response.body)
+    except (ValueError, RecursionError):
+        raise DubUnreadableResponseError(response.status, "the body is no JSON") from None
 
 
 def error_from_response(status: int, body: bytes, *, about_customers: bool = True) -> DubError:

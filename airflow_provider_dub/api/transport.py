@@ -6,17 +6,15 @@ is left to :class:`~airflow_provider_dub.api.rate_limit.RateLimiter`, which know
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_dub.api.exchange import Exchanges, Request, Response, Server
 from airflow_provider_dub.api.locks import ForkSafeLock
-from airflow_provider_dub.api.responses import error_from_response
 from airflow_provider_dub.exceptions import (
     DubApiError,
     DubConfigurationError,
@@ -206,36 +204,3 @@ def back_off(attempt: int) -> float:
     :param attempt: How many retries there were.
     """
     return min(0.5 * 3.0 ** min(attempt, 5), 15.0) * random.uniform(1.0, 1.5)
-
-
-def any_json_of(response: Response) -> Any:
-    """Return the JSON of a success of any endpoint, or None if it has no body.
-
-    :param response: A response to a request about anything.
-    :raises DubError: It is an error, or no JSON.
-    """
-    if not 200 <= response.status < 300:
-        raise error_from_response(response.status, response.body, about_customers=False)
-    return _parsed(response) if response.body else None
-
-
-def json_of(response: Response, expected: Callable[[Any], TypeGuard[T]]) -> T:
-    """Return the JSON of a success.
-
-    :param response: A response to a request about customers.
-    :param expected: Returns whether the JSON is what Dub sends here.
-    :raises DubError: It is an error, or not what Dub sends here.
-    """
-    if response.status != 200:
-        raise error_from_response(response.status, response.body)
-    value = _parsed(response)
-    if not expected(value):
-        raise DubUnreadableResponseError(response.status, "the JSON has another shape")
-    return value
-
-
-def _parsed(response: Response) -> Any:
-    try:
-        return json.loads(response.body)
-    except (ValueError, RecursionError):
-        raise DubUnreadableResponseError(response.status, "the body is no JSON") from None
