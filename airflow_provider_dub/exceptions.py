@@ -256,7 +256,7 @@ class DubStoppedError(DubError):
     transient = True
 
     def __init__(self, *, sent: bool = False) -> None:
-        self.sent = self.maybe_applied = sent
+        self.maybe_applied = sent
         super().__init__("The run was stopped before this row's request had a response.")
 
 

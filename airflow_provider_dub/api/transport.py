@@ -133,7 +133,7 @@ class Transport:
             try:
                 return self._send_within_limit(request, read)
             except DubStoppedError as stopped:
-                raise DubStoppedError(sent=maybe_applied or (changes_something and stopped.sent)) from None
+                raise DubStoppedError(sent=maybe_applied or (changes_something and stopped.maybe_applied)) from None
             except DubError as error:
                 self._note(error)
                 maybe_applied = changes_something and (maybe_applied or error.maybe_applied)

@@ -35,7 +35,6 @@ class Field:
     :param convert: Returns the value to send for a cell, or raises ValueError with a reason that does not quote it.
     :param description: What a cell may hold, for the documentation.
     :param nullable: Whether Dub takes null for the field, which clears it.
-    :param is_identity: Whether the field says who the customer is, rather than something about them.
     :param strips: Whether blanks around a value mean nothing, so that they are always removed.
     :param only_if_named: Whether the field is sent only if the user names its column, whatever an input's columns are.
     :param is_comparable: Returns whether the response shows this value as it was sent.
@@ -47,7 +46,6 @@ class Field:
     convert: Callable[[object], Any]
     description: str
     nullable: bool = True
-    is_identity: bool = False
     strips: bool = False
     only_if_named: bool = False
     is_comparable: Callable[[Any], bool] = lambda _sent: True
@@ -109,7 +107,6 @@ FIELDS: dict[str, Field] = {
             server_type="text",
             convert=converters.identifier,
             nullable=False,
-            is_identity=True,
             only_if_named=True,
             description="Your own id of the customer, unique in the workspace: text, a whole number or a UUID. "
             "A column is sent as it only if `columns` names it, since it gives the customer another id.",
@@ -118,7 +115,6 @@ FIELDS: dict[str, Field] = {
             name="stripeCustomerId",
             server_type="text",
             convert=converters.identifier,
-            is_identity=True,
             description="Stripe's id of the customer, unique over all workspaces of Dub.",
         ),
         Field(
@@ -148,11 +144,6 @@ def normalized_name(name: str) -> str:
     :param name: A name such as ``E-Mail``, ``USER_ID`` or ``stripe customer id``.
     """
     return "".join(normalize("NFKC", name).translate(_BETWEEN_WORDS).split()).lower()
-
-
-def fields_by_column() -> dict[str, Field]:
-    """Return the fields by every name of a column that means them: camelCase, as Dub has it, and snake_case."""
-    return {name: field for field in FIELDS.values() for name in (field.name, field.column)}
 
 
 def field_named(name: object) -> Field | None:

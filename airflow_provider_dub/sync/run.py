@@ -180,7 +180,9 @@ class _Run:
             self._is_abandoned = True
             while self._pending:
                 entry = self._pending.popleft()
-                self._summary.write(self._result(entry) or self._given_up(entry))
+                self._summary.write(
+                    entry if isinstance(entry, RowResult) else self._result(entry) or self._given_up(entry)
+                )
             self._count_unread()
 
     def _count_unread(self) -> range:
@@ -235,9 +237,7 @@ class _Run:
             return entry.result.result()
         return self._given_up(entry) if self._stop.is_overdue() else None
 
-    def _given_up(self, entry: RowResult | _Sent) -> RowResult:
-        if isinstance(entry, RowResult):
-            return entry
+    def _given_up(self, entry: _Sent) -> RowResult:
         if entry.result.cancel():
             return not_attempted(entry.update.row, entry.update.key)
         return _failed(entry.update, DubStoppedError(sent=True))
@@ -249,7 +249,7 @@ class _Run:
         try:
             customer = self._send(update)
         except DubStoppedError as stopped:
-            return _failed(update, stopped) if stopped.sent else not_attempted(update.row, update.key)
+            return _failed(update, stopped) if stopped.maybe_applied else not_attempted(update.row, update.key)
         except DubCustomerNotFoundError as error:
             self._consecutive_failures = 0
             return _failed(update, error, Outcome.MISSING if self._options.on_missing == "skip" else Outcome.FAILED)
