@@ -24,7 +24,7 @@ from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,
     external_id_of,
-    names,
+    is_exact_match,
     path_as_it_is,
     path_of,
     travels_in_a_path,
@@ -94,7 +94,7 @@ class DubClient:
         expand = _expanded(include_expanded_fields)
         if travels_in_a_path(customer_id):
             customer = self._customer("GET", path_of(customer_id), expand)
-            if not names(customer_id, customer):
+            if not is_exact_match(customer_id, customer):
                 raise DubWrongCustomerError(changed=False)
             return customer
         return self._find(customer_id, expand)
@@ -166,7 +166,7 @@ class DubClient:
             path = path_of(customer_id)
         body = _to_json(dict(fields)).encode()
         customer = self._customer("PATCH", path, _expanded(include_expanded_fields), body)
-        if not names(customer_id, customer):
+        if not is_exact_match(customer_id, customer):
             raise DubWrongCustomerError(changed=True)
         return customer
 
@@ -225,7 +225,7 @@ class DubClient:
         external_id = customer_id.removeprefix(EXTERNAL_PREFIX)
         found = self._page({**expand, "externalId": external_id})
         for customer in found:
-            if names(customer_id, customer):
+            if is_exact_match(customer_id, customer):
                 return customer
         if found:
             raise DubWrongCustomerError(changed=False)

@@ -51,7 +51,7 @@ def travels_in_a_path(customer_id: str) -> bool:
     return external_id is None or not _AT_RISK_IN_A_PATH.search(external_id)
 
 
-def names(customer_id: str, customer: Mapping[str, Any]) -> bool:
+def is_exact_match(customer_id: str, customer: Mapping[str, Any]) -> bool:
     """Return whether the record is the customer that the id names, as an exact match."""
     external_id = external_id_of(customer_id)
     if external_id is None:

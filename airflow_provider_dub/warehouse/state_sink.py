@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import MAX_LENGTH
-from airflow_provider_dub.customers.ids import names
+from airflow_provider_dub.customers.ids import is_exact_match
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError
 from airflow_provider_dub.sync.results import Outcome
 from airflow_provider_dub.warehouse.schema import PENDING, now
@@ -119,7 +119,7 @@ class StateSink:
     def _dub_id(self, result: RowResult, row: StateOfRow) -> str | None:
         """Return Dub's id of the customer that the key of the row names as it is, and not after it was renamed."""
         if result.record:
-            return str(result.record["id"]) if names(f"{self._key_prefix}{row.key}", result.record) else None
+            return str(result.record["id"]) if is_exact_match(f"{self._key_prefix}{row.key}", result.record) else None
         # A row that was not sent says nothing about the customer.
         return row.dub_id if result.outcome in _NOT_SENT else None
 
