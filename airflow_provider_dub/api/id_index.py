@@ -69,7 +69,7 @@ class IdIndex:
 def read_id_index(
     client: Customers,
     rows: int,
-    verified: Iterable[str] = (),
+    confirmed: Iterable[str] = (),
     on_page: Callable[[int, int], object] = lambda _done, _pages: None,
     *,
     limit: int | None = None,
@@ -78,12 +78,12 @@ def read_id_index(
 
     :param client: Counts and lists customers.
     :param rows: The number of rows that may need a look-up each.
-    :param verified: External ids that Dub has shown before, an exact match.
+    :param confirmed: External ids that Dub has shown before, an exact match.
     :param on_page: Called after each page, with the number of pages so far and in all.
     :param limit: The number of rows that are sent, and so looked up, at most.
     :raises DubError: Dub refuses the key, or the run was stopped.
     """
-    known = list(verified)
+    known = list(confirmed)
     unknown = rows - len(known)
     look_ups = unknown if limit is None else min(unknown, limit)
     return IdIndex(chain(known, _listed(client, look_ups // _SPARED_BY_A_PAGE, on_page)))

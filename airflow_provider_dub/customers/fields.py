@@ -155,7 +155,7 @@ def field_named(name: object) -> Field | None:
     return next((field for field in FIELDS.values() if normalized_name(field.name) == wanted), None)
 
 
-def not_applied(sent: Mapping[str, Any], customer: Customer) -> list[str]:
+def unapplied_fields(sent: Mapping[str, Any], customer: Customer) -> list[str]:
     """Return the names of the fields that Dub accepted but does not show as they were sent.
 
     :param sent: The fields of the update.

@@ -20,7 +20,7 @@ def verified_ids(
     reader: UpdateReader,
     options: SyncOptions,
     *,
-    processed: int = 0,
+    processed_rows: int = 0,
     confirmed: Iterable[str] = (),
     on_page: Callable[[int, int], object] = lambda _done, _pages: None,
 ) -> Container[str] | None:
@@ -31,7 +31,7 @@ def verified_ids(
     :param client: The client of the run.
     :param reader: Reads the rows.
     :param options: The options of the sync.
-    :param processed: The number of rows that need no request.
+    :param processed_rows: The number of rows that need no request.
     :param confirmed: External ids that Dub has shown before, an exact match.
     :param on_page: Called after each page of customers, with the number of pages so far and in all.
     :raises DubError: Dub refuses the key, or the run was stopped.
@@ -41,7 +41,7 @@ def verified_ids(
     if not options.check_external_ids:
         return None
     ids = reader.customer_ids() if reader.rereadable else ()
-    rows = sum(1 for one in ids if one and one.startswith(EXTERNAL_PREFIX)) - processed
+    rows = sum(1 for one in ids if one and one.startswith(EXTERNAL_PREFIX)) - processed_rows
     return read_id_index(client, rows, confirmed, on_page, limit=options.limit)
 
 

@@ -242,20 +242,25 @@ class DubSyncOperator(BaseOperator):
             yield client
 
     def _verified_ids(
-        self, client: DubClient | None, reader: UpdateReader, processed: int = 0, confirmed: Iterable[str] = ()
+        self, client: DubClient | None, reader: UpdateReader, processed_rows: int = 0, confirmed: Iterable[str] = ()
     ) -> Container[str] | None:
         """Make the preflight check of external ids, with progress.
 
         :param client: The client of this run.
         :param reader: Reads the rows.
-        :param processed: The number of rows that need no request.
+        :param processed_rows: The number of rows that need no request.
         :param confirmed: External ids that Dub has shown before, an exact match.
         """
         if client is None:
             return None
         try:
             return verified_ids(
-                client, reader, self.options, processed=processed, confirmed=confirmed, on_page=self._log_pages
+                client,
+                reader,
+                self.options,
+                processed_rows=processed_rows,
+                confirmed=confirmed,
+                on_page=self._log_pages,
             )
         except DubStoppedError:  # the run ends before its first row
             return ()
@@ -354,7 +359,7 @@ class DubSyncOperator(BaseOperator):
         summary = self._summary
         requests = counted(self.hook.traffic.requests_sent, "request")
         self.log.info("Dub customers: %s; %s.", summary.log_line(), requests)
-        for name, count in summary.ignored_fields.items():
+        for name, count in summary.unapplied_fields.items():
             self.log.warning(
                 "Dub accepted the field %s but did not apply it, for %s: this server does not know it.",
                 name,

@@ -103,13 +103,13 @@ class DubUpdateCustomersOperator(DubSyncOperator):
             with self._publishing(len(rows), context), self._connected(rows, context) as client:
                 resumes = self.resume and client and context.get("task_state_store") is not None
                 checkpoints = until_judged.enter_context(Checkpoints(self, reader, context)) if resumes else None
-                processed = checkpoints.result_of if checkpoints else None
-                self._guard(len(rows), lambda: _count(updates_of(reader, self.options, processed)))
+                earlier_result = checkpoints.result_of if checkpoints else None
+                self._guard(len(rows), lambda: _count(updates_of(reader, self.options, earlier_result)))
                 customers = self._send(
                     client,
                     rows,
                     reader.key_column,
-                    updates_of(reader, self.options, processed),
+                    updates_of(reader, self.options, earlier_result),
                     self._verified_ids(client, reader, checkpoints.processed_rows if checkpoints else 0),
                     [checkpoints] if checkpoints else [],
                     self.checkpoint_every if checkpoints else None,

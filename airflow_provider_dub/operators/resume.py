@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: Outcomes that another try need not ask Dub about again.
 _PROCESSED = frozenset({Outcome.UPDATED, Outcome.MISSING})
 #: What is kept of a result; the row's update has the rest.
-_KEPT = ("outcome", "record", "ignored_fields", "code", "reason")
+_KEPT = ("outcome", "record", "unapplied_fields", "code", "reason")
 #: Characters of a value; Airflow's limit is 64 KB.
 _LONGEST_VALUE = 65_000
 #: Batches that are held open: rows come in the order in which they were kept.
@@ -174,7 +174,7 @@ class Checkpoints:
     def _unpacked(self, batch: str | bytes) -> dict[int, dict[str, Any]]:
         rows = dict(json.loads(zlib.decompress(self._fernet.decrypt(batch))))
         for kept in rows.values():
-            kept.update(outcome=Outcome(kept["outcome"]), ignored_fields=tuple(kept["ignored_fields"]))
+            kept.update(outcome=Outcome(kept["outcome"]), unapplied_fields=tuple(kept["unapplied_fields"]))
         return rows
 
     def _clear(self) -> None:

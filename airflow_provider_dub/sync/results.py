@@ -62,7 +62,7 @@ class RowResult:
     :param outcome: The row's outcome.
     :param record: The customer as Dub shows it, for an updated row.
     :param fields: The names of the fields that were, or would be, sent.
-    :param ignored_fields: The names of the fields that Dub accepted but did not apply.
+    :param unapplied_fields: The names of the fields that Dub accepted but did not apply.
     :param omitted_fields: The fields that were not sent since their values were refused here, with the reason.
     :param error: The error that Dub's response became, or why there was none.
     :param code: A short name of what is wrong.
@@ -76,7 +76,7 @@ class RowResult:
     outcome: Outcome
     record: Customer | None = dataclass_field(default=None, repr=False)
     fields: tuple[str, ...] = ()
-    ignored_fields: tuple[str, ...] = ()
+    unapplied_fields: tuple[str, ...] = ()
     omitted_fields: tuple[tuple[str, str], ...] = ()
     error: DubError | None = None
     code: str | None = None
@@ -193,7 +193,7 @@ class SyncSummary:
     failures: list[dict[str, Any]] = dataclass_field(default_factory=list)
     #: By code, field and reason.
     failure_groups: dict[tuple[str | None, ...], FailureGroup] = dataclass_field(default_factory=dict)
-    ignored_fields: Counter[str] = dataclass_field(default_factory=Counter)
+    unapplied_fields: Counter[str] = dataclass_field(default_factory=Counter)
     omitted_fields: Counter[tuple[str, str]] = dataclass_field(default_factory=Counter)
     sent_fields: Counter[str] = dataclass_field(default_factory=Counter)
     #: Of the counts, what earlier tries of the task did.
@@ -210,7 +210,7 @@ class SyncSummary:
         self.counts[result.outcome] += 1
         self.resumed[result.outcome] += result.resumed
         self.sent_fields.update(result.fields)
-        self.ignored_fields.update(result.ignored_fields)
+        self.unapplied_fields.update(result.unapplied_fields)
         self.omitted_fields.update(result.omitted_fields)
         if result.outcome in FAILURES:
             self._group(result)
@@ -271,7 +271,7 @@ class SyncSummary:
             "resumed": self.resumed.total(),
             "failures": self.failures,
             "fields": dict(self.sent_fields),
-            "accepted_but_not_applied": dict(self.ignored_fields),
+            "accepted_but_not_applied": dict(self.unapplied_fields),
             "omitted_fields": list(self._omitted()),
         }
 

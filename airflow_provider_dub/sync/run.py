@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from airflow_provider_dub.api.stop import GRACE_PERIOD, POLL_INTERVAL, Stop
-from airflow_provider_dub.customers.fields import not_applied
+from airflow_provider_dub.customers.fields import unapplied_fields
 from airflow_provider_dub.exceptions import (
     DubCustomerNotFoundError,
     DubError,
@@ -55,7 +55,7 @@ _CONSECUTIVE_FAILURES = 5
 _GRACE_PERIOD_OF_SINKS = 1.5
 
 
-class _Sent(NamedTuple):
+class _Submitted(NamedTuple):
     """An update that a worker has, or will have."""
 
     update: CustomerUpdate
@@ -133,7 +133,7 @@ class _Run:
         self._delivered_at_once = checkpoint_every or _ROWS_PER_WORKER * options.max_workers
         self._left_in_flight = options.max_workers * (1 if checkpoint_every else _ROWS_PER_WORKER)
         self._workers: Workers[RowResult] = Workers(options.max_workers)
-        self._pending: deque[RowResult | _Sent] = deque()
+        self._pending: deque[RowResult | _Submitted] = deque()
         self._read = 0
         self._consecutive_failures = 0
         #: Held while a result is counted and leaves the queue, so that an abandoned run counts no row twice.
@@ -196,7 +196,7 @@ class _Run:
         if isinstance(update, CustomerUpdate) and self._stop.is_set():
             update = not_attempted(update.row, update.key)
         if isinstance(update, CustomerUpdate):
-            self._pending.append(_Sent(update, self._workers.submit(partial(self._apply, update))))
+            self._pending.append(_Submitted(update, self._workers.submit(partial(self._apply, update))))
         else:
             self._pending.append(update)
 
@@ -204,7 +204,7 @@ class _Run:
         """Deliver results until only so many rows are pending."""
         while len(self._pending) > keep:
             first = islice(self._pending, len(self._pending) - keep)
-            unknown = [entry.result for entry in first if isinstance(entry, _Sent) and not entry.result.done()]
+            unknown = [entry.result for entry in first if isinstance(entry, _Submitted) and not entry.result.done()]
             wait(unknown[-1:], timeout=POLL_INTERVAL)  # one wake-up for many rows
             while len(self._pending) > keep and (result := self._result(self._pending[0])):
                 with self._counting:
@@ -229,7 +229,7 @@ class _Run:
         self.error = self.error or error
         self._stop.set(urgent=True)
 
-    def _result(self, entry: RowResult | _Sent) -> RowResult | None:
+    def _result(self, entry: RowResult | _Submitted) -> RowResult | None:
         """Return the result of the row, or None as long as it may still come."""
         if isinstance(entry, RowResult):
             return entry
@@ -237,7 +237,7 @@ class _Run:
             return entry.result.result()
         return self._given_up(entry) if self._stop.is_overdue() else None
 
-    def _given_up(self, entry: _Sent) -> RowResult:
+    def _given_up(self, entry: _Submitted) -> RowResult:
         if entry.result.cancel():
             return not_attempted(entry.update.row, entry.update.key)
         return _failed(entry.update, DubStoppedError(sent=True))
@@ -267,7 +267,7 @@ class _Run:
             Outcome.UPDATED,
             record=customer,
             fields=tuple(update.fields),
-            ignored_fields=tuple(not_applied(update.fields, customer)),
+            unapplied_fields=tuple(unapplied_fields(update.fields, customer)),
             omitted_fields=update.omitted_fields,
         )
 

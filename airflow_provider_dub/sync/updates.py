@@ -111,13 +111,13 @@ class UpdateReader:
 def updates_of(
     reader: UpdateReader,
     options: SyncOptions,
-    processed: Callable[[CustomerUpdate], RowResult | None] | None = None,
+    earlier_result: Callable[[CustomerUpdate], RowResult | None] | None = None,
 ) -> Iterator[CustomerUpdate | RowResult]:
     """Yield an update for each row that must be sent, and the result of each that need not.
 
     :param reader: Reads the rows.
     :param options: The options of the sync.
-    :param processed: Returns the result of a row that an earlier try of the task has processed.
+    :param earlier_result: Returns the result of a row that an earlier try of the task has processed.
     :raises ValueError: ``on_duplicate`` needs rows that can be read twice.
     """
     duplicates = _duplicates(reader, options)
@@ -131,7 +131,7 @@ def updates_of(
             left -= 1
             result = RowResult(update.row, update.key, Outcome.OVER_LIMIT) if left < 0 else None
         result = result or _nothing_to_send(update, options)
-        yield result or (processed and processed(update)) or update
+        yield result or (earlier_result and earlier_result(update)) or update
 
 
 def _duplicates(reader: UpdateReader, options: SyncOptions) -> Duplicates:

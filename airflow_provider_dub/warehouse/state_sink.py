@@ -102,8 +102,8 @@ class StateSink:
 
     def _keep(self, result: RowResult, row: StateOfRow) -> None:
         message = result.reason
-        if result.ignored_fields:
-            message = f"Dub accepted but did not apply: {', '.join(result.ignored_fields)}"
+        if result.unapplied_fields:
+            message = f"Dub accepted but did not apply: {', '.join(result.unapplied_fields)}"
         elif result.omitted_fields and not message:
             message = f"Not sent: {'; '.join(f'{field} {reason}' for field, reason in result.omitted_fields)}"
         line = self._line(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, not_applied
+from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, unapplied_fields
 
 RESPONSE = {
     "id": "cus_1",
@@ -31,7 +31,7 @@ RESPONSE = {
     ],
 )
 def test_what_was_applied_or_cannot_be_compared_is_no_finding(sent) -> None:
-    assert not_applied(sent, RESPONSE) == []
+    assert unapplied_fields(sent, RESPONSE) == []
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_what_was_applied_or_cannot_be_compared_is_no_finding(sent) -> None:
     ],
 )
 def test_what_was_accepted_but_not_applied_is_found(sent, found) -> None:
-    assert not_applied(sent, RESPONSE) == found
+    assert unapplied_fields(sent, RESPONSE) == found
 
 
 def test_a_field_that_the_response_lacks_was_not_applied() -> None:
-    assert not_applied({"subscriptionCanceledAt": None}, {"id": "cus_1"}) == ["subscriptionCanceledAt"]
+    assert unapplied_fields({"subscriptionCanceledAt": None}, {"id": "cus_1"}) == ["subscriptionCanceledAt"]
 
 
 WRITTEN = {
