@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_dub.customers.fields import FIELDS, Field, field_named, normalized_name
 from airflow_provider_dub.sync.shown import listed, one_line
@@ -25,14 +25,14 @@ class MatchedColumns:
 
     :param key: Holds the customers' ids.
     :param fields: Column to field: in the order of ``columns`` where it is given, else in the input's.
-    :param others: The columns of other arguments, by argument.
+    :param latest_by: The column that says which of several rows for one customer is the latest, if one does.
     :param ignored: The columns that are not sent.
     :param warnings: What may not be as the user meant it, each on one line.
     """
 
     key: str
     fields: Mapping[str, Field]
-    others: Mapping[str, str] = field(default_factory=dict)
+    latest_by: str | None = None
     ignored: Sequence[Any] = ()
     warnings: Sequence[str] = ()
 
@@ -42,10 +42,9 @@ def match_columns(
     *,
     key_column: str,
     columns: Mapping[str, str] | None = None,
-    others: Mapping[str, str] | None = None,
+    latest_by: str | None = None,
     has_rows: bool = True,
-    source: str = "input",
-    unique: bool = False,
+    source: Literal["input", "query"] = "input",
 ) -> MatchedColumns:
     """Match the columns of an input with the fields of a customer.
 
@@ -56,10 +55,9 @@ def match_columns(
         fields are returned, and the rows themselves are asked for them however they are written.
     :param key_column: The column of the customers' ids, as the user names it.
     :param columns: Column to field, as the user names them; None matches every column that is named like a field.
-    :param others: Columns that other arguments name, by argument, such as ``{"latest_by": "updated_at"}``.
+    :param latest_by: The column that says which of several rows for one customer is the latest, as the user names it.
     :param has_rows: Whether the input has rows. One without any may lack columns, and is warned of nothing.
-    :param source: What the input is, for messages, such as ``"query"``.
-    :param unique: Whether no two columns may have one name, even if they are not used.
+    :param source: What the input is. No two columns of a query may have one name, even if they are not used.
     :raises ValueError: A column is missing, there twice, or means what another one means; or there is no field to
         send although there are rows.
     """
@@ -67,21 +65,21 @@ def match_columns(
     if found is None:
         unnamed = [one for one in _sent_unnamed() if field_named(key_column) is not one]
         by_name = {one.name: one for one in unnamed} if wanted is None else wanted
-        return MatchedColumns(key=key_column, fields=by_name, others=dict(others or {}))
+        return MatchedColumns(key=key_column, fields=by_name, latest_by=latest_by)
     names = _Names(found, source)
-    if unique:
-        names.check_unique(found)
-    if not has_rows and not names.has(key_column, *(wanted or ()), *(others or {}).values()):
-        return MatchedColumns(key=key_column, fields=wanted or {}, others=dict(others or {}), ignored=list(found))
+    if source == "query":
+        names.check_unique()
+    if not has_rows and not names.has(key_column, *(wanted or ()), *([latest_by] if latest_by else [])):
+        return MatchedColumns(key=key_column, fields=wanted or {}, latest_by=latest_by, ignored=list(found))
     key = names.find(key_column, _KEY_ADVICE + (_INDEX_ADVICE if source == "input" else ""))
-    named_by_others = {argument: names.find(name, f"{argument} names it.") for argument, name in (others or {}).items()}
-    used = {key, *named_by_others.values()}
+    latest_by = names.find(latest_by, "latest_by names it.") if latest_by else None
+    used = {key, *([latest_by] if latest_by is not None else [])}
     fields = _recognised(names, key) if wanted is None else _named(names, wanted)
     ignored = [name for name in found if name not in used and name not in fields and not _is_result(name)]
     if has_rows and not fields:
         raise ValueError(_nothing_to_send(source, found, key, ignored))
     warnings = _warnings(fields, ignored) if has_rows and wanted is None else []
-    return MatchedColumns(key=key, fields=fields, others=named_by_others, ignored=ignored, warnings=warnings)
+    return MatchedColumns(key=key, fields=fields, latest_by=latest_by, ignored=ignored, warnings=warnings)
 
 
 _KEY_ADVICE = "The column of the ids is named by id_column (cus_... or ext_...) or external_id_column (your own ids)."
@@ -96,9 +94,9 @@ class _Names:
         self.texts: list[str] = [name for name in found if isinstance(name, str)]
         self._found = found
 
-    def check_unique(self, found: Iterable[Any]) -> None:
+    def check_unique(self) -> None:
         """Raise if two columns have one name."""
-        if twice := [name for name, count in Counter(found).items() if count > 1]:
+        if twice := [name for name, count in Counter(self._found).items() if count > 1]:
             raise ValueError(
                 f"The {self._source} has more than one column {listed(twice)}: give each column a name of its own."
             )

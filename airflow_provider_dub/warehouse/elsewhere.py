@@ -94,7 +94,7 @@ class QueryElsewhere:
     ) -> tuple[Changes, Columns]:
         options = self.query.options
         fields = [field.name for field in matched.fields.values()]
-        rows = staging.rows(fields, latest_wins="latest_by" in matched.others)
+        rows = staging.rows(fields, latest_wins=matched.latest_by is not None)
         query = ChangeQuery(staging.dialect, rows, known, options.limit)
         return Changes(warehouse, query, cells=cells), Columns.of_query(matched, options)
 
@@ -124,7 +124,7 @@ class _RowsAsText:
     """
 
     def __init__(self, names: Sequence[str], matched: MatchedColumns, options: SyncOptions) -> None:
-        latest_by = matched.others.get("latest_by")
+        latest_by = matched.latest_by
         self._names = [matched.key, *matched.fields, *([latest_by] if latest_by else [])]
         self._places = [names.index(name) for name in self._names]
         self._options = options

@@ -69,7 +69,7 @@ class QueryHere:
         # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
         percent = "%%" if self.query.parameters and self.warehouse.reads_percent_signs else "%"
         options, matched = self.query.options, self.matched
-        latest_by = matched.others.get("latest_by")
+        latest_by = matched.latest_by
         return Source(
             self.query.sql,
             matched.key.replace("%", percent),

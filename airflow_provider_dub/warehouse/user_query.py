@@ -42,9 +42,8 @@ class UserQuery:
             found,
             key_column=self.options.key_column,
             columns=self.options.columns,
-            others={"latest_by": self.latest_by} if self.latest_by and self.options.on_duplicate == "last" else None,
+            latest_by=self.latest_by if self.options.on_duplicate == "last" else None,
             source="query",
-            unique=True,
         )
         if matched.ignored:
             log.info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))

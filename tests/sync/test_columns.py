@@ -75,13 +75,13 @@ def test_two_columns_for_one_thing_are_both_named(found, both) -> None:
         (["user_id", "name", "name"], {}),
         (["user_id", "user_id", "name"], {}),
         (["user_id", "mail", "mail"], {"columns": {"mail": "email"}}),
-        (["user_id", "name", "x", "x"], {"unique": True}),
+        (["user_id", "name", "x", "x"], {"source": "query"}),
     ],
 )
 def test_a_name_that_is_there_twice_is_named(found, options) -> None:
     twice = next(name for name in found if found.count(name) > 1)
     with pytest.raises(ValueError, match=rf'column.* "{twice}": give each column a name of its own'):
-        match_columns(found, key_column="user_id", source="query", **options)
+        match_columns(found, key_column="user_id", **options)
 
 
 def test_a_name_that_is_not_used_may_be_there_twice() -> None:
@@ -210,13 +210,13 @@ def test_fields_are_named_however_they_are_written_too() -> None:
 
 def test_columns_of_other_arguments_are_found_by_the_same_rule() -> None:
     found = ["ID", "EMAIL", "UPDATED_AT", "SUBSCRIPTION_CANCELED_AT"]
-    matched = match_columns(found, key_column="id", others={"latest_by": "updated_at"})
-    assert matched.others == {"latest_by": "UPDATED_AT"}
+    matched = match_columns(found, key_column="id", latest_by="updated_at")
+    assert matched.latest_by == "UPDATED_AT"
     assert matched.ignored == []
-    also_sent = match_columns(found, key_column="id", others={"latest_by": "subscription_canceled_at"})
+    also_sent = match_columns(found, key_column="id", latest_by="subscription_canceled_at")
     assert "SUBSCRIPTION_CANCELED_AT" in also_sent.fields
     with pytest.raises(ValueError, match=r'The query has no column "changed_at".*latest_by names it'):
-        match_columns(found, key_column="id", others={"latest_by": "changed_at"}, source="query")
+        match_columns(found, key_column="id", latest_by="changed_at", source="query")
 
 
 def test_rows_of_which_nothing_is_known_are_asked_for_every_field_but_those_that_must_be_named() -> None:
