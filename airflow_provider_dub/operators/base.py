@@ -26,6 +26,7 @@ from airflow_provider_dub.operators.json_lines import JsonLinesFile, names_same_
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
 from airflow_provider_dub.operators.templated import is_none, read_flag, read_number, read_rendered
 from airflow_provider_dub.operators.xcom import warn_if_large, without_nul
+from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary, counted
@@ -176,10 +177,7 @@ class DubSyncOperator(BaseOperator):
         :param rows: The input.
         """
         reader = UpdateReader(rows, self.options)
-        if reader.ignored_columns:
-            self.log.info("Columns that are no Dub fields and are not sent: %s", reader.ignored_columns)
-        for warning in reader.warnings:
-            self.log.warning("%s", warning)
+        log_unsent(reader.matched, self.log.info, self.log.warning)
         return reader
 
     @contextmanager

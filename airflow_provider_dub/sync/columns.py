@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
@@ -82,6 +82,19 @@ def match_columns(
     return MatchedColumns(key=key, fields=fields, latest_by=latest_by, ignored=ignored, warnings=warnings)
 
 
+def log_unsent(matched: MatchedColumns, info: Callable[..., object], warn: Callable[..., object]) -> None:
+    """Log which columns are not sent, and what may not be as the user meant it.
+
+    :param matched: The columns of an input.
+    :param info: Logs what is as it should be.
+    :param warn: Logs a warning.
+    """
+    if matched.ignored:
+        info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
+    for warning in matched.warnings:
+        warn("%s", warning)
+
+
 _KEY_ADVICE = "The column of the ids is named by id_column (cus_... or ext_...) or external_id_column (your own ids)."
 _INDEX_ADVICE = " The index of a DataFrame is no column: reset_index() makes it one."
 
@@ -131,16 +144,29 @@ class _Names:
         return exact or [text for text in self.texts if normalized_name(text) == normalized_name(wanted)]
 
 
+def fields_named(columns: Mapping[str, str]) -> dict[str, Field]:
+    """Return the field that each column means, as the user names them.
+
+    :param columns: Column to field.
+    :raises ValueError: It is no mapping, or names what is no field.
+    """
+    if not isinstance(columns, Mapping):
+        raise ValueError(_NO_MAPPING)
+    fields = {column: field_named(name) for column, name in columns.items()}
+    if unknown := [columns[column] for column, one in fields.items() if one is None]:
+        raise ValueError(f"columns: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
+    return {column: one for column, one in fields.items() if one}
+
+
+_NO_MAPPING = 'columns must be a mapping from column to Dub field, such as {"mail": "email"}.'
+
+
 def _wanted(columns: Mapping[str, str]) -> dict[str, Field]:
-    if not isinstance(columns, Mapping) or not columns:
-        raise ValueError('columns must be a mapping from column to Dub field, such as {"mail": "email"}.')
-    found: dict[str, Field] = {}
-    for column, name in columns.items():
-        if (one := field_named(name)) is None:
-            raise ValueError(f'columns: "{one_line(name)}" is no Dub field; those are {listed(FIELDS)}.')
-        found[column] = one
-    _one_column_each(found)
-    return found
+    if not columns:
+        raise ValueError(_NO_MAPPING)
+    fields = fields_named(columns)
+    _one_column_each(fields)
+    return fields
 
 
 def _named(names: _Names, wanted: Mapping[str, Field]) -> dict[str, Field]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from airflow_provider_dub.customers.cells import BlankPolicy
 from airflow_provider_dub.customers.fields import FIELDS, Field, field_named
 from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
+from airflow_provider_dub.sync.columns import fields_named
 
 __all__ = ["SyncOptions"]
 
@@ -95,7 +96,7 @@ class SyncOptions:
             column = getattr(self, name)
             if column is not None and (not isinstance(column, str) or not column):
                 raise ValueError(f"{name} must be the name of a column.")
-        self._check_columns()
+        fields_named({} if self.columns is None else self.columns)
         _one_of("on_missing", self.on_missing, OnMissing)
         _one_of("on_duplicate", self.on_duplicate, OnDuplicate)
         _one_of("on_invalid", self.on_invalid, OnInvalid)
@@ -114,14 +115,6 @@ class SyncOptions:
         if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1):
             raise ValueError("max_failure_rate must be a share of the rows from 0 to 1, such as 0.05.")
         self._check_null_policy()
-
-    def _check_columns(self) -> None:
-        if self.columns is None:
-            return
-        if not isinstance(self.columns, Mapping):
-            raise ValueError('columns must be a mapping from column to Dub field, such as {"mail": "email"}.')
-        if unknown := [name for name in self.columns.values() if field_named(name) is None]:
-            raise ValueError(f"columns: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
 
     def _check_null_policy(self) -> None:
         if not isinstance(self.null_policy, Mapping):

@@ -13,7 +13,6 @@ from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
 from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
 from airflow_provider_dub.sync.rows import ABSENT, Rows
-from airflow_provider_dub.sync.shown import listed
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.options import SyncOptions
@@ -51,15 +50,13 @@ class UpdateReader:
         self.rereadable = rows.columns is not None
         has_rows = not isinstance(rows, Sized) or len(rows) > 0
         matched = match_columns(rows.columns, key_column=options.key_column, columns=options.columns, has_rows=has_rows)
+        #: Which columns are used, and which are not.
+        self.matched = matched
         #: The column of the ids, as the input spells it.
         self.key_column = matched.key
         clears = options.cleared_fields(matched.fields.values())
         self._fields = [(field, field.name in clears) for field in matched.fields.values()]
         self._wanted = [matched.key, *matched.fields]
-        #: The columns of the input that are not sent, as far as they are known beforehand.
-        self.ignored_columns = listed(matched.ignored) if matched.ignored else ""
-        #: What may not be as the user meant it.
-        self.warnings = matched.warnings
 
     def __iter__(self) -> Iterator[CustomerUpdate | RowResult]:
         """Yield what each row asks for, in order, or why it is rejected."""

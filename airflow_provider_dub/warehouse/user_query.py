@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.sync.columns import match_columns
-from airflow_provider_dub.sync.shown import listed
+from airflow_provider_dub.sync.columns import log_unsent, match_columns
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.columns import MatchedColumns
@@ -45,8 +44,5 @@ class UserQuery:
             latest_by=self.latest_by if self.options.on_duplicate == "last" else None,
             source="query",
         )
-        if matched.ignored:
-            log.info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
-        for warning in matched.warnings:
-            log.warning("%s", warning)
+        log_unsent(matched, log.info, log.warning)
         return matched

@@ -110,7 +110,7 @@ def test_columns_in_any_spelling_are_fields_and_others_are_named() -> None:
     rows = rows_of([{"id": "cus_1", "stripe_customer_id": "s", "E-Mail": "a@b.co", "ltv": 3}])
     reader = UpdateReader(rows, SyncOptions())
     assert next(iter(reader)).fields == {"stripeCustomerId": "s", "email": "a@b.co"}
-    assert reader.ignored_columns == '"ltv"'
+    assert reader.matched.ignored == ["ltv"]
 
 
 def test_an_external_id_is_sent_only_if_columns_names_it() -> None:
