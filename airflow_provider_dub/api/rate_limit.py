@@ -43,9 +43,9 @@ _CALM, _SHORT_CALM = 0.35, 1 / 60
 _DOUBLING = 1 / 60
 #: Part of the limit that is too much to be chance.
 _MUCH = 0.02
-#: Requests a minute of Dub's plans that have customers.
-_PLANS = (120, 1_200, 3_000)
-_PLAN_ENDS = frozenset(plan + beyond for plan in _PLANS for beyond in (0, 1))
+#: Requests a minute of Dub's plans that have customers, and while a workspace tries one of them.
+PLAN_LIMITS, TRIAL_LIMIT = (1_200, 3_000), 120
+_PLAN_ENDS = frozenset(limit + beyond for limit in (TRIAL_LIMIT, *PLAN_LIMITS) for beyond in (0, 1))
 #: Seconds that the way is felt for at most: a response may never come.
 _LONGEST_PROBE = 1.0
 #: Seconds between two polls for its end.

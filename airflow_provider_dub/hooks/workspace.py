@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-_API_HOST = "api.dub.co"
+from airflow_provider_dub.api import DEFAULT_BASE_URL
+
+_API_HOST = urlsplit(DEFAULT_BASE_URL).hostname
 _APP = "https://app.dub.co"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from airflow_provider_dub.customers.converters import is_exact, is_missing
+from airflow_provider_dub.sync.columns import RESULT_PREFIX
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult
@@ -34,13 +35,13 @@ def rejected_line(result: RowResult, whole: Mapping[str, Any], key_column: str) 
     if result.key is not None:
         row[key_column] = result.key
     why = {
-        "dub_row": result.row,
-        "dub_outcome": result.outcome.value,
-        "dub_code": result.code,
-        "dub_field": result.field,
-        "dub_reason": result.reason,
+        "row": result.row,
+        "outcome": result.outcome.value,
+        "code": result.code,
+        "field": result.field,
+        "reason": result.reason,
     }
-    return json.dumps({**row, **why})
+    return json.dumps({**row, **{f"{RESULT_PREFIX}{name}": value for name, value in why.items()}})
 
 
 def _written(cell: Any) -> Any:

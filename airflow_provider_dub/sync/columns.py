@@ -16,7 +16,7 @@ _ALIKE, _ALIKE_AND_EQUALLY_LONG = 0.85, 0.8
 #: What people write behind the name of a field that means the same: ``email_address``.
 _ENDINGS = ("address", "code", "url", "id")
 #: In front of the columns that a file of rejected rows has beside those of the rows: ``dub_reason`` and others.
-_RESULT_PREFIX = "dub_"
+RESULT_PREFIX = "dub_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +209,7 @@ def _sent_unnamed() -> list[Field]:
 
 
 def _is_result(name: object) -> bool:
-    return isinstance(name, str) and name.startswith(_RESULT_PREFIX)
+    return isinstance(name, str) and name.startswith(RESULT_PREFIX)
 
 
 def _nothing_to_send(source: str, found: Sequence[Any], key: str, ignored: Sequence[Any]) -> str:

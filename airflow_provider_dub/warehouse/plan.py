@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_provider_dub.api.rate_limit import PLAN_LIMITS
 from airflow_provider_dub.sync.progress import duration
 from airflow_provider_dub.sync.results import counted
 from airflow_provider_dub.warehouse.change_query import SET_PENDING, TO_SEND, UPDATES, Status
-
-#: Requests a minute of Dub's plans that have customers.
-_LIMITS = (1200, 3000)
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Plan:
 
     @property
     def _limits(self) -> Sequence[int]:
-        return [self.requests_per_minute] if self.requests_per_minute else _LIMITS
+        return [self.requests_per_minute] if self.requests_per_minute else PLAN_LIMITS
 
     def summary(self) -> dict[str, Any]:
         """Return the plan as JSON."""
