@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+class SameCustomer(Protocol):
+    """Knows which rows name the same customer. Each row is asked about once, in order."""
+
+    def first_row(self, customer_id: str, row: int) -> int:
+        """Return the first row that is known to name the customer of this row.
+
+        :param customer_id: The customer.
+        :param row: The row.
+        """
+
+    def last_row(self, customer_id: str, row: int) -> int:
+        """Return the last row that is known to name the customer of this row.
+
+        :param customer_id: The customer.
+        :param row: The row.
+        """
 
 
 class Duplicates:
@@ -38,15 +56,19 @@ class Duplicates:
         return self._last.get(customer_id, row)
 
 
-class SeenSoFar(Duplicates):
-    """Learns the duplicates of rows that can be read only once; keeps every id that it has seen."""
+class SeenSoFar:
+    """Learns the duplicates of rows that can be read only once, as it is asked about them; keeps every id."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: ())
+        self._first: dict[str, int] = {}
 
     def first_row(self, customer_id: str, row: int) -> int:
         """Return the first row so far that names the customer of this row."""
         return self._first.setdefault(customer_id, row)
+
+    def last_row(self, customer_id: str, row: int) -> int:  # noqa: ARG002 - nothing is known of later rows
+        """Return this row."""
+        return row
 
 
 def _hashes(customer_ids: Iterable[str | None]) -> Iterator[int]:
