@@ -73,7 +73,7 @@ class DubClient:
             Server(base_url, timeout, https_assumed),
             max_retries=max_retries,
             rate_limiter=self.rate_limiter,
-            stopped=Stop(),
+            stop=Stop(),
         )
         self._workspace = {"projectSlug": workspace_slug} if workspace_slug else {}
 
@@ -189,13 +189,13 @@ class DubClient:
         content = None if body is None else _to_json(body).encode()
         return self._transport.send(self._request(method.upper(), path, given, content), any_json_of)
 
-    def for_run(self, stopped: Stop) -> DubClient:
+    def for_run(self, stop: Stop) -> DubClient:
         """Return a client with the same rate limit and counts but sessions of its own; close it after the run.
 
-        :param stopped: When set, the run's waits end and no further request of it is sent.
+        :param stop: When set, the run's waits end and no further request of it is sent.
         """
         client = copy(self)
-        client._transport = self._transport.for_run(stopped)
+        client._transport = self._transport.for_run(stop)
         return client
 
     def close(self) -> None:

@@ -94,16 +94,16 @@ class Exchanges:
         """Return exchanges with the same server over other sessions."""
         return Exchanges(self._make_session, self._server)
 
-    def exchange(self, request: Request, stopped: Stop) -> Response:
+    def exchange(self, request: Request, stop: Stop) -> Response:
         """Send a request once and return the response, whatever its status.
 
         :param request: What to send.
-        :param stopped: Ends the wait for a response that is not there soon after an urgent stop.
+        :param stop: Ends the wait for a response that is not there soon after an urgent stop.
         :raises DubError: There was no response in time, it is too long, or it cannot be decoded.
         """
         session_thread = self._session_thread()
         try:
-            result = session_thread.exchange(request, stopped)
+            result = session_thread.exchange(request, stop)
         except BaseException as error:  # also Ctrl-C or a time-out of the task: the next result would be this one's
             del self._own.session_thread
             session_thread.abandon()
@@ -150,7 +150,7 @@ class _SessionThread:
         arguments = (sender, self._requests, self._results)
         threading.Thread(target=_serve, args=arguments, name="dub-session", daemon=True).start()
 
-    def exchange(self, request: Request, stopped: Stop) -> Response | BaseException:
+    def exchange(self, request: Request, stop: Stop) -> Response | BaseException:
         """Have the thread send a request, and return what came of it.
 
         :raises Empty: It is late.
@@ -161,7 +161,7 @@ class _SessionThread:
         while (left := until - time.monotonic()) > POLL_INTERVAL:
             with suppress(Empty):
                 return self._results.get(timeout=POLL_INTERVAL)
-            if stopped.is_overdue():
+            if stop.is_overdue():
                 raise DubStoppedError(sent=True)
         return self._results.get(timeout=max(left, 0))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: Seconds between two looks at whether the run is to end.
+#: Seconds between two polls for whether the run is to end.
 POLL_INTERVAL = 0.1
 #: Seconds that requests in flight have to finish after an urgent stop. Airflow kills a task about five seconds after it
 #: told it to stop.

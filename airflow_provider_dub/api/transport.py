@@ -87,7 +87,7 @@ class Transport:
     :param server: Where requests go, and the seconds for each.
     :param max_retries: Retries of one request after a transient failure. Waiting for the rate limit is not one.
     :param rate_limiter: Decides when a request may leave.
-    :param stopped: When set, no further request is sent and waits end.
+    :param stop: When set, no further request is sent and waits end.
     """
 
     def __init__(
@@ -97,23 +97,23 @@ class Transport:
         *,
         max_retries: int,
         rate_limiter: RateLimiter,
-        stopped: Stop,
+        stop: Stop,
     ) -> None:
         self.traffic = Traffic()
         self._exchanges = Exchanges(make_session, server)
         self._max_retries = max_retries
         self._rate_limiter = rate_limiter
-        self._stopped = stopped
+        self._stop = stop
         self._heard_from_dub = False
 
-    def for_run(self, stopped: Stop) -> Transport:
+    def for_run(self, stop: Stop) -> Transport:
         """Return a transport with the same pace and counts, but sessions of its own.
 
-        :param stopped: When set, no further request is sent and waits end.
+        :param stop: When set, no further request is sent and waits end.
         """
         transport = copy(self)
         transport._exchanges = self._exchanges.another()
-        transport._stopped = stopped
+        transport._stop = stop
         return transport
 
     def close(self) -> None:
@@ -158,21 +158,21 @@ class Transport:
             return result
 
     def _wait_for_turn(self) -> None:
-        self._stopped.wait_while_paused()  # before a turn is taken that could not be used
+        self._stop.wait_while_paused()  # before a turn is taken that could not be used
         while pause := self._rate_limiter.delay():
             self.traffic.count_wait(pause)
             self._pause(pause)
-        if self._stopped.wait_while_paused():
+        if self._stop.wait_while_paused():
             raise DubStoppedError
 
     def _pause(self, seconds: float, *, sent: bool = False) -> None:
-        if self._stopped.wait(seconds):
+        if self._stop.wait(seconds):
             raise DubStoppedError(sent=sent)
 
     def _exchange(self, request: Request) -> Response:
         self.traffic.count_request()
         try:
-            response = self._exchanges.exchange(request, self._stopped)
+            response = self._exchanges.exchange(request, self._stop)
         except BaseException as error:
             sent = error.maybe_applied if isinstance(error, _MAYBE_BEFORE_SENDING) else True
             self._rate_limiter.record_failure(sent=sent)
