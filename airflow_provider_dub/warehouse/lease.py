@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_dub.exceptions import DubDatabaseError
 from airflow_provider_dub.warehouse.database import NotRepeatedError
+from airflow_provider_dub.warehouse.lease_statements import LeaseStatements
 from airflow_provider_dub.warehouse.process import is_gone, this_process
 from airflow_provider_dub.warehouse.schema import schema_version
 from airflow_provider_dub.warehouse.unusable_table import refusal_explained
@@ -103,6 +104,7 @@ class Lease:
     def __init__(self, warehouse: Warehouse, statements: Statements, owner: Owner) -> None:
         self._warehouse = warehouse
         self._statements = statements
+        self._write = LeaseStatements(statements.dialect, statements.table)
         self._owner = owner
         self._renewing = threading.Lock()
         #: When it was renewed, by the monotonic clock.
@@ -118,6 +120,11 @@ class Lease:
         self.guards_requests = False
         #: Whether outcomes cannot be recorded now.
         self.is_database_away = False
+
+    @property
+    def probe(self) -> str:
+        """The query that its table must be able to answer."""
+        return self._write.read()
 
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
         """Become the one run that may change the table.
@@ -243,7 +250,7 @@ class Lease:
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.set_version(), [schema_version(), self._owner.attempt])
+        cursor.execute(self._write.set_version(), [schema_version(), self._owner.attempt])
 
     @property
     def attempt(self) -> str:
@@ -255,14 +262,14 @@ class Lease:
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.set_merged(), [self._owner.attempt])
+        cursor.execute(self._write.set_merged(), [self._owner.attempt])
 
     def end(self, cursor: Cursor) -> None:
         """Release the lease, within a transaction, with nothing left to merge.
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.end_lease(), [self._owner.attempt])
+        cursor.execute(self._write.end(), [self._owner.attempt])
 
     def has_ended(self, cursor: Cursor) -> bool:
         """Return whether nobody has the lease, and nothing is left to merge.
@@ -314,10 +321,10 @@ class Lease:
         if any(row.attempt != gone for row in self._held_by_others(rows, now)):
             return
         if not rows:
-            cursor.execute(self._statements.insert_lease(), [me.target, schema_version()])
+            cursor.execute(self._write.insert(), [me.target, schema_version()])
         expires_at = now + math.ceil(self.length)
         values = [me.task, me.attempt, this_process(), expires_at, now, gone, me.target, schema_version()]
-        cursor.execute(self._statements.acquire_lease(), values)
+        cursor.execute(self._write.acquire(), values)
 
     def _mine(self, rows: list[_Row]) -> list[_Row]:
         return [row for row in rows if row.task is not None and row.attempt == self._owner.attempt]
@@ -332,7 +339,7 @@ class Lease:
         return int(cursor.fetchone()[0])
 
     def _read(self, cursor: Cursor) -> list[_Row]:
-        cursor.execute(self._statements.read_lease())
+        cursor.execute(self._write.read())
         return [_Row(*row) for row in cursor.fetchall()]
 
     def _read_at(self, cursor: Cursor) -> tuple[list[_Row], int]:
@@ -341,4 +348,4 @@ class Lease:
         return rows, int(rows[0].now) if rows else self._clock(cursor)
 
     def _set(self, cursor: Cursor, task: str | None, seconds: int) -> None:
-        cursor.execute(self._statements.renew_lease(), [task, seconds, self._owner.attempt])
+        cursor.execute(self._write.renew(), [task, seconds, self._owner.attempt])

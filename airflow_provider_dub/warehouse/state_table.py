@@ -104,7 +104,7 @@ class StateTable:
         """
         if not self._check_columns(self._columns(self._statements.probe())):
             return False
-        if self._columns(self._statements.read_lease()):
+        if self._columns(self.lease.probe):
             self.lease.check_version()
         return True
 
@@ -134,7 +134,7 @@ class StateTable:
         write = self._statements
         self._state_columns = self._create(write.state_table, write.probe(), write.create())
         is_there = self._check_columns(self._state_columns)
-        if not self._columns(write.read_lease()):
+        if not self._columns(self.lease.probe):
             if is_there and self.count("")[0]:
                 raise ValueError(
                     f"The state table {write.table} has rows, but {write.lease_table}, which says of which Dub they "
@@ -142,7 +142,7 @@ class StateTable:
                     "table is created, and the run begins as a first one. If they are of this Dub, copy that table, "
                     "too, or create it as python -m airflow_provider_dub.warehouse prints it."
                 )
-            self._create(write.lease_table, write.read_lease(), write.create_lease())
+            self._create(write.lease_table, self.lease.probe, write.create_lease())
         self._history_columns = self._create(write.history_table, write.probe_history(), write.create_history())
 
     def create_staging(self) -> Staging:

@@ -14,6 +14,7 @@ from airflow_provider_dub.exceptions import DubDatabaseError, DubFixSetupError, 
 from airflow_provider_dub.warehouse.__main__ import main
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.lease import Lease
+from airflow_provider_dub.warehouse.lease_statements import LeaseStatements
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
 
@@ -274,7 +275,7 @@ def test_a_key_of_the_query_may_be_a_number(database, connected, sync, key: str)
         ("upgrade", (Lease, "set_version")),
         ("set pending", (Statements, "set_pending")),
         ("prune", (Statements, "prune")),
-        pytest.param("lease", (Statements, "acquire_lease"), marks=pytest.mark.slow),  # it is tried for seconds
+        pytest.param("lease", (LeaseStatements, "acquire"), marks=pytest.mark.slow),  # it is tried for seconds
     ],
 )
 def test_no_value_is_shown_by_an_error_of_any_statement(

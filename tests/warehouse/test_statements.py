@@ -15,6 +15,7 @@ from airflow_provider_dub.warehouse.change_query import TO_SEND, ChangeQuery, Kn
 from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER, Driver
+from airflow_provider_dub.warehouse.lease_statements import LeaseStatements
 from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.source import Source, column_names
 from airflow_provider_dub.warehouse.staging import StagedRows
@@ -40,7 +41,7 @@ EACH_DIALECT = pytest.mark.parametrize(
 
 def statements_of(dialect_name: str) -> dict[str, str]:
     dialect = DIALECTS[dialect_name]
-    about_state = Statements(dialect, KNOWN.table)
+    about_state, about_lease = (kind(dialect, KNOWN.table) for kind in (Statements, LeaseStatements))
     changes = ChangeQuery(dialect, SOURCE, KNOWN)
     kept = next(ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).over_temporary_tables(), None)
     about_kept = (
@@ -63,11 +64,11 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "probe": about_state.probe(),
         **{f"create lease {n}": statement for n, statement in enumerate(about_state.create_lease())},
         "clock": about_state.clock(),
-        "read lease": about_state.read_lease(),
-        "insert lease": about_state.insert_lease(),
-        "acquire lease": about_state.acquire_lease(),
-        "renew lease": about_state.renew_lease(),
-        "set version": about_state.set_version(),
+        "read lease": about_lease.read(),
+        "insert lease": about_lease.insert(),
+        "acquire lease": about_lease.acquire(),
+        "renew lease": about_lease.renew(),
+        "set version": about_lease.set_version(),
         "add column": about_state.add_column("country"),
         "set pending": about_state.set_pending(changes.keys_to_set_pending(), "token"),
         "set pending, the first": about_state.set_pending(
@@ -76,8 +77,8 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         **about_kept,
         "append": appended(about_state),
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
-        "set merged": about_state.set_merged(),
-        "end lease": about_state.end_lease(),
+        "set merged": about_lease.set_merged(),
+        "end lease": about_lease.end(),
         "tried": about_state.tried(2),
         "repeated keys": changes.repeated_keys(),
         "set none pending": about_state.set_none_pending(),

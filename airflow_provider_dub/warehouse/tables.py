@@ -1,0 +1,222 @@
+"""The tables of a state: their names, how they are created, and the rights that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from airflow_provider_dub.warehouse.drivers import PLACEHOLDER
+from airflow_provider_dub.warehouse.schema import (
+    ATTEMPT,
+    KEY,
+    POSITION,
+    TIMESTAMPS,
+    Part,
+    history_columns,
+    staging_columns,
+    state_columns,
+    table_named,
+    written,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.dialects import Dialect
+
+LEASE_COLUMNS = ("target", "task", "owner", "process", "expires_at", "schema_version", "previous")
+#: The key of the one row that the table of the lease has.
+SLOT = "slot"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The state table, its history, that of its lease, and the staging table.
+
+    :param dialect: The engine.
+    :param table: The name of the state table, possibly with schema and database.
+    """
+
+    dialect: Dialect
+    table: str
+
+    @property
+    def state(self) -> exp.Table:
+        """The state table."""
+        return table_named(self.table, self.dialect)
+
+    @property
+    def history(self) -> exp.Table:
+        """The table of the history."""
+        return table_named(self.table, self.dialect, suffix="_history")
+
+    @property
+    def staging(self) -> exp.Table:
+        """The staging table."""
+        return table_named(self.table, self.dialect, suffix="_staging")
+
+    @property
+    def lease(self) -> exp.Table:
+        """The table of the lease."""
+        return table_named(self.table, self.dialect, suffix="_lease")
+
+    @property
+    def state_table(self) -> str:
+        """The state table, as statements name it."""
+        return written(self.state, self.dialect)
+
+    @property
+    def lease_table(self) -> str:
+        """The table of the lease, as statements name it."""
+        return written(self.lease, self.dialect)
+
+    @property
+    def history_table(self) -> str:
+        """The history, as statements name it."""
+        return written(self.history, self.dialect)
+
+    @property
+    def staging_table(self) -> str:
+        """The staging table, as statements name it."""
+        return written(self.staging, self.dialect)
+
+    @property
+    def schema(self) -> str:
+        """The schema of the tables, as statements name it; empty if their name has none."""
+        parts = [part for part in (self.state.args.get("catalog"), self.state.args.get("db")) if part]
+        return ".".join(written(part, self.dialect) for part in parts)
+
+    def create(self) -> list[str]:
+        """Return the statements that create the state table, and its index where the engine has one."""
+        return [self._create(self.state, self._types(state_columns())), *self._index(self.state, KEY)]
+
+    def create_history(self) -> list[str]:
+        """Return the statements that create the history."""
+        return [self._create(self.history, self._types(history_columns())), *self._index(self.history, ATTEMPT)]
+
+    def create_lease(self) -> list[str]:
+        """Return the statements that create the table of the lease."""
+        kinds = {SLOT: "INTEGER"} | dict.fromkeys(LEASE_COLUMNS, self.dialect.text_type)
+        kinds |= {"expires_at": "BIGINT", "schema_version": "INTEGER"}
+        return [self._create(self.lease, kinds)]
+
+    def create_staging(self) -> list[str]:
+        """Return the statements that create the staging table, for the rows of a query that is read elsewhere."""
+        return [self._create(self.staging, self._types(staging_columns()))]
+
+    def drop_staging(self) -> str:
+        """Return the statement that drops the staging table."""
+        return f"DROP TABLE {self.staging_table}"
+
+    def add_column(self, name: str, *, to_history: bool = False) -> str:
+        """Return the statement that adds a column of text to the state table, or to the history.
+
+        :param name: The column.
+        :param to_history: Whether it is added to the history.
+        """
+        table = self.history_table if to_history else self.state_table
+        column = written(exp.to_identifier(name), self.dialect)
+        return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
+
+    def probe(self) -> str:
+        """Return the query that has the columns of the state table and none of its rows."""
+        return self._columns_of(self.state)
+
+    def probe_history(self) -> str:
+        """Return the query that has the columns of the history and none of its rows."""
+        return self._columns_of(self.history)
+
+    def probe_staging(self) -> str:
+        """Return the query that has the columns of the staging table and none of its rows."""
+        return self._columns_of(self.staging)
+
+    def least_rights(self, role: str, *, staging: bool = False) -> list[str]:
+        """Return the statements that give a role what a run needs once the tables are there.
+
+        :param role: Its name; of BigQuery a principal such as ``serviceAccount:dub@project.iam.gserviceaccount.com``,
+            of MySQL and MariaDB with the host after ``@`` if it is not any.
+        :param staging: Whether the query is read elsewhere.
+        """
+        rights = {
+            self.state_table: "SELECT, INSERT, UPDATE, DELETE",
+            self.lease_table: "SELECT, INSERT, UPDATE",
+            self.history_table: "SELECT, INSERT, DELETE",
+        }
+        if staging:
+            rights[self.staging_table] = "SELECT, INSERT, DELETE"
+        name = self._role(role)
+        about_schema = [grant for grant in self.dialect.grants if "{schema}" in grant and self.schema]
+        about_tables = [grant for grant in self.dialect.grants if "{table}" in grant]
+        return [
+            *(grant.format(schema=self.schema, role=name) for grant in about_schema),
+            *(
+                grant.format(rights=needed, table=table, role=name)
+                for table, needed in rights.items()
+                for grant in about_tables
+            ),
+        ]
+
+    def clock(self) -> str:
+        """Return the query for the database's time, in seconds since 1970."""
+        return f"SELECT {self.dialect.clock} AS dub_now"  # a cursor of dicts needs a name
+
+    def _columns_of(self, table: exp.Table) -> str:
+        return written(exp.select("*").from_(table).where(never()), self.dialect)
+
+    def _types(self, columns: Sequence[str]) -> dict[str, str]:
+        text, key = self.dialect.text_type, self.dialect.key_type
+        special = dict.fromkeys((KEY, "outcome", ATTEMPT), key) | dict.fromkeys(TIMESTAMPS, self.dialect.timestamp_type)
+        special[POSITION] = "BIGINT"
+        return {name: special.get(name, text) for name in columns}
+
+    def _create(self, table: exp.Table, kinds: Mapping[str, str]) -> str:
+        columns = [
+            exp.ColumnDef(
+                this=exp.to_identifier(name), kind=self.dialect.type_named(kind), constraints=self._constraints(name)
+            )
+            for name, kind in kinds.items()
+        ]
+        properties = exp.Properties(expressions=self.dialect.table_properties())
+        create = exp.Create(
+            this=exp.Schema(this=table, expressions=columns), kind="TABLE", exists=True, properties=properties
+        )
+        return written(create, self.dialect)
+
+    def _constraints(self, column: str) -> list[Part]:
+        """Return what keeps two runs that begin at once from both making the lease's row."""
+        unique = column == SLOT and self.dialect.indexed
+        return [exp.ColumnConstraint(kind=exp.PrimaryKeyColumnConstraint())] if unique else []
+
+    def _index(self, table: exp.Table, column: str) -> list[str]:
+        """Return the statement that creates an index, where the engine has one."""
+        if not self.dialect.indexed:
+            return []
+        # Not unique: on engines that ignore case two keys may look the same.
+        parameters = exp.IndexParameters(columns=[exp.column(column)])
+        name: Part = exp.to_identifier(f"{table.name}_by_key")
+        if self.dialect.index_names_schema and table.args.get("db"):
+            name = exp.Dot(this=table.args["db"].copy(), expression=name)
+            table.set("db", None)
+        index = exp.Index(this=name, table=table, params=parameters)
+        return [written(exp.Create(this=index, kind="INDEX"), self.dialect)]
+
+    def _role(self, name: str) -> str:
+        if self.dialect.role == "identifier":
+            return written(exp.to_identifier(name), self.dialect)
+        parts = [name]
+        if self.dialect.role == "account":
+            user, _, host = name.rpartition("@")
+            parts = [user, host] if user else [name, "%"]
+        return "@".join(exp.Literal.string(part).sql(dialect=self.dialect.name) for part in parts)
+
+    def _is(self, column: str) -> Part:
+        return exp.EQ(this=exp.column(column), expression=self._parameter())
+
+    def _parameter(self) -> Part:
+        return exp.Var(this=PLACEHOLDER)
+
+
+def never() -> Part:
+    """Return a condition that holds for no row."""
+    return exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
