@@ -436,7 +436,7 @@ def test_sessions_end_with_close_and_nothing_is_sent_any_more() -> None:
         assert len(server.requests) == 2
 
 
-def test_nothing_piles_up() -> None:
+def test_sessions_and_sockets_do_not_pile_up_over_many_runs() -> None:
     def sockets() -> int:
         return len(psutil.Process().net_connections())
 

@@ -76,7 +76,7 @@ def test_close_to_the_best_possible_and_few_refusals(case: Case, efficiency: flo
     assert statistics.median(run.refused for run in runs) <= refused
 
 
-def test_no_date_no_stall() -> None:
+def test_responses_without_a_date_stall_nobody() -> None:
     assert Simulation(Case("no date", date="missing"), seed=1).run().efficiency > 0.8
 
 
@@ -90,7 +90,7 @@ def test_a_storm_is_probed_gently_and_left_at_once() -> None:
     assert sum(120 <= when < 130 for when, *_ in run.log) > 200  # what the storm left unused is made up for
 
 
-def test_two_windows_of_10_seconds(clock: Clock) -> None:
+def test_the_whole_budget_is_back_after_two_windows_of_10_seconds(clock: Clock) -> None:
     limiter = RateLimiter(100, window=10.0, monotonic=clock)
     assert sent_at_once(limiter) == 100
     clock.now += 20
@@ -214,7 +214,7 @@ def test_a_wrong_date_heals() -> None:
         ("999999999999999", 0),
     ],
 )
-def test_dialects_of_retry_after(retry_after: str, seconds: float) -> None:
+def test_every_dialect_of_retry_after_is_understood(retry_after: str, seconds: float) -> None:
     assert seconds_to_wait(retry_after, EPOCH) == pytest.approx(seconds)
 
 
@@ -239,7 +239,7 @@ responses = st.tuples(st.sampled_from([200, 404, 429, 500]), st.dictionaries(st.
     cap=st.none() | st.integers(1, 5_000),
     steps=st.lists(st.tuples(responses, st.floats(0, 200), st.integers(0, 20)), max_size=20),
 )
-def test_any_responses_at_any_time(
+def test_no_responses_at_any_time_stall_it_for_more_than_three_windows(
     cap: int | None, steps: list[tuple[tuple[int, Mapping[str, str]], float, int]]
 ) -> None:
     clock = Clock()
@@ -257,7 +257,7 @@ def test_any_responses_at_any_time(
 
 
 @given(rubbish, st.floats(0, 4e9))
-def test_any_retry_after(retry_after: str, now: float) -> None:
+def test_any_retry_after_waits_a_minute_at_most(retry_after: str, now: float) -> None:
     assert 0 <= seconds_to_wait(retry_after, now) <= 60
 
 

@@ -268,7 +268,7 @@ def test_the_fraction_of_epoch_seconds_is_kept_to_the_millisecond(when: dt.datet
         ("20260301", "2026-03-01T00:00:00.000Z"),
     ],
 )
-def test_epoch_times_at_the_edges(cell: object, sent: str) -> None:
+def test_epoch_times_at_the_edges_are_instants(cell: object, sent: str) -> None:
     assert converters.timestamp(cell) == sent
 
 

@@ -29,7 +29,9 @@ PERSONAL = "PERSONALKEY0123456789abcd"
         ("dub_LINKSONLYKEY", "/customers", 200, None),
     ],
 )
-def test_keys(dub: DubEmulator, key: str, path: str, status: int, message: str | None) -> None:
+def test_key_workspace_and_plan_decide_who_may_read(
+    dub: DubEmulator, key: str, path: str, status: int, message: str | None
+) -> None:
     response = send(dub, "GET", path, headers={"Authorization": f"Bearer {key}"})
 
     assert response.status == status
@@ -59,7 +61,7 @@ def test_a_header_of_blanks_is_none(dub: DubEmulator) -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer \t", "Bearer\tdub_TESTKEY", "BEARER dub_TESTKEY"])
-def test_a_malformed_header(dub: DubEmulator, header: str) -> None:
+def test_a_malformed_header_is_refused(dub: DubEmulator, header: str) -> None:
     assert send(dub, "GET", "/customers", headers={"Authorization": header}).status == 400
 
 

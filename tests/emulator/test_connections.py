@@ -80,7 +80,7 @@ def test_a_head_of_16_kb_is_read(talk: Callable[[bytes], bytes]) -> None:
     assert talk(f"{REQUEST}X: {'y' * 16_000}\r\n\r\n".encode()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_an_expectation_that_nobody_meets(talk: Callable[[bytes], bytes]) -> None:
+def test_an_expectation_that_nobody_meets_is_refused(talk: Callable[[bytes], bytes]) -> None:
     assert talk(f"{REQUEST}Expect: miracles\r\n\r\n".encode()).startswith(b"HTTP/1.1 417 ")
 
 
@@ -224,7 +224,7 @@ def test_a_page_of_another_origin_cannot_reset(dub: DubEmulator, call: Call, hea
     assert dub.customers[0]["name"] == "Kept"
 
 
-def test_a_page_of_the_emulator_itself_could(dub: DubEmulator, call: Call) -> None:
+def test_a_page_of_the_emulator_itself_can_reset(dub: DubEmulator, call: Call) -> None:
     headers = {"Origin": dub.url, "Sec-Fetch-Site": "same-origin"}
 
     assert json.loads(call("POST", "/_emulator/reset", headers=headers).text) == {"customers": 4}

@@ -141,7 +141,7 @@ def test_a_released_id_is_free_again(call: Call) -> None:
     assert call("GET", "/customers/ext_user_1").json["id"] == "cus_1LABB"
 
 
-def test_delete(call: Call) -> None:
+def test_a_deleted_customer_is_gone_and_its_external_id_free(call: Call) -> None:
     assert call("DELETE", "/customers/ext_user_1").json == {"id": "cus_1LABA"}
     assert call("GET", "/customers/cus_1LABA").status == 404
     assert call("PATCH", "/customers/ext_user_2", {"externalId": "user_1"}).status == 200
@@ -164,7 +164,7 @@ def test_only_avatars_that_can_be_fetched_survive(dub: DubEmulator, call: Call, 
 NEW = {"externalId": "new", "country": "DE"}
 
 
-def test_a_new_customer(dub: DubEmulator, call: Call) -> None:
+def test_a_new_customer_is_returned_and_stored(dub: DubEmulator, call: Call) -> None:
     response = call("POST", "/customers", NEW | {"email": "n@example.com", "avatar": "https://cdn.test/a", "sales": 5})
 
     assert response.status == 201

@@ -21,7 +21,7 @@ def test_customers_without_external_id_are_exported(dub: DubEmulator, call: Call
     assert response.text == "id,externalId\ncus_1LABD,ext_weird\ncus_1NULL,\ncus_1LABB,user_2\ncus_1LABA,user_1"
 
 
-def test_all_columns(dub: DubEmulator, call: Call) -> None:
+def test_every_column_is_exported_and_no_cell_is_a_formula(dub: DubEmulator, call: Call) -> None:
     dub.reset(
         [
             {
@@ -46,13 +46,13 @@ def test_all_columns(dub: DubEmulator, call: Call) -> None:
     )
 
 
-def test_the_link_and_the_partner(call: Call) -> None:
+def test_the_link_and_the_partner_are_exported(call: Call) -> None:
     response = call("GET", "/customers/export?columns=link,partnerName,partnerId&email=alice@example.com")
 
     assert response.text == "link,partnerId,partnerName\nhttps://refer.dub.co/pat,pn_LAB1,Pat Partner"
 
 
-def test_an_export_of_nobody(call: Call) -> None:
+def test_an_export_of_nobody_is_an_empty_line(call: Call) -> None:
     assert call("GET", "/customers/export?email=nobody").text == "\n"
 
 
@@ -73,7 +73,7 @@ def test_more_than_a_thousand_go_by_mail(dub: DubEmulator, call: Call) -> None:
         ("startingAfter=cus_1LABA", "You cannot use both page and startingAfter/endingBefore at the same time."),
     ],
 )
-def test_bad_exports(call: Call, query: str, message: str) -> None:
+def test_bad_exports_are_explained(call: Call, query: str, message: str) -> None:
     response = call("GET", f"/customers/export?{query}")
 
     assert response.status == 422

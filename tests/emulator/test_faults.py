@@ -28,7 +28,7 @@ def fault_of_last(dub: DubEmulator) -> str | None:
     return dub.requests[-1].get("fault")
 
 
-def test_error() -> None:
+def test_a_server_error_changes_nothing_and_has_the_body_of_an_error_or_none() -> None:
     with DubEmulator(faults=["error=1"]) as dub:
         responses = [rename(dub) for _ in range(20)]
 
@@ -40,7 +40,7 @@ def test_error() -> None:
         assert fault_of_last(dub) == "error"
 
 
-def test_html_error() -> None:
+def test_an_html_error_changes_nothing() -> None:
     with DubEmulator(faults=["html-error=1"]) as dub:
         response = rename(dub)
 
@@ -50,7 +50,7 @@ def test_html_error() -> None:
 
 
 @pytest.mark.parametrize(("fault", "applied"), [("reset-before", False), ("reset-after", True)])
-def test_reset(fault: str, applied: bool) -> None:
+def test_a_connection_is_reset_before_or_after_the_update_is_applied(fault: str, applied: bool) -> None:
     with DubEmulator(faults=[f"{fault}=1"]) as dub:
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
             rename(dub)
@@ -59,7 +59,7 @@ def test_reset(fault: str, applied: bool) -> None:
         assert fault_of_last(dub) == fault
 
 
-def test_truncate() -> None:
+def test_an_update_whose_response_is_truncated_is_applied() -> None:
     with DubEmulator(faults=["truncate=1"]) as dub:
         with pytest.raises(http.client.IncompleteRead) as caught:
             rename(dub)
@@ -69,7 +69,7 @@ def test_truncate() -> None:
         assert fault_of_last(dub) == "truncate"
 
 
-def test_stall() -> None:
+def test_a_stalled_response_comes_late_and_is_a_success() -> None:
     with DubEmulator(faults=["stall=1", "stall-seconds=0.3"]) as dub:
         began = time.monotonic()
         response = rename(dub)
@@ -78,7 +78,7 @@ def test_stall() -> None:
         assert fault_of_last(dub) == "stall"
 
 
-def test_transient_422() -> None:
+def test_a_transient_422_refuses_updates_and_lets_reads_pass() -> None:
     with DubEmulator(faults=["transient-422=1"]) as dub:
         response = rename(dub)
         read = send(dub, "GET", "/customers/cus_1LABA")
@@ -91,7 +91,7 @@ def test_transient_422() -> None:
 
 
 @pytest.mark.slow
-def test_storm() -> None:
+def test_a_storm_refuses_requests_as_long_as_it_lasts() -> None:
     with DubEmulator(faults=["storm=0.5:0.5"]) as dub:
         dub.reset()
         statuses = [rename(dub).status]
@@ -103,7 +103,7 @@ def test_storm() -> None:
         assert [entry.get("fault") for entry in dub.requests] == [None, "storm", None]
 
 
-def test_fail_open() -> None:
+def test_a_rate_limiter_that_fails_open_refuses_nobody_and_says_zero() -> None:
     with DubEmulator(faults=["fail-open=1"], requests_per_minute=1) as dub:
         responses = [send(dub, "GET", "/customers/ext_missing") for _ in range(3)]
 

@@ -31,7 +31,7 @@ def test_deep_json_must_be_json_to_its_end(call: Call, end: str) -> None:
 
 
 @pytest.mark.parametrize("marks", [1, 2])
-def test_byte_order_marks(call: Call, marks: int) -> None:
+def test_byte_order_marks_are_skipped(call: Call, marks: int) -> None:
     assert call("PATCH", "/customers/cus_1LABA", b"\xef\xbb\xbf" * marks + b'{"name": "B"}').json["name"] == "B"
 
 

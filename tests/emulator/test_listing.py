@@ -49,7 +49,7 @@ def ids(call: Call, query: str) -> list[str]:
         ("endingBefore=cus_1M1&sortOrder=asc&pageSize=1", "M0"),
     ],
 )
-def test_filters_order_and_pages(dub: DubEmulator, call: Call, query: str, expected: str) -> None:
+def test_filters_order_and_pages_choose_the_customers(dub: DubEmulator, call: Call, query: str, expected: str) -> None:
     dub.reset([*MANY, ATTRIBUTED | {"createdAt": "2025-04-01T00:00:00.000Z"}])
 
     assert ids(call, query) == expected.split()
@@ -68,7 +68,7 @@ def test_filters_order_and_pages(dub: DubEmulator, call: Call, query: str, expec
         ("pageSize=0&sortBy=x&page=0", "invalid_value: sortBy: "),
     ],
 )
-def test_bad_queries(call: Call, query: str, message: str) -> None:
+def test_bad_queries_are_explained(call: Call, query: str, message: str) -> None:
     response = call("GET", f"/customers?{query}")
 
     assert response.status == 422
@@ -103,7 +103,7 @@ def test_the_pages_around_a_customer_without_external_id_are_readable(dub: DubEm
     assert call("GET", f"/customers?{query}").status == 200
 
 
-def test_a_workspace_without_program(dub: DubEmulator) -> None:
+def test_a_workspace_without_program_knows_no_partner(dub: DubEmulator) -> None:
     response = send(dub, "GET", "/customers?partnerId=pn_LAB1", headers={"Authorization": "Bearer dub_OTHERKEY"})
 
     assert (response.status, response.message) == (404, "Program not found")
@@ -129,7 +129,7 @@ def test_a_workspace_without_program(dub: DubEmulator) -> None:
         ("max,bob", "LABB M0 M1 M2 M3 M4 M5"),
     ],
 )
-def test_search_as_mysql_does(dub: DubEmulator, call: Call, search: str, expected: str) -> None:
+def test_a_search_finds_what_mysql_would(dub: DubEmulator, call: Call, search: str, expected: str) -> None:
     dub.reset(MANY)
 
     assert sorted(ids(call, f"search={quote(search)}")) == expected.split()
@@ -159,7 +159,7 @@ def test_search_as_mysql_does(dub: DubEmulator, call: Call, search: str, expecte
         ),
     ],
 )
-def test_counts_by_group(dub: DubEmulator, call: Call, query: str, expected: object) -> None:
+def test_customers_are_counted_by_group(dub: DubEmulator, call: Call, query: str, expected: object) -> None:
     dub.reset([*MANY, ATTRIBUTED, {"id": "cus_1U", "externalId": "u", "country": "us"}])
 
     assert call("GET", f"/customers/count?{query}").json == expected
@@ -175,7 +175,7 @@ def test_other_groups_are_refused(call: Call, group: str) -> None:
     )
 
 
-def test_count(dub: DubEmulator, call: Call) -> None:
+def test_a_count_ignores_the_page_size_and_needs_no_plan(dub: DubEmulator, call: Call) -> None:
     dub.reset(MANY)
 
     assert call("GET", "/customers/count?country=FR&pageSize=bad").json == 3

@@ -44,7 +44,7 @@ def test_it_reads_one_customer(client: Dub) -> None:
     assert customer.discount.amount == 30
 
 
-def test_it_updates(dub: DubEmulator, client: Dub) -> None:
+def test_it_updates_one_customer(dub: DubEmulator, client: Dub) -> None:
     customer = client.customers.update(request={"id": "ext_user_1", "request_body": {"name": "New", "country": "DE"}})
 
     assert (customer.name, customer.country) == ("New", "DE")

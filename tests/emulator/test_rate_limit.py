@@ -54,7 +54,7 @@ def test_an_idle_window_forgets_everything(window: SlidingWindow, clock: Clock) 
     assert admitted(window, 15) == 10
 
 
-def test_the_verdict(window: SlidingWindow, clock: Clock) -> None:
+def test_a_verdict_tells_what_remains_and_when_it_resets(window: SlidingWindow, clock: Clock) -> None:
     window.spend("key", 4)
     clock.now = 675  # three quarters of the window still count: 3 of 4
 
@@ -100,7 +100,7 @@ def test_a_changed_limit_holds_until_a_reset() -> None:
         assert [send(dub, "GET", "/customers").status for _ in range(3)] == [200, 200, 200]
 
 
-def test_the_budget_of_a_reset(dub: DubEmulator, call: Call) -> None:
+def test_a_reset_may_leave_no_budget(dub: DubEmulator, call: Call) -> None:
     dub.reset(rate_limit_used=1200)
 
     response = call("GET", "/customers")

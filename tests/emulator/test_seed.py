@@ -23,7 +23,7 @@ OWN = {
 }
 
 
-def test_objects_in_place_of_sentences(tmp_path: Path) -> None:
+def test_a_seed_may_have_objects_in_place_of_sentences(tmp_path: Path) -> None:
     path = tmp_path / "seed.json"
     path.write_text(json.dumps(OWN))
     with DubEmulator(path) as dub:
@@ -42,7 +42,7 @@ def test_what_a_seed_leaves_out_is_there() -> None:
         assert len({customer["id"] for customer in dub.customers}) == 1000
 
 
-def test_the_sentences_of_the_recordings() -> None:
+def test_the_sentences_of_the_recordings_are_understood() -> None:
     seed = load_seed(Path(__file__).parents[1] / "recordings" / "fixtures.json")
 
     described = {

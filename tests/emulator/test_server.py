@@ -58,7 +58,7 @@ def test_a_taken_port_is_an_error_at_once() -> None:
         pass
 
 
-def test_latency() -> None:
+def test_a_response_takes_at_least_the_latency() -> None:
     with DubEmulator(latency_ms=100, latency_jitter_ms=10) as dub:
         began = time.monotonic()
         send(dub, "GET", "/customers")
@@ -66,7 +66,7 @@ def test_latency() -> None:
     assert time.monotonic() - began >= 0.1
 
 
-def test_https(tmp_path: Path) -> None:
+def test_it_serves_https_with_the_given_certificate(tmp_path: Path) -> None:
     certificate = self_signed(tmp_path)
     with DubEmulator(ssl_certfile=certificate, ssl_keyfile=tmp_path / "key.pem") as dub:
         assert dub.url.startswith("https://127.0.0.1:")
@@ -115,7 +115,7 @@ def test_no_request_is_logged_elsewhere(call: Call, caplog: pytest.LogCaptureFix
     assert "PLANTED" not in caplog.text
 
 
-def test_reset_over_http(dub: DubEmulator, call: Call) -> None:
+def test_a_reset_over_http_restores_customers_requests_and_budget(dub: DubEmulator, call: Call) -> None:
     call("PATCH", "/customers/cus_1LABA", {"name": "Changed"})
     setup = {"id": "cus_1LABB", "externalId": "user_2", "name": "Replaced", "saleAmount": "7"}
 

@@ -49,7 +49,7 @@ NOW = datetime(2026, 11, 25, 7, 39, 32, 788000, tzinfo=UTC)
         ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999"),
     ],
 )
-def test_timestamps(text: str, expected: str) -> None:
+def test_a_text_is_read_as_the_instant_that_chrono_reads(text: str, expected: str) -> None:
     read = read_timestamp(text, NOW)
 
     assert read is not None
@@ -77,5 +77,5 @@ def test_timestamps(text: str, expected: str) -> None:
         "31/31/2026",
     ],
 )
-def test_invalid_dates(text: str) -> None:
+def test_a_text_without_a_valid_date_is_no_instant(text: str) -> None:
     assert read_timestamp(text, NOW) is None

@@ -14,7 +14,7 @@ from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome
 
 
-def test_it_works(connected) -> None:
+def test_a_key_that_may_update_customers_is_accepted_after_one_request(connected) -> None:
     assert DubHook().test_connection() == (
         True,
         "Dub accepts the key for updating customers (1,200 requests a minute).",

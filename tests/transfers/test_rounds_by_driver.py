@@ -125,7 +125,7 @@ def _of_sqlite(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", STRICT_DRIVERS)
-def test_a_strict_driver(sqlite, connected, sync, engine, monkeypatch, name: str) -> None:
+def test_a_whole_round_with_a_strict_driver(sqlite, connected, sync, engine, monkeypatch, name: str) -> None:
     driver = strict_driver(monkeypatch, name)
     engine(has_transactions=name not in ("bigquery", "databricks"))
     path = BaseHook.get_connection("warehouse").host
@@ -151,7 +151,7 @@ def test_a_strict_driver(sqlite, connected, sync, engine, monkeypatch, name: str
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 @pytest.mark.parametrize("cursor", ["cursor", "DictCursor", "RealDictCursor", "NamedTupleCursor"])
-def test_psycopg2(database, connected, sync, cursor: str) -> None:
+def test_a_whole_round_with_psycopg2(database, connected, sync, cursor: str) -> None:
     import psycopg2.extras
 
     factory = getattr(psycopg2.extras, cursor, None)
@@ -164,7 +164,7 @@ def test_psycopg2(database, connected, sync, cursor: str) -> None:
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 @pytest.mark.parametrize("rows", ["tuple_row", "dict_row", "namedtuple_row"])
-def test_psycopg(database, connected, sync, rows: str) -> None:
+def test_a_whole_round_with_psycopg(database, connected, sync, rows: str) -> None:
     psycopg = pytest.importorskip("psycopg")  # not with the oldest constraints of Airflow
 
     def connect(hook: Any) -> Any:
@@ -175,20 +175,20 @@ def test_psycopg(database, connected, sync, rows: str) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
-def test_drivers_without_a_server(database, connected, sync) -> None:
+def test_a_whole_round_without_a_server(database, connected, sync) -> None:
     whole_round(database, connected, sync, "?", percent="%")
 
 
 @pytest.mark.parametrize("database", ["mysql"], indirect=True)
 @pytest.mark.parametrize("cursor", ["", "sscursor", "dictcursor", "ssdictcursor"])
-def test_mysqlclient(database, connected, sync, monkeypatch, cursor: str) -> None:
+def test_a_whole_round_with_mysqlclient(database, connected, sync, monkeypatch, cursor: str) -> None:
     connection = json.loads(database.connection)
     connection["extra"]["cursor"] = cursor
     whole_round(database, connected, over(monkeypatch, sync, connection), "%s")
 
 
 @pytest.mark.parametrize("database", ["mysql"], indirect=True)
-def test_mysql_connector(database, connected, sync, monkeypatch) -> None:
+def test_a_whole_round_with_mysql_connector(database, connected, sync, monkeypatch) -> None:
     pytest.importorskip("mysql.connector")
     ((port,),) = database.run("SELECT @@port")  # Airflow's hook gives it no socket
     extra = {"client": "mysql-connector-python"}
@@ -198,7 +198,7 @@ def test_mysql_connector(database, connected, sync, monkeypatch) -> None:
 
 @pytest.mark.parametrize("database", ["mysql"], indirect=True)
 @pytest.mark.parametrize("cursor", ["Cursor", "SSCursor", "DictCursor", "SSDictCursor"])
-def test_pymysql(database, connected, sync, cursor: str) -> None:
+def test_a_whole_round_with_pymysql(database, connected, sync, cursor: str) -> None:
     pymysql = pytest.importorskip("pymysql")
 
     def connect(hook: Any) -> Any:
@@ -229,7 +229,7 @@ def odbc(monkeypatch, sync):
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 @pytest.mark.parametrize("extra", [{}, {"UseDeclareFetch": "1"}])
-def test_odbc(database, connected, odbc, extra: dict[str, str]) -> None:
+def test_a_whole_round_over_odbc(database, connected, odbc, extra: dict[str, str]) -> None:
     whole_round(database, connected, odbc(database, **extra), "?", percent="%")
 
 
