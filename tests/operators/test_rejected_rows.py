@@ -31,8 +31,10 @@ def again(cell: object, column: str = "name", key: object = "u") -> tuple[object
 
 
 @given(cell=anything)
-def test_any_cell_can_be_written(cell) -> None:
-    again(cell)
+def test_any_cell_can_be_written_and_one_that_was_accepted_is_sent_again_as_it_was(cell) -> None:
+    first, second = again(cell)
+    assert second.key == "u"
+    assert isinstance(first, RowResult) or first.fields == second.fields
 
 
 @pytest.mark.parametrize(
