@@ -32,6 +32,7 @@ from airflow_provider_dub.exceptions import (
     DubUnreadableResponseError,
 )
 from airflow_provider_dub.hooks.session import DubSession
+from tests.support.free_port import free_port
 from tests.support.raw_server import OK, RawServer, serving
 
 PATCH = Request("PATCH", "/customers/cus_1?a=b%2Fc", b'{"a":1}')
@@ -318,12 +319,6 @@ def test_a_redirect_is_not_followed() -> None:
         with DubSession("dub_KEY") as session:
             assert session.get(server.url, timeout=5).status_code == 302
     assert len(server.requests) == 2
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def test_what_fails_before_a_request_is_sent_was_not_sent() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.servers import free_port, running
+from tests.engines.servers import running
 from tests.engines.stand_ins import StandIn
+from tests.support.free_port import free_port
 
 _DATA_SET = {"projectId": "project", "datasetId": "crm"}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.engines.servers import free_port
+from tests.support.free_port import free_port
 
 
 def is_installed() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import psycopg
 import requests
 from psycopg.rows import dict_row
 
+from tests.support.free_port import free_port
 from tests.support.paths import ROOT
 from tests.support.postgres import postgres_socket
 
@@ -37,7 +37,7 @@ class RunningAirflow:
         self, home: Path, dags: Path, environment: Mapping[str, str], settings: Mapping[str, object] | None = None
     ) -> None:
         self.home = home
-        port = _free_port()
+        port = free_port()
         self._url = f"http://127.0.0.1:{port}"
         settings = {
             "CORE__EXECUTOR": "LocalExecutor",
@@ -151,8 +151,3 @@ def _session_of(pid: int) -> int | None:
     with suppress(ProcessLookupError):
         return os.getsid(pid)
     return None
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
