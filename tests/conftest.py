@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -24,6 +23,7 @@ import pytest  # noqa: E402
 from airflow_provider_dub.emulator import DubEmulator  # noqa: E402
 from tests.engines.stand_ins import STAND_INS  # noqa: E402
 from tests.support import postgres  # noqa: E402
+from tests.support.dub_connection import dub_connection  # noqa: E402
 
 pytest_plugins = [f"tests.engines.{engine}" for engine in STAND_INS]
 
@@ -120,8 +120,7 @@ def connect(monkeypatch):
     """Set the connection dub_default."""
 
     def connect(host: str | None, password: str | None = "dub_TESTKEY", **extra: object) -> None:
-        connection = {"conn_type": "dub", "host": host, "password": password, "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_DUB_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("AIRFLOW_CONN_DUB_DEFAULT", dub_connection(host, password, **extra))
 
     return connect
 

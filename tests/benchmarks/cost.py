@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.dub_connection import dub_connection
 from tests.support.task_instance import TaskInstance
 
 ROWS = 2000
@@ -34,7 +35,7 @@ def operator(url: str) -> None:
 
     from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 
-    os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = json.dumps({"conn_type": "dub", "host": url, "password": KEY})
+    os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = dub_connection(url, KEY)
     frame = pd.DataFrame({"id": [customer["id"] for customer in CUSTOMERS], "name": "after", "country": "DE"})
     task = DubUpdateCustomersOperator(task_id="update", customers=frame, max_workers=WORKERS)
     task_instance = TaskInstance()

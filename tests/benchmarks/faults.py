@@ -6,7 +6,6 @@ and the clock jumps by an hour.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome, SyncSummary
+from tests.support.dub_connection import dub_connection
 
 ROWS = 20_000
 FAULTS = [
@@ -47,8 +47,7 @@ def main(seed: int = 1) -> None:
         _outage(after=20, lasting=20),
     ):
         dub.reset(setup_customers=customers)
-        connection = {"conn_type": "dub", "host": dub.url, "password": dub.api_key, "extra": {"timeout": 1}}
-        os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = json.dumps(connection)
+        os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = dub_connection(dub.url, dub.api_key, timeout=1)
         hook, report, untrue = DubHook(), SyncSummary(), []
         began = time.monotonic()
         updates = ({"id": c["id"], "name": f"of {c['id']}"} for c in customers)

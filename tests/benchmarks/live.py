@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import sys
@@ -20,6 +19,7 @@ os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 from airflow_provider_dub.emulator import DubEmulator
 from tests.benchmarks.company import somebody_else
+from tests.support.dub_connection import dub_connection
 from tests.support.simulated_limit import LATENCY, WINDOW, Case, Simulation
 
 CASES = (
@@ -73,7 +73,7 @@ def _work(url: str, rows: int, case: Case) -> None:
 def _client(url: str, rows: int, ready: threading.Barrier) -> None:
     from airflow_provider_dub.hooks.dub import DubHook
 
-    os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = json.dumps({"conn_type": "dub", "host": url, "password": "dub_TESTKEY"})
+    os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = dub_connection(url, "dub_TESTKEY")
     hook = DubHook()
     hook.client  # noqa: B018 - the connection is looked up now
     ready.wait()

@@ -25,6 +25,7 @@ os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-provider-
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 from tests.benchmarks.memory import megabytes, peak_megabytes
+from tests.support.dub_connection import dub_connection
 from tests.support.postgres import postgres_socket
 from tests.support.task_instance import TaskInstance
 
@@ -90,7 +91,7 @@ def _warehouse() -> Iterator[Callable[..., None]]:
     with postgres_socket() as host:
         connection = {"conn_type": "postgres", "host": host, "login": "postgres", "schema": "postgres"}
         os.environ["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(connection)
-        os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = json.dumps({"conn_type": "dub", "password": "dub_TESTKEY"})
+        os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = dub_connection(None, "dub_TESTKEY")
 
         def run_sql(*statements: str) -> None:
             with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as connection:

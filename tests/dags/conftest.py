@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.version_compat import Context
-from tests.support.airflow_commands import AirflowCommands, dub_connection
+from tests.support.airflow_commands import AirflowCommands
+from tests.support.dub_connection import dub_connection
 from tests.support.paths import ROOT
 
 #: Those of the examples.

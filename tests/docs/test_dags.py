@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import DOCS, ROOT, blocks, for_this_airflow
-from tests.support.airflow_commands import AirflowCommands, dub_connection
+from tests.support.airflow_commands import AirflowCommands
+from tests.support.dub_connection import dub_connection
 
 
 @pytest.fixture

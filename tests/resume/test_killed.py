@@ -5,7 +5,6 @@ All DAGs run side by side. ``RESUME_SEED=7 pytest tests/resume -rP`` kills them 
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -20,6 +19,7 @@ import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from tests.resume.dags.killed import BATCH_SIZE, MAX_WORKERS, ROWS, rows_of
+from tests.support.dub_connection import dub_connection
 
 if TYPE_CHECKING:
     from tests.support.running_airflow import RunningAirflow
@@ -134,8 +134,7 @@ def runs(tmp_path_factory):
     with DubEmulator(requests_per_minute=10**9) as dub:
         customers = [{**row, "name": "old", "externalId": row["name"]} for dag_id in ROWS for row in rows_of(dag_id)]
         dub.reset(setup_customers=customers)
-        connection = {"conn_type": "dub", "host": dub.url, "password": dub.api_key}
-        environment = {"AIRFLOW_CONN_DUB_DEFAULT": json.dumps(connection)}
+        environment = {"AIRFLOW_CONN_DUB_DEFAULT": dub_connection(dub.url, dub.api_key)}
         dags = Path(__file__).parent / "dags"
         with RunningAirflow(tmp_path_factory.mktemp("airflow"), dags, environment) as airflow:
             runs = Runs(airflow, dub)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.emulator.rate_limit import SlidingWindow
 from tests.scale_out.dags.scale_out import BATCH_SIZE, MAX_WORKERS
+from tests.support.dub_connection import dub_connection
 
 if TYPE_CHECKING:
     from tests.scale_out.cluster import Cluster
@@ -107,8 +107,7 @@ def dub() -> Iterator[DubEmulator]:
 def cluster(dub: DubEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     from tests.scale_out.cluster import celery_cluster  # what it needs is not everywhere where tests are collected
 
-    connection = {"conn_type": "dub", "host": dub.url, "password": dub.api_key}
-    environment = {"AIRFLOW_CONN_DUB_DEFAULT": json.dumps(connection)}
+    environment = {"AIRFLOW_CONN_DUB_DEFAULT": dub_connection(dub.url, dub.api_key)}
     with celery_cluster(tmp_path_factory.mktemp("airflow"), Path(__file__).parent / "dags", environment) as cluster:
         yield cluster
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -43,8 +42,3 @@ class AirflowCommands:
         )
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         return done
-
-
-def dub_connection(host: str | None, key: str, **extra: object) -> str:
-    """Return a connection to Dub, as an environment variable has it."""
-    return json.dumps({"conn_type": "dub", "host": host, "password": key, "extra": extra})

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tests.support.dub_connection import dub_connection
+
 _processes = multiprocessing.get_context("spawn")
 
 CUSTOMERS = """
@@ -69,8 +71,7 @@ class Place:
         """Set the connections that a DAG would name."""
         warehouse = {"conn_type": "postgres", "host": self.postgres, "login": "postgres", "schema": "postgres"}
         os.environ["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(warehouse)
-        dub = {"conn_type": "dub", "host": self.dub, "password": self.api_key}
-        os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = json.dumps(dub)
+        os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = dub_connection(self.dub, self.api_key)
 
 
 @dataclass(frozen=True)
