@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_dub.exceptions import DubFixRowsError
 from tests.support.database import Database
 from tests.support.hostile import HOSTILE
-from tests.support.stored import stored
+from tests.support.stored import sent, stored
 from tests.support.task_instance import TaskInstance
 from tests.support.watched_connection import watch_warehouse
 
@@ -108,10 +108,6 @@ def run(sync):
     return lambda **options: sync(columns={"name": "name", "email": "email"}, **TOLERANT | options)
 
 
-def patched(dub) -> list[str]:
-    return [request["path"].rpartition("ext_")[2] for request in dub.requests if request["method"] == "PATCH"]
-
-
 def rename(database, name: str, *keys: str) -> None:
     listed = ", ".join(f"'{key}'" for key in keys)
     database.run(f"UPDATE customers SET name = '{name}' WHERE user_id IN ({listed})")
@@ -119,16 +115,16 @@ def rename(database, name: str, *keys: str) -> None:
 
 def test_a_plan_the_first_run_none_edited_refused_and_missing(customers, state, connected, run) -> None:
     plan = run(dry_run=True)["plan"]
-    assert (plan["new"], plan["to_send"], patched(connected)) == (ROWS, ROWS, [])
+    assert (plan["new"], plan["to_send"], sent(connected)) == (ROWS, ROWS, [])
     first = run()
     assert (first["updated"], first["rejected"], first["missing"]) == (TAKEN, 1, 1)
     assert stored(connected, externalId="cust_0")["name"] == "Name 0"
     assert state.state("outcome")[REFUSED] == "rejected"
 
-    sent = len(connected.requests)
+    before = len(connected.requests)
     plan = run()["plan"]
     assert (plan["unchanged"], plan["refused"], plan["missing"], plan["to_send"]) == (TAKEN, 1, 1, 0)
-    assert len(connected.requests) == sent
+    assert len(connected.requests) == before
 
     rename(customers, "Edited", "cust_1", "cust_2", "cust_3")
     assert run(dry_run=True)["plan"]["changed"] == 3
@@ -161,28 +157,27 @@ def test_a_run_that_was_killed_is_continued(customers, state, connected, run, mo
     run()
     edited = [f"cust_{n}" for n in range(ROWS) if f"cust_{n}" not in (REFUSED, MISSING)]
     rename(customers, "Killed", *edited)
-    before = len(patched(connected))
+    before = len(sent(connected))
     killed = multiprocessing.get_context("fork").Process(target=run, kwargs={"commit_every": 5, "max_workers": 1})
     killed.start()
-    while killed.is_alive() and len(patched(connected)) < before + 12:
+    while killed.is_alive() and len(sent(connected)) < before + 12:
         time.sleep(0.002)
     assert killed.is_alive(), "the run was over before it could be killed"
     os.kill(killed.pid, signal.SIGKILL)
     killed.join()
     recorded = {key for (key,) in state.run("SELECT customer_key FROM dub_state_history WHERE name = 'Killed'")}
 
-    before = len(patched(connected))
+    before = len(sent(connected))
     monkeypatch.setattr(TaskInstance, "try_number", 2)
     run()
-    continued = patched(connected)[before:]
-    assert sorted(continued) == sorted({*edited} - recorded)
+    assert sorted(sent(connected)[before:]) == sorted(f"ext_{key}" for key in {*edited} - recorded)
     assert {stored(connected, externalId=key)["name"] for key in edited} == {"Killed"}
     assert run()["plan"]["unchanged"] == TAKEN
 
 
 def test_a_baseline_from_the_source_sends_nothing(customers, connected, run) -> None:
     assert run(baseline="source")["baseline"] == ROWS
-    assert patched(connected) == []
+    assert sent(connected) == []
     assert run()["plan"]["unchanged"] == ROWS
 
 
@@ -190,17 +185,17 @@ def test_a_baseline_from_dub_sends_only_what_differs_there(customers, state, con
     run()
     state.run("DROP TABLE dub_state", "DROP TABLE dub_state_lease", "DROP TABLE dub_state_history")
     rename(customers, "Edited", "cust_1")
-    before = len(patched(connected))
+    before = len(sent(connected))
     summary = run(baseline="dub")
     assert (summary["baseline"], summary["updated"]) == (TAKEN - 1, 1)
-    assert patched(connected)[before:] == ["cust_1"]
+    assert sent(connected)[before:] == ["ext_cust_1"]
 
 
 def test_duplicates_are_found_before_anything_is_sent(customers, connected, run) -> None:
     customers.insert(("cust_1", "later", "u1@example.com", 2), ("cust_1", "earlier", "u1@example.com", 0))
     with pytest.raises(DubFixRowsError, match="3 rows of the query name this customer"):
         run()
-    assert "cust_1" not in patched(connected)
+    assert "ext_cust_1" not in sent(connected)
     last = run(on_duplicate="last", latest_by="stamp")
     assert (last["updated"], last["plan"]["superseded"]) == (1, 2)
     assert stored(connected, externalId="cust_1")["name"] == "later"

@@ -7,6 +7,7 @@ import pytest
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.version_compat import AirflowSkipException
+from tests.support.stored import sent
 from tests.support.task_instance import TaskInstance
 from tests.support.update_operator import run
 
@@ -49,7 +50,7 @@ def test_only_the_first_rows_are_sent_under_a_limit(connected) -> None:
     records, summary = run(rows, limit=2)
     assert [record["id"] for record in records] == ["cus_1LABA", "cus_1LABB"]
     assert (summary["updated"], summary["unchanged"], summary["over_limit"]) == (2, 1, 1)
-    assert len([request for request in connected.requests if request["method"] == "PATCH"]) == 2
+    assert len(sent(connected)) == 2
 
 
 @pytest.mark.parametrize(

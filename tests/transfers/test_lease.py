@@ -25,6 +25,7 @@ from airflow_provider_dub.warehouse.dialects import dialect_named
 from airflow_provider_dub.warehouse.process import this_process
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
+from tests.support.stored import sent
 from tests.support.task_instance import TaskInstance
 
 pytestmark = pytest.mark.slow  # leases end, and processes are killed
@@ -131,7 +132,7 @@ def test_a_run_that_was_not_heard_of_sends_nothing_that_it_read_before(warehouse
     monkeypatch.setattr(Changes, "counts", overtaken_meanwhile)
     with pytest.raises(DubStateTableLockedError, match="taken over by a run that has ended"):
         sync()
-    assert sum(request["method"] == "PATCH" for request in connected.requests) == 2
+    assert len(sent(connected)) == 2
 
 
 def never(self, warehouse=None) -> None:
@@ -149,13 +150,13 @@ def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(sqlite, connect, s
             patch.setattr(lease.Lease, "renew", never)
             with pytest.raises(DubRetryLaterError, match="not attempted"):
                 sync(max_workers=1)
-        sent = sum(request["method"] == "PATCH" for request in dub.requests)
-        assert sync.summary["updated"] == sent < 20
+        updates = len(sent(dub))
+        assert sync.summary["updated"] == updates < 20
         assert sync.summary["total"] == 40
         # The lease may be another's by now, so the next run merges what this one has appended.
-        assert sqlite.run("SELECT COUNT(*) FROM dub_state_history WHERE outcome = 'updated'") == [(sent,)]
+        assert sqlite.run("SELECT COUNT(*) FROM dub_state_history WHERE outcome = 'updated'") == [(updates,)]
         assert sqlite.state("outcome") == {}
-        assert sync()["plan"]["unchanged"] == sent
+        assert sync()["plan"]["unchanged"] == updates
 
 
 def test_a_run_renews_its_lease_while_no_response_comes(sqlite, connect, sync, engine, monkeypatch) -> None:
@@ -324,7 +325,7 @@ def test_a_run_whose_process_is_alive_is_not_overtaken(warehouse, connected, syn
     monkeypatch.setattr(TaskInstance, "run_id", "another")
     with pytest.raises(DubStateTableLockedError, match="locked by dag/run/sync"):
         sync()
-    assert not any(request["method"] == "PATCH" for request in connected.requests)
+    assert not sent(connected)
 
 
 @pytest.mark.parametrize(
