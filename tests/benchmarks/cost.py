@@ -1,7 +1,8 @@
 """What a row costs the worker's CPU: the operator's whole path beside other ways to call the same API.
 
 Every way updates the same customers on the local Dub, which runs in a process of its own. Rounds are paired: in each
-round every way runs once, and ratios are taken within the round.
+round every way runs once, and ratios are taken within the round. Where Dub answers at once, the operator's threads
+collide as they do not at a real server's distance; so there is a table for that as well.
 """
 
 from __future__ import annotations
@@ -17,46 +18,63 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.support.dub_connection import dub_connection
 from tests.support.task_instance import TaskInstance
 
-ROWS = 2000
 ROUNDS = 5
 WORKERS = 8
 KEY = "dub_TESTKEY"
-CUSTOMERS = [{"id": f"cus_9{n:04}", "externalId": f"user-{n}", "name": "before", "email": None} for n in range(ROWS)]
+
+Customers = list[dict[str, str | None]]
 
 
-def operator(url: str) -> None:
+class Setting(NamedTuple):
+    """What a table is about."""
+
+    scheme: str
+    latency_ms: int
+    rows: int
+
+    @property
+    def customers(self) -> Customers:
+        return [
+            {"id": f"cus_9{n:04}", "externalId": f"user-{n}", "name": "before", "email": None} for n in range(self.rows)
+        ]
+
+
+SETTINGS = (Setting("http", 0, 2000), Setting("https", 0, 2000), Setting("https", 20, 500))
+
+
+def operator(url: str, customers: Customers) -> None:
     """DubUpdateCustomersOperator.execute on a DataFrame, records in input order and summary included."""
     import pandas as pd
 
     from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 
     os.environ["AIRFLOW_CONN_DUB_DEFAULT"] = dub_connection(url, KEY)
-    frame = pd.DataFrame({"id": [customer["id"] for customer in CUSTOMERS], "name": "after", "country": "DE"})
+    frame = pd.DataFrame({"id": [customer["id"] for customer in customers], "name": "after", "country": "DE"})
     task = DubUpdateCustomersOperator(task_id="update", customers=frame, max_workers=WORKERS)
     task_instance = TaskInstance()
-    assert len(task.execute({"ti": task_instance})) == ROWS  # type: ignore[typeddict-item]
-    assert task_instance.xcoms["summary"]["updated"] == ROWS
+    assert len(task.execute({"ti": task_instance})) == len(customers)  # type: ignore[typeddict-item]
+    assert task_instance.xcoms["summary"]["updated"] == len(customers)
 
 
 def _request(customer_id: str) -> Any:
     return {"id": customer_id, "request_body": {"name": "after", "country": "DE"}}
 
 
-def official_client(url: str) -> None:
+def official_client(url: str, customers: Customers) -> None:
     """The `dub` client in a loop."""
     from dub import Dub
 
     with Dub(token=KEY, server_url=url) as dub:
-        for customer in CUSTOMERS:
+        for customer in customers:
             dub.customers.update(request=_request(str(customer["id"])))
 
 
-def official_client_async(url: str) -> None:
+def official_client_async(url: str, customers: Customers) -> None:
     """The `dub` client, asynchronously, as many at a time as the operator has threads."""
     from dub import Dub
 
@@ -68,18 +86,18 @@ def official_client_async(url: str) -> None:
                 async with at_a_time:
                     await dub.customers.update_async(request=_request(customer_id))
 
-            await asyncio.gather(*(update(str(customer["id"])) for customer in CUSTOMERS))
+            await asyncio.gather(*(update(str(customer["id"])) for customer in customers))
 
     asyncio.run(run())
 
 
-def session_loop(url: str) -> None:
+def session_loop(url: str, customers: Customers) -> None:
     """A plain requests.Session in a loop."""
     import requests
 
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {KEY}"
-        for customer in CUSTOMERS:
+        for customer in customers:
             response = session.patch(
                 f"{url}/customers/{customer['id']}", json={"name": "after", "country": "DE"}, timeout=30
             )
@@ -87,20 +105,20 @@ def session_loop(url: str) -> None:
             response.json()
 
 
-def http_hook(url: str) -> None:
+def http_hook(url: str, customers: Customers) -> None:
     """Airflow's HttpHook in a loop, one hook for all rows."""
     from airflow.providers.http.hooks.http import HttpHook
 
     os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps({"conn_type": "http", "host": url})
     hook = HttpHook(method="PATCH")
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    for customer in CUSTOMERS:
+    for customer in customers:
         hook.run(
             f"customers/{customer['id']}", data=json.dumps({"name": "after", "country": "DE"}), headers=headers
         ).json()
 
 
-WAYS: dict[str, Callable[[str], None]] = {
+WAYS: dict[str, Callable[[str, Customers], None]] = {
     "operator": operator,
     "requests.Session loop": session_loop,
     "Airflow HttpHook": http_hook,
@@ -114,25 +132,30 @@ def main(rounds: int = ROUNDS) -> None:
 
     :param rounds: How often every way runs, after a first time that is not counted.
     """
-    for scheme in ("http", "https"):
-        with _dub(scheme) as url:
-            _print(scheme, {way: [] for way in WAYS}, url, rounds)
+    for setting in SETTINGS:
+        with _dub(setting) as url:
+            _print(setting, url, rounds)
 
 
-def _print(scheme: str, spent: dict[str, list[float]], url: str, rounds: int) -> None:
+def _print(setting: Setting, url: str, rounds: int) -> None:
+    customers = setting.customers
     for run in WAYS.values():
-        run(url)  # imports and first connections are not what a row costs
+        run(url, customers)  # imports and first connections are not what a row costs
+    spent: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(rounds):
         for way, run in WAYS.items():
             began = time.process_time()
-            run(url)
+            run(url, customers)
             spent[way].append(time.process_time() - began)
-    print(f"\nCPU per row, {scheme}, {ROWS} rows, median of {rounds} paired rounds")
+    print(
+        f"\nCPU per row, {setting.scheme}, {setting.rows} rows, responses after {setting.latency_ms} ms, "
+        f"median of {rounds} paired rounds"
+    )
     print(f"{'':24}{'CPU ms per row':>16}{'operator is x cheaper':>24}")
     ratios = {way: _ratio(seconds, spent["operator"]) for way, seconds in spent.items()}
     for way, seconds in spent.items():
-        print(f"{way:24}{statistics.median(seconds) / ROWS * 1000:16.2f}{ratios[way]:24.2f}")
-    share = statistics.median(spent["operator"]) / ROWS * 50
+        print(f"{way:24}{statistics.median(seconds) / setting.rows * 1000:16.2f}{ratios[way]:24.2f}")
+    share = statistics.median(spent["operator"]) / setting.rows * 50
     print(
         f"The operator's whole path takes {1 / ratios['requests.Session loop']:.2f} times the CPU of a plain session "
         f"loop, and the official client {ratios['dub client, sync']:.1f} times that of the operator; at Dub's 50 "
@@ -145,13 +168,13 @@ def _ratio(seconds: list[float], own: list[float]) -> float:
 
 
 @contextmanager
-def _dub(scheme: str) -> Iterator[str]:
+def _dub(setting: Setting) -> Iterator[str]:
     """A local Dub in a process of its own; over https with a certificate authority that only this run trusts."""
     with tempfile.TemporaryDirectory() as folder:
-        files = _certificate(Path(folder)) if scheme == "https" else {}
+        files = _certificate(Path(folder)) if setting.scheme == "https" else {}
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, files))
+        process = context.Process(target=_serve, args=(there, setting, files))
         process.start()
         try:
             yield here.recv()
@@ -160,11 +183,11 @@ def _dub(scheme: str) -> Iterator[str]:
             process.join()
 
 
-def _serve(pipe, files: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+def _serve(pipe, setting: Setting, files: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
     from airflow_provider_dub.emulator import DubEmulator
 
-    with DubEmulator(requests_per_minute=10_000_000, **files) as dub:  # type: ignore[arg-type]
-        dub.reset(setup_customers=CUSTOMERS)
+    with DubEmulator(requests_per_minute=10_000_000, latency_ms=setting.latency_ms, **files) as dub:  # type: ignore[arg-type]
+        dub.reset(setup_customers=setting.customers)
         pipe.send(dub.url.replace("127.0.0.1", "localhost"))
         pipe.recv()
 
