@@ -36,8 +36,7 @@ def test_the_python_of_a_page_runs(page, connected, warehouse) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_block_of_python_stands_alone_or_follows_one_that_imports(page) -> None:
-    """A reader can copy a page from its top: no name is used before it is there."""
+def test_every_block_of_python_can_be_read_and_every_file_that_a_page_shows_is_there(page) -> None:
     for block in blocks(page, "python"):
         ast.parse(block)
     for name in re.findall(r'--8<-- "([^"]+)"', page.read_text(encoding="utf-8")):

@@ -423,6 +423,7 @@ def test_a_value_that_was_altered_in_the_store_means_to_start_anew(task, at) -> 
 def test_what_is_kept_cannot_be_read_without_the_key(task) -> None:
     task = task()
     task.stop()
+    assert task.store.values
     for value in task.store.values.values():
         stored = urlsafe_b64decode(json.loads(value))
         assert b"cus_9" not in stored
