@@ -29,8 +29,9 @@ from airflow_provider_dub.operators.xcom import warn_if_large, without_nul
 from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
-from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary, counted
+from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary
 from airflow_provider_dub.sync.run import run_sync
+from airflow_provider_dub.sync.shown import counted
 from airflow_provider_dub.sync.updates import UpdateReader
 from airflow_provider_dub.version_compat import AirflowException, AirflowSkipException, BaseOperator, Stats
 

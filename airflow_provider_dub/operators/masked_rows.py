@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_provider_dub.sync.inputs import is_file_name
-
-_TEMPLATE_MARKS = ("{{", "{%", "{#")
+from airflow_provider_dub.operators.templated import is_reference, is_template
+from airflow_provider_dub.sync.inputs import is_file
+from airflow_provider_dub.sync.shown import counted
 
 
 class MaskedRows:
@@ -38,7 +38,7 @@ def mask_rows(customers: Any) -> Any:
 
     :param customers: The input as it was given, or as Airflow has resolved it.
     """
-    to_resolve = _is_reference(customers) or any(map(_is_reference, _parts(customers)))
+    to_resolve = is_reference(customers) or any(map(is_reference, _parts(customers)))
     is_shown = to_resolve or isinstance(customers, MaskedRows) or _names_files(customers)
     return customers if is_shown else MaskedRows(customers)
 
@@ -57,14 +57,9 @@ def _size(rows: Any) -> str:
     if isinstance(rows, str):
         return "text"
     try:
-        count = len(rows)
+        return counted(len(rows), "row")
     except TypeError:  # such as an iterator
         return "rows"
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _is_reference(value: Any) -> bool:
-    return hasattr(type(value), "iter_references")
 
 
 def _parts(customers: Any) -> Iterable[Any]:
@@ -74,8 +69,8 @@ def _parts(customers: Any) -> Iterable[Any]:
 
 
 def _names_files(customers: Any) -> bool:
-    if isinstance(customers, str):
-        return is_file_name(customers) or any(mark in customers for mark in _TEMPLATE_MARKS)
     if isinstance(customers, list | tuple):
         return bool(customers) and all(isinstance(part, str) and _names_files(part) for part in customers)
-    return hasattr(customers, "open") and hasattr(customers, "name")
+    # Airflow renders text with a comment alone, too; a flag or a number has none.
+    will_be_rendered = isinstance(customers, str) and (is_template(customers) or "{#" in customers)
+    return will_be_rendered or is_file(customers)

@@ -1,6 +1,7 @@
 """Rows that were not applied, as lines of JSON that a later sync reads as the same rows.
 
-A cell that JSON cannot hold is written so that it is refused again, rather than turned into text that would be sent.
+Dates, times and UUIDs are written as text, since JSON has no other way. Any other cell that JSON cannot hold is written
+so that it is refused again, rather than turned into text that would be sent.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from uuid import uuid4
 from cryptography.fernet import Fernet, InvalidToken
 
 from airflow_provider_dub import __version__
-from airflow_provider_dub.sync.results import Outcome, RowResult, counted
+from airflow_provider_dub.sync.results import Outcome, RowResult
+from airflow_provider_dub.sync.shown import counted
 from airflow_provider_dub.sync.updates import CustomerUpdate
 from airflow_provider_dub.version_compat import ObjectStoragePath, instance_suffix, may_run_again, tries_before_clear
 

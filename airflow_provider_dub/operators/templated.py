@@ -15,7 +15,15 @@ def is_template(value: object) -> bool:
 
     :param value: An argument of an operator.
     """
-    return hasattr(type(value), "iter_references") or (isinstance(value, str) and ("{{" in value or "{%" in value))
+    return is_reference(value) or (isinstance(value, str) and ("{{" in value or "{%" in value))
+
+
+def is_reference(value: object) -> bool:
+    """Return whether a value stands for what another task returns, as an XComArg does.
+
+    :param value: An argument of an operator, or a part of one.
+    """
+    return hasattr(type(value), "iter_references")
 
 
 def is_none(value: object) -> bool:

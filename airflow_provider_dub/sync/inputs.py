@@ -52,7 +52,7 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] | None = None) -> R
     path_of = path_of or _local_path
     if isinstance(customers, Mapping):
         return _rows_of_mapping(customers)
-    if _is_frame(customers) or _is_arrow(customers) or _is_file(customers):
+    if _is_frame(customers) or _is_arrow(customers) or is_file(customers):
         return _rows_of_one(customers, path_of)
     if isinstance(customers, Sequence) and not isinstance(customers, str | bytes | bytearray):
         # A lazy sequence, such as Airflow's of mapped tasks, fetches an item each time that it is looked at.
@@ -126,7 +126,7 @@ def _is_input(item: Any) -> bool:
     """Return whether an item of a sequence is rows itself."""
     if isinstance(item, list | tuple) and not _is_named_tuple(item):
         return not item or any(_is_row(inner) or _is_input(inner) for inner in item)
-    return _is_frame(item) or _is_arrow(item) or _is_file(item)
+    return _is_frame(item) or _is_arrow(item) or is_file(item)
 
 
 def _is_frame(item: Any) -> bool:
@@ -137,15 +137,16 @@ def _is_arrow(item: Any) -> bool:
     return hasattr(item, "__arrow_c_stream__") or hasattr(item, "__arrow_c_array__")
 
 
-def _is_file(item: Any) -> bool:
-    return is_file_name(item) if isinstance(item, str) else hasattr(item, "open") and hasattr(item, "name")
+def is_file(item: Any) -> bool:
+    """Return whether an input is a file: an object that can be opened and has a name, or the path or URI of one.
 
-
-def is_file_name(text: str) -> bool:
-    """Return whether a text is the path or URI of a file, rather than rows that became text.
-
-    :param text: Any text.
+    :param item: Any input.
     """
+    return _is_file_name(item) if isinstance(item, str) else hasattr(item, "open") and hasattr(item, "name")
+
+
+def _is_file_name(text: str) -> bool:
+    """Return whether a text is the path or URI of a file, rather than rows that became text."""
     if len(text) > _LONGEST_PATH or not text.isprintable() or text.startswith(("[", "{", "(", "<")):
         return False
     name = text.lower().removesuffix(".gz")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow_provider_dub.sync.results import counted
+from airflow_provider_dub.sync.shown import counted, duration
 
 if TYPE_CHECKING:
     from airflow_provider_dub.api.transport import Traffic
@@ -79,14 +79,3 @@ class Progress:
         if error is None or now - traffic.trouble_since < _TROUBLE_AFTER:
             return ""
         return f". Nothing has worked for {duration(now - traffic.trouble_since)}: {error}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time as a person would write it: ``30 s``, ``16 min 30 s``, ``5 h 33 min``.
-
-    :param seconds: The time.
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = ((hours, "h"), (minutes, "min")) if hours else ((minutes, "min"), (rest, "s"))
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

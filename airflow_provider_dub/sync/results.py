@@ -10,7 +10,7 @@ from dataclasses import field as dataclass_field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_dub.sync.shown import shown_key
+from airflow_provider_dub.sync.shown import counted, shown_key
 
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
@@ -170,15 +170,6 @@ class FailureGroup:
         more = f" and {self.rows - len(self.keys):,} more" if self.rows > len(self.keys) else ""
         reason = (self.example.reason or "").rstrip(".")
         return f"{counted(self.rows, 'row')} ({', '.join(self.keys)}{more}): {field}{reason} [{self.example.code}]."
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, as a person would write it: ``1 row``, ``1,500 rows``.
-
-    :param number: The number.
-    :param noun: The noun in the singular.
-    """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 @dataclass

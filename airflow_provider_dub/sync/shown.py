@@ -1,4 +1,4 @@
-"""What may stand in a log line, an error or a summary: one line each, and no person's address."""
+"""What may stand in a log line, an error or a summary, and how: one line each, and no person's address."""
 
 from __future__ import annotations
 
@@ -46,6 +46,26 @@ def listed(names: Iterable[Any]) -> str:
     shown = ", ".join(f'"{name}"' for name in presentable(every))
     more = len(every) - _NAMES_SHOWN
     return f"{shown} and {more:,} more" if more > 0 else shown or "no columns at all"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as a person would write it: ``1 row``, ``1,500 rows``.
+
+    :param number: The number.
+    :param noun: The noun in the singular.
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person would write it: ``30 s``, ``16 min 30 s``, ``5 h 33 min``.
+
+    :param seconds: The time.
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min")) if hours else ((minutes, "min"), (rest, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
 def _looks_like_data(name: object) -> bool:

@@ -22,7 +22,7 @@ from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments, too_many_changes
 from airflow_provider_dub.operators.templated import is_none, read_flag, read_rendered, read_share
 from airflow_provider_dub.sync.options import whole_number
-from airflow_provider_dub.sync.results import counted
+from airflow_provider_dub.sync.shown import counted
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 from airflow_provider_dub.version_compat import (
     AirflowException,

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_dub.api.rate_limit import PLAN_LIMITS
-from airflow_provider_dub.sync.progress import duration
-from airflow_provider_dub.sync.results import counted
+from airflow_provider_dub.sync.shown import counted, duration
 from airflow_provider_dub.warehouse.change_query import SET_PENDING, TO_SEND, UPDATES, Status
 
 
