@@ -48,8 +48,8 @@ def query_lineage(hook: DbApiHook, connection: Connection, sql: str) -> Operator
 
     It may ask the database for its default schema, so it is called while the task runs.
 
-    :param hook: Of the database.
-    :param connection: To the database.
+    :param hook: The database's hook.
+    :param connection: The connection to the database.
     :param sql: The query.
     """
     try:

@@ -103,7 +103,7 @@ def may_run_again(operator: BaseOperator, task_instance: Any, error: BaseExcepti
     :param task_instance: Airflow's, or a double.
     :param error: The error.
     """
-    from airflow_provider_dub.version_compat import AirflowFailException
+    from airflow_provider_dub.version_compat import AirflowFailException  # a bare name would not ask __getattr__
 
     if isinstance(error, AirflowFailException):
         return False

@@ -52,8 +52,8 @@ def count_in_events(counts: Mapping[str, int], outlets: Iterable[object], contex
     """Put counts into the ``extra`` of the events that Airflow will emit for a task's Dub assets.
 
     :param counts: Rows by outcome.
-    :param outlets: Of the task.
-    :param context: Of the task.
+    :param outlets: The task's outlets.
+    :param context: The task's context.
     """
     events: Any = context.get("outlet_events")
     for outlet in outlets:

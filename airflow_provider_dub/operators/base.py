@@ -66,7 +66,8 @@ class DubSyncOperator(BaseOperator):
     ``failures``, the first 20 by row (position from 0), key, code, field and message; ``resumed``, the rows that an
     earlier try processed; ``fields``, how often each was sent; ``accepted_but_not_applied``, how often Dub dropped
     each; ``omitted_fields``, which values were left out and why; ``requests_sent``, ``rate_limited``,
-    ``seconds_waited_for_rate_limit``. Neither it nor any log line or error holds a field's value.
+    ``seconds_waited_for_rate_limit``; ``not_in_rejected_path`` and ``not_in_records_path``, the rows that a file should
+    have and lacks, where there are any. Neither it nor any log line or error holds a field's value.
 
     :param options: What the sync does with its rows.
     :param dub_conn_id: (templated) The connection to Dub; its password is the API key.

@@ -84,7 +84,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
 
     @property
     def customers(self) -> Any:
-        """The rows, hidden from Airflow's rendered fields, or the XComArg that will yield them."""
+        """The rows, masked in Airflow's rendered fields, or the XComArg that will yield them."""
         return self._customers
 
     @customers.setter

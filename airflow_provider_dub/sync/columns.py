@@ -229,7 +229,7 @@ def _warnings(fields: Mapping[str, Field], ignored: Sequence[Any]) -> list[str]:
 
 
 def _not_sent(fields: Mapping[str, Field], ignored: Sequence[Any]) -> list[str]:
-    """Say how a field is sent that is sent only if it is named, for the columns that are named like it."""
+    """Return how a field is sent that is sent only if it is named, for the columns that are named like it."""
     lines = []
     for name in dict.fromkeys(ignored):
         one = field_named(name)

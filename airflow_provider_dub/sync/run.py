@@ -284,7 +284,7 @@ def _failed(update: CustomerUpdate, error: DubError, outcome: Outcome = Outcome.
 
 
 def _place_of(bug: BaseException) -> str:
-    """Say where it happened; its message may hold a value."""
+    """Return where a bug happened, as a reason; its message may hold a value."""
     place = traceback.extract_tb(bug.__traceback__)[-1]
     return (
         f"{type(bug).__name__} at {Path(place.filename).name}:{place.lineno}. This is a bug of the provider; "
