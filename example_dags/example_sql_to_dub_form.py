@@ -2,8 +2,9 @@
 
     fill_warehouse -> sync_customers -> show_plan
 
-The schedule uses the defaults below. Whoever triggers the DAG by hand sees them in a form, and may change them for that
-run. Needs two connections: ``dub_default`` and ``example_warehouse``, as `example_dub_update_customers` does.
+It has no schedule; if you give it one, its runs use the defaults below. Whoever triggers the DAG by hand sees them in a
+form, and may change them for that run. Needs two connections: ``dub_default`` and ``example_warehouse``, as
+`example_dub_update_customers` does.
 """
 
 from __future__ import annotations

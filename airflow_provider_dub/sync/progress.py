@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two lines.
 INTERVAL = 10.0
+#: Seconds of Dub's window: if its limit was used up when the run began, nothing is known of it before.
+_WINDOW = 60.0
 #: Seconds after which a line says why nothing works.
 _TROUBLE_AFTER = 5.0
 
@@ -65,7 +67,7 @@ class Progress:
     def _left(self, done: int, sent: int, elapsed: float, waiting: float, traffic: Traffic) -> str:
         """Return the time left: at the pace of the workers, or within the rate limit if that takes longer."""
         rows = (self._total or 0) - done
-        if not sent or not rows:
+        if not sent or not rows or (traffic.rate_limited and elapsed < _WINDOW):
             return ""
         requests = round(rows * max(traffic.requests_sent / sent, 1))
         within_limit = self._seconds_to_send(requests)

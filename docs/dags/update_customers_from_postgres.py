@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import dag, task
@@ -14,7 +14,7 @@ from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 def update_customers_from_postgres():
     @task(show_return_value_in_logs=False)  # Airflow logs what a task returns unless told not to
     def read_warehouse():
-        since = datetime.now() - timedelta(days=1)
+        since = datetime.now(UTC) - timedelta(days=1)
         sql = "SELECT user_id, email, name, country FROM customers WHERE updated_at > %s"
         return PostgresHook("warehouse").get_df(sql, (since,))
 

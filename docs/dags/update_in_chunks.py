@@ -12,7 +12,7 @@ from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
 def update_in_chunks():
-    @task
+    @task(show_return_value_in_logs=False)  # ids may be e-mail addresses
     def find_chunks():  # the first and the last id of each 10,000 rows
         return PostgresHook("warehouse").get_records("""
             SELECT min(user_id), max(user_id)

@@ -79,3 +79,17 @@ def test_while_nothing_works_the_line_says_why_and_since_when() -> None:
     now += 12
     line = progress.line(0, traffic)
     assert "Nothing has worked for 12 s: No response from https://api.dub.co (ConnectTimeout)" in line
+
+
+def test_no_time_left_is_shown_while_a_limit_that_others_used_up_is_being_learnt() -> None:
+    now = 0.0
+    progress = Progress(1500, 8, lambda _requests: 3780.0, clock=lambda: now)
+    traffic = Traffic(requests_sent=27, rate_limited=1)
+    now = 10.0
+    line = progress.line(27, traffic)
+    assert line is not None
+    assert "left" not in line
+    now = 61.0
+    line = progress.line(200, traffic)
+    assert line is not None
+    assert "about 1 h 3 min left" in line
