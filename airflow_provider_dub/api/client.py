@@ -102,6 +102,9 @@ class DubClient:
     def list_customers(self, *, include_expanded_fields: bool = False, **filters: str) -> Iterator[Customer]:
         """Read all customers of the workspace, in no particular order, page by page as they are consumed.
 
+        A page is read before the one ahead of it is given out, so the customers may be updated meanwhile, also in what
+        they are filtered by.
+
         Customers without external id cannot be listed by Dub; how many there are is logged at the end.
 
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_dub.exceptions import DubInvalidRequestError
@@ -135,24 +136,26 @@ class CustomerListing:
             return None
 
     def _segment(self, start: list[Customer]) -> Iterator[Customer]:
-        """Yield a customer that is new, and those on both sides of it up to the next gap or the end."""
+        """Yield a customer that is new, and those on both sides of it up to the next gap or the end.
+
+        Each page is read before the one ahead of it is yielded, and the first customer is the last that is yielded:
+        what the consumer does to a customer may take it out of the filter, and Dub skips another one behind a cursor
+        that is not in it any more.
+        """
         for customer in start:
             if self._is_new(customer):
-                yield customer
-                yield from self._walk(customer["id"], "desc")
-                yield from self._walk(customer["id"], "asc")
+                pages = chain(self._walk(customer["id"], "desc"), self._walk(customer["id"], "asc"), [[customer]], [[]])
+                for page, _next_page in pairwise(pages):
+                    yield from page
                 self._segments += 1
 
-    def _walk(self, cursor: str, order: str) -> Iterator[Customer]:
+    def _walk(self, cursor: str, order: str) -> Iterator[list[Customer]]:
         while True:
             page = self._page({"startingAfter": cursor, "sortOrder": order}, PAGE_SIZE)
-            is_new = False
-            for customer in page.customers:
-                if self._is_new(customer):
-                    is_new = True
-                    yield customer
+            new = [customer for customer in page.customers if self._is_new(customer)]
             self._edges += page.is_cut
-            if page.is_cut or not is_new or len(page.customers) < PAGE_SIZE:
+            yield new
+            if page.is_cut or not new or len(page.customers) < PAGE_SIZE:
                 return  # also where a server ignores the cursor
             cursor = page.customers[-1]["id"]
 

@@ -96,6 +96,19 @@ def test_filters_hold_round_a_gap(dub) -> None:
     assert len(set(listed)) == len(listed)
 
 
+@pytest.mark.parametrize("start", [125, 249])
+def test_customers_that_leave_the_filter_while_they_are_listed_hide_no_other(dub, start: int) -> None:
+    created = [(n - start - 1) % 250 for n in range(250)]  # the list starts with the newest
+    dub.reset(setup_customers=[{**row, "country": "XX"} for row in customers(250, created=created)])
+    client = client_of(dub)
+    changed = [
+        client.update_customer(customer["id"], {"country": "DE"})["id"]
+        for customer in client.list_customers(country="XX")
+    ]
+    assert sorted(changed) == [f"cus_9{n:04}" for n in range(250)]
+    assert len(dub.requests) - len(changed) <= 3 + 250 // 100
+
+
 @pytest.mark.parametrize("kind", ["the same page", "two pages in turn", "a cursor that does not advance"])
 def test_a_list_ends_whatever_the_server_does(kind: str) -> None:
     asked = 0
