@@ -42,6 +42,8 @@ _NOT_FOUND = ("Workspace", "Customer")
 _VALIDATION = re.compile(r"(?P<code>[a-z]+(?:_[a-z]+)*): (?P<path>[\w.\[\]$-]*): ")
 #: How the store's errors begin, where they look like the former.
 _STORE = re.compile(r"target: |vttablet: ")
+#: Parts of the store's errors that may pass, for endpoints whose other errors of this status are not known.
+_STORE_OF_ANY = re.compile(r"target: |vttablet: |prisma\.|deadlock|lock wait|write conflict", re.IGNORECASE)
 _LISTING = re.compile(r"Page is too big|Invalid cursor|You cannot use both ")
 _TOO_LONG = re.compile(r"too long for the column's type\. Column: (\w+)\b")
 
@@ -115,7 +117,13 @@ def _of_another_endpoint(status: int, message: str) -> _Error | None:
         return DubConflictError, "Dub has such an object already."
     if status == 422 and message.startswith("["):
         return DubResponseNotBuiltError, "Dub applied the request but could not build its response."
+    if status == 422 and _unprocessable(message)[0] is DubServerError and not _may_pass(message):
+        return DubInvalidRequestError, "Dub refused the request (HTTP 422): the error's server_message says why."
     return None
+
+
+def _may_pass(message: str) -> bool:
+    return _STORE_OF_ANY.search(message) is not None and "too long for the column" not in message
 
 
 def _dub_message(body: bytes) -> str | None:

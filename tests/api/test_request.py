@@ -89,6 +89,11 @@ def test_a_path_that_is_none_is_refused(path: str) -> None:
         (dub_error(403, "Your plan is too low"), DubForbiddenError),
         (dub_error(401, "Unauthorized"), DubUnauthorizedError),
         (dub_error(422, "invalid_format: url: Invalid URL"), DubInvalidRequestError),
+        (dub_error(422, "Invalid destination URL"), DubInvalidRequestError),
+        (dub_error(422, "`prisma.link.update()`: too long for the column's type. Column: url"), DubInvalidRequestError),
+        (dub_error(422, "Invalid `prisma.link.update()` invocation: a write conflict or a deadlock"), DubServerError),
+        (dub_error(422, "Lock wait timeout exceeded; try restarting transaction"), DubServerError),
+        (dub_error(422, "target: dub.-.primary: vttablet: rpc error"), DubServerError),
         (dub_error(422, '[{"code": "invalid_type"}]'), DubResponseNotBuiltError),
         (HTML, DubUnreadableResponseError),
         (REDIRECT, DubUnreadableResponseError),
@@ -102,6 +107,13 @@ def test_failures_are_typed_and_show_no_words_of_the_server(sent: bytes, kind: t
     assert type(failure.value) is kind
     assert "Link" not in str(failure.value)
     assert "customer" not in str(failure.value) or kind is DubCustomerNotFoundError
+
+
+def test_a_request_that_another_endpoint_refuses_is_not_sent_again(no_back_off) -> None:
+    with serving(dub_error(422, "Invalid destination URL")) as server, pytest.raises(DubInvalidRequestError) as failure:
+        client_of(server).request("PATCH", "/links/link_1", body={"url": "nope"})
+    assert len(server.requests) == 1
+    assert not failure.value.maybe_applied
 
 
 def test_a_post_is_sent_again_only_where_the_first_one_cannot_have_arrived(no_back_off) -> None:
