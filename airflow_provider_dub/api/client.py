@@ -111,6 +111,7 @@ class DubClient:
         :param filters: ``email``, ``externalId`` (bare), ``country``, ``search``, ``linkId``, ``programId``,
             ``partnerId``. An empty value is no filter at all to Dub, and refused here.
         :raises ValueError: A filter is empty, or there is none of this name.
+        :raises DubNotFoundError: The workspace has no program to filter by.
         """
         return iter(self.customer_listing(include_expanded_fields=include_expanded_fields, **filters))
 

@@ -36,8 +36,8 @@ T = TypeVar("T")
 #: The kind of an error, and its text.
 _Error: TypeAlias = tuple[type[DubApiError], str]
 
-#: How Dub begins what it says of what it does not find.
-_NOT_FOUND = ("Workspace", "Customer")
+#: How Dub begins what it says of what it does not find, and how for a list that is filtered by program or partner.
+_NOT_FOUND, _NO_PROGRAM = ("Workspace", "Customer"), "Program not found"
 #: ``<zod code>: <path>: <message>``, the form of Dub's validation errors; the path of the body itself is empty.
 _VALIDATION = re.compile(r"(?P<code>[a-z]+(?:_[a-z]+)*): (?P<path>[\w.\[\]$-]*): ")
 #: How the store's errors begin, where they look like the former.
@@ -98,7 +98,7 @@ def error_from_response(status: int, body: bytes, *, about_customers: bool = Tru
         )
     if message is None:
         return DubUnreadableResponseError(status, "the body is no error message of Dub's")
-    if about_customers and status == 404 and not message.startswith(_NOT_FOUND):
+    if about_customers and status == 404 and not message.startswith((*_NOT_FOUND, _NO_PROGRAM)):
         return DubUnreadableResponseError(status, "the error message is none of Dub's for customers")
     kind, text = (None if about_customers else _of_another_endpoint(status, message)) or _of_customers(status, message)
     return kind(text, status=status, server_message=message)
@@ -142,6 +142,8 @@ def _of_customers(status: int, message: str) -> _Error:
     if status == 403:
         return DubForbiddenError, _why_forbidden(message)
     if status == 404:
+        if message.startswith(_NO_PROGRAM):
+            return DubNotFoundError, "The workspace has no program: leave the filters programId and partnerId out."
         return _WORKSPACE_NOT_FOUND if message.startswith("Workspace") else _CUSTOMER_NOT_FOUND
     if status == 422:
         return _unprocessable(message)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.api.listing import CustomerListing
-from airflow_provider_dub.exceptions import DubInvalidRequestError
+from airflow_provider_dub.exceptions import DubInvalidRequestError, DubNotFoundError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.hooks.session import DubSession
 from airflow_provider_dub.sync.options import SyncOptions
@@ -94,6 +94,15 @@ def test_filters_hold_round_a_gap(dub) -> None:
     listed = [customer["id"] for customer in client_of(dub).list_customers(country="DE")]
     assert sorted(set(listed) - SEED) == [f"cus_9{n:04}" for n in range(30) if n % 2 and n != 7]
     assert len(set(listed)) == len(listed)
+
+
+@pytest.mark.parametrize("name", ["programId", "partnerId"])
+def test_a_filter_by_program_where_there_is_none_is_refused_at_once(dub, name: str) -> None:
+    client = DubClient(lambda: DubSession("dub_OTHERKEY"), dub.url)
+    with pytest.raises(DubNotFoundError, match="workspace has no program") as failure:
+        list(client.list_customers(**{name: "x"}))
+    assert not failure.value.fatal
+    assert len(dub.requests) == 1
 
 
 @pytest.mark.parametrize("start", [125, 249])
