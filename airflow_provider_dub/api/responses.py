@@ -56,6 +56,10 @@ def any_json_of(response: Response) -> Any:
     """
     if not 200 <= response.status < 300:
         raise error_from_response(response.status, response.body, about_customers=False)
+    if response.headers.get("Content-Type", "").startswith("text/csv"):
+        raise DubInvalidRequestError(
+            "This endpoint gives CSV and no JSON: read it with the session of get_conn().", status=response.status
+        )
     return _parsed(response) if response.body else None
 
 

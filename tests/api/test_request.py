@@ -109,6 +109,14 @@ def test_failures_are_typed_and_show_no_words_of_the_server(sent: bytes, kind: t
     assert "customer" not in str(failure.value) or kind is DubCustomerNotFoundError
 
 
+def test_an_endpoint_that_gives_csv_is_asked_once(connected) -> None:
+    with pytest.raises(DubInvalidRequestError, match=r"CSV and no JSON.*get_conn") as failure:
+        DubHook().request("GET", "/customers/export", query={"columns": "id"})
+    assert not failure.value.transient
+    assert not failure.value.fatal
+    assert len(connected.requests) == 1
+
+
 def test_a_request_that_another_endpoint_refuses_is_not_sent_again(no_back_off) -> None:
     with serving(dub_error(422, "Invalid destination URL")) as server, pytest.raises(DubInvalidRequestError) as failure:
         client_of(server).request("PATCH", "/links/link_1", body={"url": "nope"})
