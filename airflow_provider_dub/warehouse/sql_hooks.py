@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_dub.version_compat import AirflowException
 from airflow_provider_dub.warehouse.cursors import connect
 from airflow_provider_dub.warehouse.dialects import Dialect, dialect_named
 
@@ -74,10 +75,25 @@ def sql_hook(connection: Connection, arguments: Mapping[str, Any]) -> DbApiHook:
             ) from error
         hook: Any = hook_class(**{argument: connection.conn_id}, **given)
     else:
-        hook = connection.get_hook(hook_params=given)  # type: ignore[no-untyped-call]
+        hook = _hook_of_airflow(connection, given)
     if not isinstance(hook, DbApiHook):
-        raise ValueError(f"The connection {connection.conn_id} ({kind}) is none to an SQL database.")
+        raise ValueError(
+            f"The connection {connection.conn_id} ({kind}) is none to an SQL database: sql_conn_id, and state_conn_id "
+            "where it is given, must name one."
+        )
     return hook
+
+
+def _hook_of_airflow(connection: Connection, arguments: Mapping[str, Any]) -> object:
+    try:
+        return connection.get_hook(hook_params=arguments)  # type: ignore[no-untyped-call]
+    except (AirflowException, ImportError) as error:
+        if not isinstance(error, ImportError) and not str(error).startswith("Unknown hook type"):
+            raise
+        raise ValueError(
+            f"Airflow has no hook for the connection {connection.conn_id}: install the Airflow provider for "
+            f"connections of type {connection.conn_type}, with what it needs."
+        ) from error
 
 
 def dialect_of(connection: Connection, hook: DbApiHook) -> Dialect:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_dub.version_compat import BaseHook
+from airflow_provider_dub.exceptions import DubFixSetupError
+from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+from airflow_provider_dub.version_compat import AirflowException, BaseHook
 from airflow_provider_dub.warehouse.sql_hooks import dialect_of, sql_hook
+from tests.support.task_instance import TaskInstance
 
 
 @pytest.fixture
@@ -71,8 +74,26 @@ def test_the_provider_to_install_is_named(connection, monkeypatch) -> None:
 
 
 def test_a_connection_that_speaks_no_sql_is_refused(connection) -> None:
-    with pytest.raises(ValueError, match=r"The connection warehouse \(dub\) is none to an SQL database"):
+    with pytest.raises(ValueError, match=r"The connection warehouse \(dub\) is none to an SQL database: sql_conn_id"):
         sql_hook(connection("dub"), {})
+
+
+def test_a_connection_whose_provider_is_not_installed_ends_the_task_at_once(connection) -> None:
+    connection("nosuchdb")
+    operator = SqlToDubCustomersOperator(task_id="t", sql="SELECT 1 AS id", sql_conn_id="warehouse", id_column="id")
+    with pytest.raises(DubFixSetupError, match="install the Airflow provider for connections of type nosuchdb"):
+        operator.execute({"ti": TaskInstance()})
+
+
+def test_what_a_hook_says_of_its_connection_is_not_taken_for_a_missing_provider(connection, monkeypatch) -> None:
+    warehouse = connection("sqlite")
+
+    def get_hook(self: Any, *, hook_params: Any) -> Any:
+        raise AirflowException("The token has expired.")
+
+    monkeypatch.setattr(type(warehouse), "get_hook", get_hook)
+    with pytest.raises(AirflowException, match="token has expired"):
+        sql_hook(warehouse, {})
 
 
 @pytest.mark.parametrize(
