@@ -57,7 +57,8 @@ _DATE_AGE = 2.0
 class RateLimiter:
     """Decides when each of many threads may send its next request. It never sleeps itself.
 
-    :param requests_per_minute: An upper bound of our own, counted as Dub counts. Dub's limit holds if it is lower.
+    :param requests_per_minute: An upper bound of our own, counted as Dub counts; Dub's clock is known only roughly, so
+        up to 1 % more may leave (10 % if no response has a ``Date``). Dub's limit holds if it is lower.
     :param window: Seconds of Dub's window.
     :param monotonic: A clock that never jumps.
     """
