@@ -1,4 +1,7 @@
-"""What a run reports to OpenLineage: what it read, to whose customers it wrote, and how many; never a value."""
+"""What a run reports to OpenLineage: what it read, to whose customers it wrote, and how many; never a value of a row.
+
+As with Airflow's own SQL operators the text of the query is reported, with the literals in it; its parameters are not.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +47,13 @@ def customers_lineage(workspace: Workspace | None, updated: int) -> OperatorLine
 
 
 def query_lineage(hook: DbApiHook, connection: Connection, sql: str) -> OperatorLineage[Any, Any] | None:
-    """Return what a query reads, as the database's own hook names it; None where OpenLineage is not in use.
+    """Return what a query reads, as the database's own hook names it, and its text; None without OpenLineage.
 
     It may ask the database for its default schema, so it is called while the task runs.
 
     :param hook: The database's hook.
     :param connection: The connection to the database.
-    :param sql: The query.
+    :param sql: The query, without its parameters.
     """
     try:
         from airflow.providers.openlineage.conf import is_disabled

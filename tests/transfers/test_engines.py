@@ -219,7 +219,7 @@ def test_a_run_that_was_interrupted_before_a_response_sends_the_row_again(hostil
 
 
 @pytest.mark.parametrize("database", ["postgres", "mysql"], indirect=True)
-def test_lineage_names_the_tables_that_the_query_reads(hostile, known, connected, monkeypatch) -> None:
+def test_lineage_has_tables_and_text_of_the_query_and_no_parameter(hostile, known, connected, monkeypatch) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     from airflow.providers.openlineage import conf
 
@@ -236,3 +236,8 @@ def test_lineage_names_the_tables_that_the_query_reads(hostile, known, connected
     assert read.name.endswith(".customers")
     assert read.namespace.startswith(hostile.engine)
     assert (written.name, written.outputFacets["outputStatistics"].rowCount) == ("customers", 8)
+    task.sql, task.parameters = "SELECT * FROM customers WHERE name <> 'a literal' AND user_id <> %s", ["PLANTED"]
+    task.execute({"ti": TaskInstance()})
+    lineage = task.get_openlineage_facets_on_complete(None)
+    assert "a literal" in lineage.job_facets["sql"].query
+    assert "PLANTED" not in repr(lineage)
