@@ -9,6 +9,7 @@ used by two threads.
 from __future__ import annotations
 
 import contextvars
+import logging
 import os
 import threading
 import time
@@ -34,6 +35,19 @@ LONGEST_BODY = 16 * 1024 * 1024
 #: What is asked for. Each byte of these becomes at most a thousand, so what is decoded at once is bounded, too.
 _ENCODINGS = ("gzip", "deflate")
 _READ_AT_ONCE = 16 * 1024
+
+_THREAD_NAME = "dub-session"
+
+
+def _without_url(record: logging.LogRecord) -> bool:
+    """Take the URL, which has a customer's id, and the header out of what urllib3 says of a header that is none."""
+    if threading.current_thread().name == _THREAD_NAME and str(record.msg).startswith("Failed to parse headers"):
+        record.msg, record.args, record.exc_info = "A response has a malformed header: of a proxy?", (), None
+    return True
+
+
+for _logger in ("urllib3.connection", "urllib3.connectionpool"):  # the latter's before urllib3 2
+    logging.getLogger(_logger).addFilter(_without_url)
 
 
 class Request(NamedTuple):
@@ -148,7 +162,7 @@ class _SessionThread:
         self._close = weakref.finalize(self, self._requests.put, None)
         self._close.atexit = False
         arguments = (sender, self._requests, self._results)
-        threading.Thread(target=_serve, args=arguments, name="dub-session", daemon=True).start()
+        threading.Thread(target=_serve, args=arguments, name=_THREAD_NAME, daemon=True).start()
 
     def exchange(self, request: Request, stop: Stop) -> Response | BaseException:
         """Have the thread send a request, and return what came of it.

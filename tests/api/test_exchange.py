@@ -44,6 +44,15 @@ def exchanges_with(server: RawServer | str, timeout: float = 10, **options) -> E
     return Exchanges(lambda: DubSession("dub_KEY", **options), Server(url, timeout))
 
 
+def test_a_malformed_header_gets_neither_the_id_nor_the_header_into_the_log(caplog) -> None:
+    caplog.set_level("WARNING")
+    with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n: PLANTED\r\n\r\n{}") as server:
+        response = exchanges_with(server).exchange(Request("GET", "/customers/ext_PLANTED"), Stop())
+    assert response.body == b"{}"
+    assert "malformed header" in caplog.text
+    assert "PLANTED" not in caplog.text
+
+
 def test_a_request_is_sent_as_it_is() -> None:
     with serving(OK) as server:
         exchanges_with(f"{server.url}/base/").exchange(PATCH, Stop())
