@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -51,17 +52,16 @@ class DubConnection:
         """Read a connection.
 
         :param connection: The Airflow connection.
-        :param arguments: Settings that go before the connection's extras, None where not given.
+        :param arguments: Settings that go before the connection's extras; a blank one is not given.
         :raises DubConfigurationError: There is no key, or a setting cannot work.
         """
         extras = connection.extra_dejson
         if not isinstance(extras, Mapping):
             raise DubConfigurationError(f"The extra of the connection {connection.conn_id} must be a JSON object.")
-        given = {**extras, **{name: value for name, value in arguments.items() if value is not None}}
         settings = {
             name: _checked(name, value, str(connection.conn_id))
-            for name, value in given.items()
-            if name in CONN_FIELDS and not _is_blank(value)
+            for name, value in (_given(extras) | _given(arguments)).items()
+            if name in CONN_FIELDS
         }
         return cls(
             base_url=_base_url(connection),
@@ -88,10 +88,18 @@ class DubConnection:
 
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+#: More than Dub lets a slug have, and nothing that means something in an address.
+_SLUG = re.compile(r"[A-Za-z0-9_-]+")
+#: Dub takes such a name for the id of a workspace. A key goes before an id, so that it would guard nothing.
+_ID_PREFIX = "ws_"
 
 
 def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if not _is_blank(value)}
 
 
 def _api_key(connection: Connection) -> str:
@@ -159,22 +167,29 @@ def _whole_number(minimum: int) -> Callable[[Any], int]:
     return convert
 
 
-def _slug(value: Any) -> str:
+def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value.strip()
 
 
+def _slug(value: Any) -> str:
+    slug = _text(value)
+    if not _SLUG.fullmatch(slug) or slug.lower().startswith(_ID_PREFIX):
+        raise ValueError(value)
+    return slug
+
+
 def _verify(value: Any) -> bool | str:
     if isinstance(value, bool):
         return value
-    return {"true": True, "false": False}.get(_slug(value).lower(), _slug(value))
+    return {"true": True, "false": False}.get(_text(value).lower(), _text(value))
 
 
 _SETTINGS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "timeout": (_seconds, "a number of seconds, more than 0 and at most 3600"),
     "max_retries": (_whole_number(0), "a whole number, 0 or more"),
     "requests_per_minute": (_whole_number(1), "a whole number, 1 or more"),
-    "workspace_slug": (_slug, "the slug of a workspace, as in app.dub.co/<slug>"),
+    "workspace_slug": (_slug, "the slug of a workspace as in app.dub.co/<slug>, not its id or its name"),
     "verify": (_verify, "true, false or the path of a CA bundle"),
 }

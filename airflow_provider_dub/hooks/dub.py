@@ -32,14 +32,15 @@ class DubHook(BaseHook):
     """Talks to Dub's customers API with the key and the settings of an Airflow connection.
 
     The connection is looked up once, when it is first needed. For each setting an argument of the hook goes before
-    the connection's extra, and that before the default; a blank extra counts as not set.
+    the connection's extra, and that before the default; a blank one counts as not set.
 
     :param dub_conn_id: The connection: password is the API key, host the base URL (default ``https://api.dub.co``).
     :param timeout: Seconds for one request and its whole response (default 30; connecting may take at most 10 of them).
     :param max_retries: Retries of one request after a transient failure (default 5). Waiting for the rate limit is
         not one of them.
     :param requests_per_minute: A cap of one's own on the rate. By default the key's limit is learnt from Dub.
-    :param workspace_slug: The workspace that the key must belong to; Dub then refuses any other key.
+    :param workspace_slug: The workspace that the key must belong to, as in ``app.dub.co/<slug>``; Dub then refuses any
+        other key.
     """
 
     conn_name_attr = "dub_conn_id"

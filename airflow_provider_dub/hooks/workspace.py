@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_provider_dub.api import DEFAULT_BASE_URL
 
@@ -16,7 +16,7 @@ class Workspace:
     """A workspace, as far as a connection knows it.
 
     :param base_url: The address of the API.
-    :param slug: The workspace's slug, if the connection has one.
+    :param slug: The workspace's slug, if the connection has one, checked: it stands in addresses as it is.
     """
 
     base_url: str
@@ -39,4 +39,4 @@ class Workspace:
         """
         if not self.slug or urlsplit(self.base_url).hostname != _API_HOST:
             return None
-        return f"{_APP}/{quote(self.slug, safe='')}/{path}"
+        return f"{_APP}/{self.slug}/{path}"

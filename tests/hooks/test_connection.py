@@ -74,6 +74,27 @@ def test_an_argument_goes_before_an_extra_and_that_before_the_default() -> None:
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
+def test_a_blank_argument_leaves_the_extra_as_it_is(blank) -> None:
+    extra = {"timeout": 7, "workspace_slug": "acme", "verify": False}
+    assert read(extra, dict.fromkeys(extra, blank)) == read(extra)
+
+
+@pytest.mark.parametrize(
+    "slug", ["ws_1LABOTHER000000000000000002", "WS_x", "Acme Inc", "[x", "a/b", "../x?y#z@evil", "app.dub.co/acme"]
+)
+@pytest.mark.parametrize("is_argument", [False, True])
+def test_what_is_no_slug_is_refused_since_dub_would_take_any_key_for_an_id(slug: str, is_argument: bool) -> None:
+    given = {"workspace_slug": slug}
+    with pytest.raises(DubConfigurationError, match=r"workspace_slug .* app\.dub\.co/<slug>, not its id") as refused:
+        read(*((None, given) if is_argument else (given,)))
+    assert slug not in str(refused.value).replace("app.dub.co/<slug>", "")
+
+
+def test_a_slug_is_taken_without_the_blanks_around_it() -> None:
+    assert read({"workspace_slug": " Acme-2 "}).workspace_slug == "Acme-2"
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "])
 def test_a_blank_extra_is_not_set(blank) -> None:
     names = ["timeout", "max_retries", "requests_per_minute", "workspace_slug", "verify"]
     assert read(dict.fromkeys(names, blank)) == read()

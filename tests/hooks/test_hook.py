@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from airflow_provider_dub.exceptions import DubError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome
@@ -39,6 +40,17 @@ def test_it_says_what_is_wrong_with_the_key(dub, connect, key: str, shown: str) 
     assert not works
     assert shown in message
     assert not key or key not in message
+
+
+@pytest.mark.parametrize("slug", ["lab-other", "ws_1LABOTHER000000000000000002"])
+def test_the_key_of_another_workspace_updates_nothing(dub, connect, slug: str) -> None:
+    connect(dub.url, workspace_slug=slug)
+    before = dub.customers
+    for hook in (DubHook(), DubHook(workspace_slug="")):
+        assert not hook.test_connection()[0]
+        with pytest.raises(DubError):
+            hook.update_customer("ext_user_1", {"name": "Wrong workspace"})
+    assert dub.customers == before
 
 
 def test_it_says_that_the_host_is_unreachable(connect) -> None:

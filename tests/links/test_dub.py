@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.links import dub as links
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from tests.support.task_instance import TaskInstance
@@ -66,8 +65,3 @@ def test_a_web_server_that_has_not_run_the_task_reads_what_it_pushed(monkeypatch
     assert {link.xcom_key: link.get_link(serialized, ti_key="this") for link in links.DUB_LINKS} == PAGES
     monkeypatch.setattr(links, "XCom", SimpleNamespace(get_value=lambda *, ti_key, key: None))
     assert {link.get_link(serialized, ti_key="this") for link in links.DUB_LINKS} == {""}
-
-
-def test_a_slug_cannot_lead_elsewhere(connect) -> None:
-    connect(None, workspace_slug="../x?y#z@evil")
-    assert DubHook().settings.workspace.page("customers") == "https://app.dub.co/..%2Fx%3Fy%23z%40evil/customers"
