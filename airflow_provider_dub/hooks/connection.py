@@ -18,7 +18,7 @@ from airflow_provider_dub.hooks.workspace import Workspace
 if TYPE_CHECKING:
     from airflow_provider_dub.version_compat import Connection
 
-#: The Test button of Airflow 2.11 sends every extra a second time, with this in front.
+#: Forms of old Airflows have this in front of each extra, and the Test button of 2.11 sends them both ways.
 _OLD_FORM = f"extra__{CONN_TYPE}__"
 
 
@@ -55,19 +55,18 @@ class DubConnection:
         :param arguments: Settings that go before the connection's extras; a blank one is not given.
         :raises DubConfigurationError: There is no key, or a setting cannot work.
         """
-        extras = connection.extra_dejson
-        if not isinstance(extras, Mapping):
-            raise DubConfigurationError(f"The extra of the connection {connection.conn_id} must be a JSON object.")
+        extras = _extras(connection)
+        of_old_form = {name.removeprefix(_OLD_FORM): extras[name] for name in extras if name.startswith(_OLD_FORM)}
         settings = {
             name: _checked(name, value, str(connection.conn_id))
-            for name, value in (_given(extras) | _given(arguments)).items()
+            for name, value in (_given(of_old_form) | _given(extras) | _given(arguments)).items()
             if name in CONN_FIELDS
         }
         return cls(
             base_url=_base_url(connection),
             api_key=_api_key(connection),
             https_assumed=_has_no_scheme(connection),
-            unknown_extras=tuple(name for name in extras if name.removeprefix(_OLD_FORM) not in CONN_FIELDS),
+            unknown_extras=_unknown(extras, str(connection.conn_id)),
             **settings,
         )
 
@@ -100,6 +99,34 @@ def _is_blank(value: object) -> bool:
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if not _is_blank(value)}
+
+
+def _extras(connection: Connection) -> Mapping[str, Any]:
+    """Return the extras. Airflow itself would go on without any where it cannot read them."""
+    extra: Any = connection.extra
+    try:
+        extras = {} if _is_blank(extra) else json.loads(extra) if isinstance(extra, str) else extra
+    except ValueError:
+        extras = None
+    if not isinstance(extras, Mapping):
+        raise DubConfigurationError(
+            f"The extra of the connection {connection.conn_id} is no JSON object, so that none of its settings would "
+            'hold. Write it like {"workspace_slug": "acme"}: in double quotes, and without a comma after the last.'
+        )
+    return extras
+
+
+def _unknown(extras: Mapping[str, Any], conn_id: str) -> tuple[str, ...]:
+    unknown = tuple(name for name in extras if name.removeprefix(_OLD_FORM) not in CONN_FIELDS)
+    known = {_letters(name): name for name in CONN_FIELDS}
+    for name in unknown:
+        if meant := known.get(_letters(name.removeprefix(_OLD_FORM))):
+            raise DubConfigurationError(f'The extra "{name}" of the connection {conn_id} must be called {meant}.')
+    return unknown
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _api_key(connection: Connection) -> str:

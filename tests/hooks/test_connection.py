@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,12 @@ def read(extra=None, arguments=None, **fields) -> DubConnection:
         conn_id="dub_test", conn_type="dub", extra=json.dumps(extra or {}), **{"password": "dub_K", **fields}
     )
     return DubConnection.read(connection, arguments or {})
+
+
+def read_unchecked(**fields) -> DubConnection:
+    """Read a connection with what some secrets backends give, and some versions of Airflow do not take."""
+    nothing = dict.fromkeys(["host", "schema", "port", "extra"])
+    return DubConnection.read(SimpleNamespace(conn_id="dub_test", **{**nothing, "password": "dub_K", **fields}), {})
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,36 @@ def test_an_extra_that_cannot_work_is_refused_by_name(extra) -> None:
 
 
 def test_extras_that_mean_nothing_are_known_by_name() -> None:
-    assert read({"time_out": 5}).unknown_extras == ("time_out",)
+    assert read({"time_limit": 5, "extra__dub__retry": 1}).unknown_extras == ("time_limit", "extra__dub__retry")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ['{"workspace_slug": "acme",}', "{'workspace_slug': 'acme'}", "workspace_slug=acme", '["acme"]', '"acme"', "0", 5],
+)
+def test_an_extra_that_is_no_json_object_is_refused_since_it_may_hold_a_guard(extra) -> None:
+    with pytest.raises(DubConfigurationError, match="extra of the connection dub_test is no JSON object") as refused:
+        read_unchecked(extra=extra)
+    assert "acme" not in str(refused.value).replace('{"workspace_slug": "acme"}', "")
+
+
+def test_an_extra_may_come_as_a_mapping() -> None:
+    assert read_unchecked(extra={"workspace_slug": "acme"}).workspace_slug == "acme"
+
+
+@pytest.mark.parametrize("plain", [{}, {"workspace_slug": None}, {"workspace_slug": ""}])
+def test_an_extra_of_an_old_form_is_read_where_the_plain_one_is_missing(plain) -> None:
+    assert read({"extra__dub__workspace_slug": "acme", **plain}) == read({"workspace_slug": "acme"})
+    assert read({"workspace_slug": "acme", "extra__dub__workspace_slug": "old"}) == read({"workspace_slug": "acme"})
+
+
+@pytest.mark.parametrize(
+    "name", ["workspaceSlug", "workspace-slug", "Workspace_Slug", " workspace_slug", "extra__dub__workspaceSlug"]
+)
+def test_an_extra_whose_name_is_spelled_otherwise_is_an_error_that_names_it(name: str) -> None:
+    with pytest.raises(DubConfigurationError, match=f'"{name}" of the connection dub_test .* workspace_slug') as error:
+        read({name: "acme"})
+    assert "acme" not in str(error.value)
 
 
 @given(

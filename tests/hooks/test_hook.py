@@ -125,9 +125,9 @@ def test_a_twin_in_another_case_is_looked_up_wherever_it_stands(connected) -> No
 
 
 def test_an_unknown_extra_is_named(dub, connect, logged) -> None:
-    connect(dub.url, time_out="SECRET-VALUE")
+    connect(dub.url, time_limit="SECRET-VALUE")
     DubHook().get_customer("cus_1LABA")
-    assert "time_out" in logged()
+    assert "time_limit" in logged()
     assert "SECRET-VALUE" not in logged()
 
 
