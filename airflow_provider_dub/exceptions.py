@@ -44,7 +44,7 @@ Source of every fact about Dub: its server, measured in August 2026.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from airflow_provider_dub.version_compat import AirflowException, AirflowFailException
 
@@ -90,6 +90,20 @@ class DubError(AirflowException):
     fatal: bool = False
     #: Whether the request, or an earlier try of it, may have changed the customer all the same.
     maybe_applied: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy without a call of ``__init__``, which takes other arguments than the message.
+
+        An error that cannot be read again breaks a process pool.
+        """
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(cls: type[DubError], args: tuple[Any, ...], attributes: dict[str, Any]) -> DubError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class DubConfigurationError(DubError, ValueError):
