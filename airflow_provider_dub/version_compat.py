@@ -31,6 +31,7 @@ __all__ = [
     "XCom",
     "XComArg",
     "dag",
+    "mask_secret",
     "task",
 ]
 
@@ -56,12 +57,13 @@ if TYPE_CHECKING:
         XCom,
         XComArg,
         dag,
+        mask_secret,
         task,
     )
 
 _COMPAT = "airflow.providers.common.compat.sdk"
 
-#: Where a name is in Airflow 3.0, then in 2.11, if the compat module is not there or lacks it.
+#: Where a name is in Airflow 3, then in 2.11, if the compat module is not there or lacks it.
 _HOMES = {
     "DAG": ("airflow.sdk:DAG", "airflow.models.dag:DAG"),
     "AirflowException": ("airflow.exceptions:AirflowException",),
@@ -83,6 +85,11 @@ _HOMES = {
     "XCom": ("airflow.sdk.execution_time.xcom:XCom", "airflow.models.xcom:XCom"),
     "XComArg": ("airflow.sdk:XComArg", "airflow.models.xcom_arg:XComArg"),
     "dag": ("airflow.sdk:dag", "airflow.decorators:dag"),
+    "mask_secret": (
+        "airflow.sdk.log:mask_secret",
+        "airflow.sdk.execution_time.secrets_masker:mask_secret",
+        "airflow.utils.log.secrets_masker:mask_secret",
+    ),
     "task": ("airflow.sdk:task", "airflow.decorators:task"),
 }
 

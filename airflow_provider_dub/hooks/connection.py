@@ -140,6 +140,10 @@ def _api_key(connection: Connection) -> str:
         raise DubConfigurationError(
             f"The API key in the connection {connection.conn_id} holds characters that no key has; paste it again."
         )
+    if key != connection.password:  # which is what Airflow masks
+        from airflow_provider_dub.version_compat import mask_secret
+
+        mask_secret(key)
     return key
 
 

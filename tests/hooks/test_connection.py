@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_dub import version_compat
 from airflow_provider_dub.exceptions import DubConfigurationError
 from airflow_provider_dub.hooks.connection import DubConnection
 from airflow_provider_dub.version_compat import Connection
@@ -68,6 +69,14 @@ def test_a_missing_or_impossible_key_is_refused_without_being_shown(password: st
     with pytest.raises(DubConfigurationError, match="dub_test") as refused:
         read(password=password)
     assert "ключ" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("password", "masked"), [("dub_K", []), ("dub_K\n", ["dub_K"]), ("Bearer dub_K", ["dub_K"])])
+def test_airflow_masks_the_key_that_is_sent_where_it_is_not_the_whole_password(password, masked, monkeypatch) -> None:
+    secrets: list[str] = []
+    monkeypatch.setattr(version_compat, "mask_secret", secrets.append)
+    read(password=password)
+    assert secrets == masked
 
 
 def test_the_key_is_not_shown() -> None:
