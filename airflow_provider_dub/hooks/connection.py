@@ -162,10 +162,19 @@ def _base_url(connection: Connection) -> str:
         raise DubConfigurationError(
             f"The host of the connection {connection.conn_id} is no base URL such as {DEFAULT_BASE_URL}."
         )
+    if parts.scheme == "http" and _is_dubs(parts.hostname):
+        raise DubConfigurationError(
+            f"The connection {connection.conn_id} would send the API key to Dub in clear text: use https, as in "
+            f"{DEFAULT_BASE_URL}."
+        )
     if port == _DEFAULT_PORTS[parts.scheme]:
         port = None  # one Dub has one address, to a state table for instance
     hostname = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{hostname}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def _is_dubs(hostname: str) -> bool:
+    return f".{hostname.rstrip('.')}".endswith(".dub.co")
 
 
 def _has_no_scheme(connection: Connection) -> bool:

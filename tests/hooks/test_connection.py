@@ -71,6 +71,25 @@ def test_a_missing_or_impossible_key_is_refused_without_being_shown(password: st
     assert "ключ" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "http://api.dub.co"},
+        {"host": "HTTP://API.dub.co.:443/"},
+        {"host": "http://dub.co"},
+        {"host": "api.dub.co", "schema": "http"},
+    ],
+)
+def test_the_key_is_not_sent_to_dub_in_clear_text(fields) -> None:
+    with pytest.raises(DubConfigurationError, match=r"dub_test .* clear text: use https, as in https://api\.dub\.co"):
+        read(**fields)
+
+
+def test_ones_own_server_may_do_without_tls() -> None:
+    assert read(host="http://api.dub.co.example.com").base_url == "http://api.dub.co.example.com"
+    assert read(host="http://mydub.co").base_url == "http://mydub.co"
+
+
 @pytest.mark.parametrize(("password", "masked"), [("dub_K", []), ("dub_K\n", ["dub_K"]), ("Bearer dub_K", ["dub_K"])])
 def test_airflow_masks_the_key_that_is_sent_where_it_is_not_the_whole_password(password, masked, monkeypatch) -> None:
     secrets: list[str] = []
