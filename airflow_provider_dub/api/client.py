@@ -54,6 +54,7 @@ class DubClient:
     :param rate_limiter: Decides when a request may leave. By default the key's limit is learnt from Dub.
     :param workspace_slug: When given, Dub refuses every request unless the key belongs to this workspace.
     :param https_assumed: Whether the scheme is a guess, which is worth a hint when TLS fails.
+    :param rate_limit_timeout: Seconds after which a request that Dub keeps refusing for its rate is given up.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class DubClient:
         rate_limiter: RateLimiter | None = None,
         workspace_slug: str | None = None,
         https_assumed: bool = False,
+        rate_limit_timeout: float | None = None,
     ) -> None:
         self.rate_limiter = rate_limiter or RateLimiter()
         self._transport = Transport(
@@ -74,6 +76,7 @@ class DubClient:
             max_retries=max_retries,
             rate_limiter=self.rate_limiter,
             stop=Stop(),
+            rate_limit_timeout=rate_limit_timeout,
         )
         self._workspace = {"projectSlug": workspace_slug} if workspace_slug else {}
 

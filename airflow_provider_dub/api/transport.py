@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: A request that Dub keeps refusing for its rate is given up after this many seconds.
+#: A request that Dub keeps refusing for its rate is given up after this many seconds, unless somebody waits for it.
 RATE_LIMIT_TIMEOUT = 600.0
 #: As long as nothing but foreign pages came, say from a proxy that is just starting, a request is sent so often again.
 RETRIES_AT_THE_START = 3
@@ -88,6 +88,7 @@ class Transport:
     :param max_retries: Retries of one request after a transient failure. Waiting for the rate limit is not one.
     :param rate_limiter: Decides when a request may leave.
     :param stop: When set, no further request is sent and waits end.
+    :param rate_limit_timeout: Seconds after which a request that Dub keeps refusing for its rate is given up.
     """
 
     def __init__(
@@ -98,12 +99,14 @@ class Transport:
         max_retries: int,
         rate_limiter: RateLimiter,
         stop: Stop,
+        rate_limit_timeout: float | None = None,
     ) -> None:
         self.traffic = Traffic()
         self._exchanges = Exchanges(make_session, server)
         self._max_retries = max_retries
         self._rate_limiter = rate_limiter
         self._stop = stop
+        self._rate_limit_timeout = rate_limit_timeout or RATE_LIMIT_TIMEOUT
         self._heard_from_dub = False
 
     def for_run(self, stop: Stop) -> Transport:
@@ -144,7 +147,7 @@ class Transport:
             attempt += 1
 
     def _send_within_limit(self, request: Request, read: Callable[[Response], T]) -> T:
-        give_up_at = time.monotonic() + RATE_LIMIT_TIMEOUT
+        give_up_at = time.monotonic() + self._rate_limit_timeout
         while True:
             self._wait_for_turn()
             response = self._exchange(request)

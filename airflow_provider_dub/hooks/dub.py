@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_dub import get_provider_info
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import customers_uri
-from airflow_provider_dub.exceptions import DubError
+from airflow_provider_dub.exceptions import DubError, DubRateLimitError
 from airflow_provider_dub.hooks.connection import DubConnection
 from airflow_provider_dub.version_compat import BaseHook
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.rows import Rows
 
 __all__ = ["DubHook"]
+
+#: Seconds that the test of a connection waits for a key that is over its limit.
+TEST_RATE_LIMIT_TIMEOUT = 10.0
 
 
 class DubHook(BaseHook):
@@ -106,7 +109,7 @@ class DubHook(BaseHook):
         """The client over this connection; one for the life of the hook."""
         return self._client(self.settings)
 
-    def _client(self, connection: DubConnection) -> DubClient:
+    def _client(self, connection: DubConnection, rate_limit_timeout: float | None = None) -> DubClient:
         from airflow_provider_dub.api.client import DubClient
         from airflow_provider_dub.api.rate_limit import RateLimiter
 
@@ -118,6 +121,7 @@ class DubHook(BaseHook):
             rate_limiter=RateLimiter(connection.requests_per_minute),
             workspace_slug=connection.workspace_slug,
             https_assumed=connection.https_assumed,
+            rate_limit_timeout=rate_limit_timeout,
         )
 
     @property
@@ -244,8 +248,16 @@ class DubHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the key may update customers, with one request that changes nothing."""
         try:
-            client = self._client(replace(self.settings, max_retries=1))  # somebody is waiting for it
+            # Somebody is waiting for it.
+            client = self._client(replace(self.settings, max_retries=1), TEST_RATE_LIMIT_TIMEOUT)
             client.check()
+        except DubRateLimitError as error:
+            if not error.server_message:  # it was not Dub that refused
+                return False, str(error)
+            return False, (
+                "Dub accepts the key, but it is over its limit of requests now, and what it may do was not checked: "
+                "test again in a minute."
+            )
         except DubError as error:
             return False, str(error)
         limit = client.rate_limiter.limit

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
@@ -58,6 +59,17 @@ def test_it_says_that_the_host_is_unreachable(connect) -> None:
     works, message = DubHook().test_connection()
     assert not works
     assert "No response from http://127.0.0.1:9" in message
+
+
+def test_it_says_soon_that_the_key_is_over_its_limit(connect, monkeypatch) -> None:
+    monkeypatch.setattr("airflow_provider_dub.hooks.dub.TEST_RATE_LIMIT_TIMEOUT", 0.5)
+    with DubEmulator(faults=["storm=0:10000"]) as dub:
+        connect(dub.url)
+        began = time.monotonic()
+        works, message = DubHook().test_connection()
+    assert not works
+    assert message.startswith("Dub accepts the key, but it is over its limit of requests now")
+    assert time.monotonic() - began < 10
 
 
 def test_it_says_that_the_host_is_not_dub(dub, connect) -> None:
