@@ -230,10 +230,12 @@ class DubSyncOperator(BaseOperator):
         sends_nothing = self.options.dry_run or not rows
         try:
             self.workspace = self.hook.settings.workspace  # links and lineage are asked for later, and elsewhere
-            push_links(self.workspace, context)
         except (AirflowException, DubError):
             if not sends_nothing:
                 raise
+        else:
+            with self._best_effort("the links to Dub's app"):
+                push_links(self.workspace, context)
         if sends_nothing:
             yield None
             return

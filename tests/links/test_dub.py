@@ -52,6 +52,21 @@ def test_without_a_slug_or_on_another_host_there_is_no_link(connect, host, extra
     assert not [key for key in task_instance.xcoms if key.endswith("_link")]
 
 
+def test_a_link_that_airflow_does_not_take_prevents_no_sync(dub, connect, monkeypatch, logged) -> None:
+    class WithoutLinks(TaskInstance):
+        def xcom_push(self, key: str, value: object) -> None:
+            if key.endswith("_link"):
+                raise RuntimeError("the API server is away")
+            super().xcom_push(key, value)
+
+    connect(dub.url, workspace_slug="lab-main")
+    monkeypatch.setattr(links.DubPageLink, "address", lambda self, workspace: PAGES[self.xcom_key])  # as for Dub itself
+    operator = DubUpdateCustomersOperator(task_id="t", customers=[{"id": "cus_1LABA", "name": "n"}])
+    (customer,) = operator.execute({"ti": WithoutLinks()})
+    assert customer["name"] == "n"
+    assert "Airflow did not take the links to Dub's app (RuntimeError)." in logged()
+
+
 def test_a_task_that_never_got_to_its_connection_has_no_link(connect) -> None:
     connect(None, "", workspace_slug="acme")
     operator, _ = run_dry()
