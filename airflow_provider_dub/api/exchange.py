@@ -250,7 +250,7 @@ class _Sender:
             self._settings = dict(self.session.merge_environment_settings(self._prepared.url, {}, True, None, None))
         prepared = self._prepared.copy()
         prepared.method = request.method
-        prepared.url = str(prepared.url).rstrip("/") + request.path
+        prepared.url = _joined(str(prepared.url), request.path)
         if request.body is not None:
             prepared.body = request.body
             prepared.headers["Content-Type"] = "application/json"
@@ -258,6 +258,14 @@ class _Sender:
         if self.session.auth is not None:  # it may depend on the request
             prepared.prepare_auth(self.session.auth)
         return prepared
+
+
+def _joined(url: str, path: str) -> str:
+    """Return the address of a path; a query that the session gives to every request (``params``) stays."""
+    base, _, of_session = url.partition("?")
+    path, _, own = path.partition("?")
+    query = "&".join(filter(None, (of_session, own)))  # of two of one name, Dub takes the last: the guard's
+    return f"{base.rstrip('/')}{path}{f'?{query}' if query else ''}"
 
 
 def _body(received: requests.Response, until: float) -> Iterator[bytes]:

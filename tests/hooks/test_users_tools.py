@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from airflow_provider_dub.exceptions import DubConnectionError, DubCustomerNotFoundError
+from airflow_provider_dub.exceptions import DubConnectionError, DubCustomerNotFoundError, DubWorkspaceNotFoundError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from tests.support.task_instance import TaskInstance
@@ -130,6 +130,24 @@ def spans():
     RequestsInstrumentor().instrument(tracer_provider=provider)
     yield provider.get_tracer(__name__), exporter
     RequestsInstrumentor().uninstrument()
+
+
+def test_params_of_a_session_go_with_every_request(dub, connect) -> None:
+    class Hook(DubHook):
+        def get_conn(self):
+            session = super().get_conn()
+            session.params = {"from": "the session", "projectSlug": "lab-main"}
+            return session
+
+    connect(dub.url)
+    assert Hook().get_customer("ext_user_1")["id"] == "cus_1LABA"
+    (found,) = Hook().request("GET", "/customers", query={"externalId": "user_1"})
+    assert found["id"] == "cus_1LABA"
+    common = "from=the+session&projectSlug=lab-main"
+    assert [request["query"].removeprefix(common) for request in dub.requests] == ["", "&externalId=user_1"]
+    connect(dub.url, workspace_slug="lab-other")
+    with pytest.raises(DubWorkspaceNotFoundError):
+        Hook().get_customer("ext_user_1")
 
 
 def test_opentelemetry_sees_a_request_below_the_span_of_its_caller(connected, spans) -> None:
