@@ -19,6 +19,8 @@ MAX_LENGTH = 191
 #: From here on floats no longer hold neighbouring whole numbers apart: 2**53 + 1 is written as 2**53, too.
 _INEXACT_FROM = {"float16": 2**11, "float32": 2**24, "float": 2**53, "float64": 2**53}
 _EMAIL = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}")
+#: The URLs that Dub fetches. It accepts others, too, and clears the avatar a moment after its response.
+FETCHABLE_AVATAR = re.compile(r"https?:|data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,3})?", re.ASCII)
 #: How BigQuery and others write UTC.
 _IN_UTC = re.compile(r"(?<=\d)( ?UTC| ?Z)$", re.IGNORECASE)
@@ -128,9 +130,9 @@ def email(value: object) -> str:
 
 
 def avatar(value: object) -> str:
-    """Return a URL, of any length.
+    """Return the URL of a picture, of any length.
 
-    :raises ValueError: A browser would not parse it as an absolute URL.
+    :raises ValueError: A browser would not parse it as an absolute URL, or Dub could not fetch it.
     """
     from pydantic_core import Url, ValidationError
 
@@ -139,6 +141,11 @@ def avatar(value: object) -> str:
         Url(url)
     except ValidationError:
         raise ValueError("is no absolute URL") from None
+    if not FETCHABLE_AVATAR.match(url):
+        raise ValueError(
+            "is a URL that Dub cannot fetch, so that it would clear the avatar: give an http or https URL, or "
+            "data:image/...;base64,..."
+        )
     return url
 
 

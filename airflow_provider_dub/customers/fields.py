@@ -100,7 +100,8 @@ FIELDS: dict[str, Field] = {
             convert=converters.avatar,
             strips=True,
             is_comparable=lambda _sent: False,
-            description="An absolute URL. Dub stores the picture and shows a URL of its own.",
+            description="An http or https URL, or `data:image/…;base64,…`. Dub stores the picture and shows a URL of "
+            "its own.",
         ),
         Field(
             name="externalId",

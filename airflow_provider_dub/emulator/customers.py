@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.customers import fields
+from airflow_provider_dub.customers import converters, fields
 from airflow_provider_dub.emulator import listing, schemas
 from airflow_provider_dub.emulator.errors import ApiError
 from airflow_provider_dub.emulator.export import COLUMNS_OF_THE_LINK, MAX_ROWS, csv_of
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 # Bare prefixes, so that a host such as dubassets.com.evil.test counts as stored too.
 _STORED_AVATARS = ("https://dubassets.com", "https://api.dub.co/og/avatar/")
-_FETCHABLE_AVATAR = re.compile(r"https?:|data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _NULL_EXTERNAL_ID = "Invalid input: expected string, received null"
 
 
@@ -151,7 +149,7 @@ class CustomersApi:
             if current := self._store.with_id(customer["id"]):
                 self._store.update(current, {"avatar": None})
 
-        if given and not given.startswith(_STORED_AVATARS) and not _FETCHABLE_AVATAR.match(given):
+        if given and not given.startswith(_STORED_AVATARS) and not converters.FETCHABLE_AVATAR.match(given):
             self._later(forget_avatar)
 
     def _shown(self, customer: Row, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -141,6 +141,31 @@ def test_an_email_that_dub_rejects_is_refused(cell: str) -> None:
         converters.email(cell)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://cdn.test/a b.png",
+        "HTTPS://CDN.TEST/A.PNG",
+        "https:/cdn.test/a.png",
+        "https:cdn.test/a.png",
+        "http://1.2.3/",
+        "https://exämple.com/a.png",
+        "https://dubassets.com/customers/cus_1LABA/avatar_AAAAAAA",
+        "https://api.dub.co/og/avatar/seed",
+        "data:image/png;base64,iVBORw0KGgo=",
+        "data:image/svg+xml;base64,iVBORw0KGgo=",
+    ],
+)
+def test_an_avatar_that_dub_fetches_is_sent_as_it_is(url: str) -> None:
+    assert converters.avatar(url) == url
+
+
+@pytest.mark.parametrize("url", ["s3://b/1.png", "C:\\1.png", "file:///1.png", "mailto:a@b.co", "a.test:80", "data:,a"])
+def test_an_avatar_that_dub_would_clear_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="Dub cannot fetch"):
+        converters.avatar(url)
+
+
 @pytest.mark.parametrize(("cell", "sent"), [("us", "US"), ("De", "DE"), ("FR", "FR")])
 def test_a_country_is_sent_in_upper_case(cell: str, sent: str) -> None:
     assert converters.country(cell) == sent

@@ -96,3 +96,11 @@ def test_an_extra_that_is_no_object_is_named() -> None:
     connection: Any = SimpleNamespace(conn_id="dub_default", extra_dejson=[1])  # some Airflows give no such connection
     with pytest.raises(DubError, match="The extra of the connection dub_default must be a JSON object"):
         DubConnection.read(connection, {})
+
+
+def test_a_url_that_dub_cannot_fetch_leaves_the_avatar_as_it_is(connected) -> None:
+    before = stored(connected, id="cus_1LABA")["avatar"]
+    _, summary = run([{"id": "cus_1LABA", "avatar": "s3://bucket/ada.png"}], fails=DubFixRowsError)
+    assert (summary["rejected"], summary["updated"]) == (1, 0)
+    assert before
+    assert stored(connected, id="cus_1LABA")["avatar"] == before
