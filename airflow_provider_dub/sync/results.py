@@ -20,8 +20,9 @@ __all__ = ["Outcome", "RowResult", "Sink", "SyncSummary"]
 
 #: Failures that the summary lists one by one.
 FAILURES_LISTED = 20
-#: Groups of failures that are kept, and ids that each shows.
+#: Groups of failures that are kept, how many of them one field may have, and ids that each shows.
 _MOST_GROUPS = 12
+_MOST_GROUPS_OF_A_FIELD = 4
 _KEYS_IN_GROUP = 3
 
 
@@ -229,12 +230,16 @@ class SyncSummary:
         # The numbers of other rows in a reason make no group of its own.
         reason = re.sub(r"\d+", "#", result.reason or "")
         group: tuple[str | None, ...] = (result.code, result.field, reason)
-        if group not in self.failure_groups and len(self.failure_groups) >= _MOST_GROUPS:
+        if group not in self.failure_groups and self._has_no_place(group):
             group = (None, None, None)
             result = replace(result, code="other", field=None, reason="other reasons, see the summary")
         self.failure_groups.setdefault(group, FailureGroup(result)).add(
             shown_key(result.key, self.show_keys) or f"row {result.row}", rows
         )
+
+    def _has_no_place(self, group: tuple[str | None, ...]) -> bool:
+        of_the_field = sum(known[:2] == group[:2] for known in self.failure_groups)
+        return of_the_field >= _MOST_GROUPS_OF_A_FIELD or len(self.failure_groups) >= _MOST_GROUPS
 
     @property
     def total(self) -> int:
