@@ -163,22 +163,28 @@ class DubUnreadableResponseError(DubError):
         )
 
 
+_UNCHANGED_CASE = ", without LOWER or UPPER in the query, and from a column that keeps capitals"
+
+
 class DubWrongCustomerError(DubError):
     """The response is about another customer than the one asked for.
 
     Dub compares ids without regard to case, accents and trailing blanks, so ``USER_1`` finds ``user_1``.
 
     :param changed: Whether that other customer was changed by the request.
+    :param every_row: Whether every other row would change its customer, too: one of Dub's own ids has another case,
+        and what changes the case of one changes that of all.
     """
 
     code = "wrong_customer"
 
-    def __init__(self, *, changed: bool) -> None:
+    def __init__(self, *, changed: bool, every_row: bool = False) -> None:
         self.changed = changed
+        self.fatal = every_row
         effect = "that customer WAS changed; check it" if changed else "nothing was changed"
         super().__init__(
             "The response is about a customer whose id is spelled differently (it ignores case, accents and trailing "
-            f"blanks): {effect}. Send the id exactly as Dub stores it."
+            f"blanks): {effect}. Send the id exactly as Dub stores it{_UNCHANGED_CASE if every_row else ''}."
         )
 
 

@@ -25,6 +25,7 @@ from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,
     external_id_of,
     is_exact_match,
+    is_in_another_case,
     path_as_it_is,
     path_of,
     travels_in_a_path,
@@ -174,7 +175,7 @@ class DubClient:
         body = _to_json(dict(fields)).encode()
         customer = self._customer("PATCH", path, _expanded(include_expanded_fields), body)
         if not is_exact_match(customer_id, customer):
-            raise DubWrongCustomerError(changed=True)
+            raise DubWrongCustomerError(changed=True, every_row=is_in_another_case(customer_id, customer))
         return customer
 
     def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:

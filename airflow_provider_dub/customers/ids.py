@@ -4,7 +4,8 @@ A customer is named by Dub's own id (``cus_…``) or by an external id behind ``
 
 Source: Dub's server, measured in August 2026. The path segment is percent-decoded once. Two kinds of external ids are
 at risk on the way through the edge in front of the public service and are looked up in the list of customers
-instead: those that end in ``.rsc`` and those that hold a literal ``%`` and two hex digits.
+instead: those that end in ``.rsc`` and those that hold a literal ``%`` and two hex digits. Dub's own ids need none,
+since nothing but letters, digits, ``_`` and ``-`` stands in them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from urllib.parse import quote
 DUB_PREFIX = "cus_"
 EXTERNAL_PREFIX = "ext_"
 
+#: Blanks around one of Dub's ids, or ``.rsc`` behind it, do not keep Dub from finding the customer.
+_CUSTOMER_ID = re.compile(rf"{DUB_PREFIX}[A-Za-z0-9_-]+|{EXTERNAL_PREFIX}.*", re.DOTALL)
 _AT_RISK_IN_A_PATH = re.compile(r"\.rsc\Z|%[0-9A-Fa-f]{2}")
 
 
@@ -27,7 +30,7 @@ def external_id_of(customer_id: str) -> str | None:
 
 def is_customer_id(customer_id: str) -> bool:
     """Return whether the text can name a customer: a bare external id cannot, Dub responds 404 to it."""
-    return customer_id.startswith((DUB_PREFIX, EXTERNAL_PREFIX))
+    return _CUSTOMER_ID.fullmatch(customer_id) is not None
 
 
 def path_of(customer_id: str) -> str:
@@ -36,7 +39,10 @@ def path_of(customer_id: str) -> str:
     :raises ValueError: The text is neither ``cus_…`` nor ``ext_…``.
     """
     if not is_customer_id(customer_id):
-        raise ValueError("A customer id starts with cus_ (Dub's own) or ext_ (followed by your external id).")
+        raise ValueError(
+            "A customer id is cus_ with letters, digits, _ and - behind it (Dub's own), or ext_ followed by your "
+            "external id."
+        )
     return path_as_it_is(customer_id)
 
 
@@ -57,3 +63,9 @@ def is_exact_match(customer_id: str, customer: Mapping[str, Any]) -> bool:
     if external_id is None:
         return bool(customer.get("id") == customer_id)
     return bool(customer.get("externalId") == external_id)
+
+
+def is_in_another_case(customer_id: str, customer: Mapping[str, Any]) -> bool:
+    """Return whether the record's own id is this one but for capitals: Dub finds it all the same."""
+    shown = customer.get("id")
+    return isinstance(shown, str) and shown != customer_id and shown.lower() == customer_id.lower()

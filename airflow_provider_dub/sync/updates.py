@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.customers.cells import prepare_cell
-from airflow_provider_dub.customers.converters import identifier
-from airflow_provider_dub.customers.ids import is_customer_id
+from airflow_provider_dub.customers.converters import identifier, stripped
+from airflow_provider_dub.customers.ids import DUB_PREFIX, is_customer_id
 from airflow_provider_dub.sync.columns import match_columns
 from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
 from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
@@ -99,11 +99,15 @@ class UpdateReader:
         if cell is None:
             raise ValueError("the customer's id is missing")
         key = identifier(cell)
-        if not (self._options.key_prefix or is_customer_id(key)):
+        if self._options.key_prefix or is_customer_id(key):
+            return key
+        if stripped(key).startswith(DUB_PREFIX):
             raise ValueError(
-                "is no Dub id (cus_...) and has no ext_ in front; ids of your own belong in external_id_column"
+                "is no Dub id: only letters, digits, _ and - stand behind cus_; strip=True removes blanks around ids"
             )
-        return key
+        raise ValueError(
+            "is no Dub id (cus_...) and has no ext_ in front; ids of your own belong in external_id_column"
+        )
 
 
 def updates_of(

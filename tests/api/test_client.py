@@ -77,7 +77,7 @@ def test_an_id_at_risk_in_a_path_is_found_in_the_list(dub, external_id: str) -> 
     assert [request["path"] for request in dub.requests] == ["/customers", "/customers/cus_1RISK"]
 
 
-@pytest.mark.parametrize("customer_id", ["user_1", "", ".", "count"])
+@pytest.mark.parametrize("customer_id", ["user_1", "", ".", "count", "cus_1LABA ", "cus_1LABA.rsc"])
 def test_what_is_no_id_is_never_sent(dub, customer_id: str) -> None:
     with pytest.raises(ValueError, match="cus_"):
         path_of(customer_id)

@@ -104,3 +104,27 @@ def test_a_url_that_dub_cannot_fetch_leaves_the_avatar_as_it_is(connected) -> No
     assert (summary["rejected"], summary["updated"]) == (1, 0)
     assert before
     assert stored(connected, id="cus_1LABA")["avatar"] == before
+
+
+@pytest.mark.parametrize("spelling", ["cus_1LABA ", " cus_1LABA", "cus_1LABA.rsc", "cus_1LAB%41", "cus_", "cus_1LABÁ"])
+def test_an_id_of_dubs_that_is_not_written_as_one_is_never_sent(connected, spelling: str) -> None:
+    message, summary = run([{"id": spelling, "name": "wrong"}], fails=DubFixRowsError)
+    assert summary["rejected"] == 1
+    assert "is no Dub id" in message
+    assert connected.requests == []
+
+
+def test_blanks_around_an_id_of_dubs_are_removed_on_request(connected) -> None:
+    _, summary = run([{"id": "\tcus_1LABA  ", "name": "Ada"}], strip=True)
+    assert summary["updated"] == 1
+    assert stored(connected, id="cus_1LABA")["name"] == "Ada"
+
+
+def test_ids_of_dubs_in_another_case_end_the_run_at_the_first(connected) -> None:
+    ids = ["cus_1LABA", "cus_1LABB", "cus_1LABD"]
+    rows = [{"id": each.lower(), "name": "wrong"} for each in ids]
+    message, summary = run(rows, max_workers=1, fails=DubFixSetupError)
+    assert "WAS changed" in message
+    assert "LOWER" in message
+    assert (summary["failed"], summary["not_attempted"]) == (1, 2)
+    assert [stored(connected, id=each)["name"] == "wrong" for each in ids] == [True, False, False]
