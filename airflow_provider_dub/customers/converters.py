@@ -6,7 +6,7 @@ Source of the limits and patterns: Dub's server, measured in August 2026.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -31,6 +31,8 @@ _EPOCH_UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_START = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 _EPOCH_END = int(datetime(2101, 1, 1, tzinfo=UTC).timestamp())
+
+_OUTSIDE = "is a timestamp outside the calendar"
 
 #: Characters without width that copied text brings along; ``str.strip`` takes none of them for a blank.
 ZERO_WIDTH = "\u200b\u2060\ufeff"
@@ -171,9 +173,7 @@ def timestamp(value: object) -> str:
     :raises ValueError: It is none of these.
     """
     if type(value).__name__ == "datetime64":
-        value = value.astype("datetime64[us]").item()  # type: ignore[attr-defined]
-        if isinstance(value, int):  # numpy's way to say that it is no datetime
-            raise ValueError("is a timestamp outside the calendar")
+        value = _of_numpy(value)
     if isinstance(value, str):
         value = _parsed(value)
     elif _is_number(value):
@@ -186,10 +186,19 @@ def timestamp(value: object) -> str:
         utc = value.astimezone(UTC) if value.tzinfo else value
         sent = utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
     except (OverflowError, ValueError):  # pandas has years that datetime lacks
-        raise ValueError("is a timestamp outside the calendar") from None
+        raise ValueError(_OUTSIDE) from None
     if len(sent) != len("2026-03-01T12:00:00.000Z"):
-        raise ValueError("is a timestamp outside the calendar")
+        raise ValueError(_OUTSIDE)
     return sent
+
+
+def _of_numpy(value: Any) -> datetime:
+    """Return the datetime of a ``datetime64``; numpy itself would turn one that is too large into another."""
+    year = int(value.astype("datetime64[Y]").astype("int64")) + _EPOCH.year
+    if not MINYEAR <= year <= MAXYEAR:
+        raise ValueError(_OUTSIDE)
+    converted: datetime = value.astype("datetime64[us]").item()
+    return converted
 
 
 def _is_number(value: object) -> bool:

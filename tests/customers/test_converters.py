@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import uuid
@@ -308,6 +309,9 @@ def test_a_narrow_float_is_too_coarse_for_an_epoch_time(kind) -> None:
         np.datetime64(2**62, "us"),
         np.datetime64(-(2**62), "us"),
         np.datetime64(10**6, "Y"),
+        np.datetime64(10_000, "Y") - 1970,
+        np.datetime64(1_772_370_000_000_000, "s"),  # microseconds, taken for seconds
+        np.datetime64(2**62, "W"),
         pd.Timestamp(np.datetime64("20000-01-01", "s")),
         dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=3))),
     ],
@@ -315,6 +319,16 @@ def test_a_narrow_float_is_too_coarse_for_an_epoch_time(kind) -> None:
 def test_a_timestamp_outside_the_calendar_is_refused(cell: object) -> None:
     with pytest.raises(ValueError, match="outside the calendar"):
         converters.timestamp(cell)
+
+
+@given(
+    number=st.integers(1 - 2**63, 2**63 - 1) | st.integers(-(10**6), 10**6),
+    unit=st.sampled_from(["Y", "M", "W", "D", "h", "m", "s", "ms"]),
+)
+def test_a_datetime64_is_sent_as_the_date_that_it_shows_or_is_refused(number: int, unit: str) -> None:
+    cell = np.datetime64(number, unit)
+    with contextlib.suppress(ValueError):
+        assert converters.timestamp(cell).startswith(str(cell))
 
 
 @pytest.mark.parametrize("convert", [converters.text, converters.identifier, converters.email, converters.avatar])
