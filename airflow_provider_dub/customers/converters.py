@@ -94,7 +94,7 @@ def identifier(value: object) -> str:
 def _digits(value: object) -> str:
     number: int | None = None
     if isinstance(value, Integral):
-        number = int(value)
+        number = whole_number(value)
     elif isinstance(value, Decimal):
         if value.is_finite() and value.adjusted() < MAX_LENGTH and value == value.to_integral_value():
             number = int(value)
@@ -105,6 +105,16 @@ def _digits(value: object) -> str:
     if abs(number) >= 10**MAX_LENGTH:
         raise ValueError(f"is longer than the {MAX_LENGTH} characters that Dub stores")
     return str(number)
+
+
+def whole_number(value: Any) -> int:
+    """Return an integer of any library as Python's.
+
+    :raises ValueError: It is a span of time, which numpy calls an integer.
+    """
+    if type(value).__name__ == "timedelta64":
+        raise ValueError("holds a span of time (timedelta64), which is no number: cast it in the query")
+    return int(value)
 
 
 def is_exact(value: float) -> bool:
@@ -220,7 +230,7 @@ def _of_epoch(value: Any) -> datetime:
     if kind in ("float16", "float32"):
         raise ValueError(f"is a {kind}, which is too coarse for an epoch time: read the column as another type")
     if isinstance(value, Integral):
-        value = int(value)
+        value = whole_number(value)
     elif isinstance(value, float):
         value = Decimal(repr(float(value)))  # 0.1 is a tenth, rather than what a float makes of it
     if not isinstance(value, Decimal) or value.is_finite():

@@ -116,6 +116,13 @@ def test_what_may_be_another_id_is_refused(cell: object) -> None:
         converters.identifier(cell)
 
 
+@pytest.mark.parametrize("convert", [converters.identifier, converters.timestamp])
+@pytest.mark.parametrize("cell", [np.timedelta64(5, "D"), np.timedelta64(1_772_366_400_000_000_000, "ns")])
+def test_a_span_of_time_is_neither_an_id_nor_an_epoch_time(convert, cell: object) -> None:
+    with pytest.raises(ValueError, match="span of time"):
+        convert(cell)
+
+
 @given(st.integers(min_value=1 - 2**53, max_value=2**53 - 1))
 def test_a_whole_float_is_the_same_id_as_the_number(number: int) -> None:
     assert converters.identifier(float(number)) == converters.identifier(number) == str(number)

@@ -116,6 +116,16 @@ def test_an_epoch_time_is_stored_as_the_time_that_it_is(connected, cell) -> None
     assert record["subscriptionCanceledAt"] == "2026-01-01T00:00:00.000Z"
 
 
+def test_a_span_of_time_is_that_rows_rejection_and_the_others_are_sent(connected) -> None:
+    rows = [
+        {"id": "cus_1LABA", "name": "A"},
+        {"id": "cus_1LABB", "subscription_canceled_at": np.timedelta64(5, "D")},
+        {"id": np.timedelta64(5, "D"), "name": "B"},
+    ]
+    _, summary = run(rows, max_failures=2)
+    assert (summary["updated"], summary["rejected"]) == (1, 2)
+
+
 def test_rows_with_names_of_countries_fail_for_one_reason_that_says_what_to_send(connected) -> None:
     rows = [{"id": f"cus_{name}", "country": name} for name in ("UK", "USA", "Germany")]
     message, _ = run(rows, fails=DubFixRowsError)

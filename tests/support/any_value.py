@@ -29,5 +29,6 @@ anything = st.one_of(
     st.sampled_from(
         [np.datetime64("2026-01-01T00:00:00.000000001"), pd.Timestamp.max, pd.Timedelta(1), pd.Period("2026")]
     ),
+    st.sampled_from([np.timedelta64(5, "D"), np.timedelta64(5, "ns"), np.timedelta64("NaT")]),
     st.sampled_from([Decimal("sNaN"), Decimal("1E+999999"), 10**5000, np.array([1, 2]), pd.DataFrame(), "\ud800"]),
 )

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,12 @@ def test_a_cell_has_one_text(cell, text) -> None:
 def test_a_cell_without_a_text_of_its_own_is_an_error() -> None:
     with pytest.raises(ValueError, match="holds object, which has no text of its own: cast it to text"):
         text_of(object())
+
+
+@pytest.mark.parametrize("read", [text_of, sortable])
+def test_a_span_of_time_of_numpy_is_no_number(read) -> None:
+    with pytest.raises(ValueError, match="span of time"):
+        read(np.timedelta64(5, "D"))
 
 
 @given(
