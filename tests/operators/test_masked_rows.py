@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
 import pandas as pd
 import polars as pl
 import pytest
+from airflow.serialization.helpers import serialize_template_field
 
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.operators.masked_rows import MaskedRows, mask_rows, unmasked
@@ -74,3 +79,52 @@ def test_a_template_that_becomes_the_object_itself_is_masked() -> None:
     masked = rendered("{{ rows }}", native=True, rows=ROWS)
     assert unmasked(masked) == ROWS
     assert SECRET not in str(masked)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[{'id': 'cus_1', 'name': 'Ann {# 1', 'email': 'jo@example.com'}]",
+        '{"id": "cus_1", "name": "{{x", "email": "jo@example.com"}',
+        "({'id': 'cus_1', 'name': '{% x', 'email': 'jo@example.com'},)",
+    ],
+)
+def test_text_of_rows_that_hold_marks_of_a_template_is_masked(text: str) -> None:
+    assert SECRET not in str(mask_rows(text))
+    assert unmasked(mask_rows(text)) == text
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ a }}", "{% if a %}{{ a }}{% endif %}", "[{{ a }}, {{ a }}]", "{# of #}{{ a }}"]
+)
+def test_a_template_of_rows_is_left_to_be_rendered(template: str) -> None:
+    assert mask_rows(template) == template
+
+
+def beside_a_task(customers: Callable[[Any], object]) -> DubUpdateCustomersOperator:
+    """Return an operator whose customers hold the output of a task, which is ``ROWS``."""
+    with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)):
+        source = DubUpdateCustomersOperator(task_id="source", customers=ROWS)
+        return DubUpdateCustomersOperator(task_id="task", customers=customers(source.output))  # type: ignore[arg-type]
+
+
+TEMPLATE_LIKE = {"id": "cus_3", "name": "{{ 7 * 7 }} {{ secret }}", "email": SECRET}
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_rows_beside_the_output_of_a_task_are_masked_and_not_rendered(monkeypatch, kind: type) -> None:
+    task = beside_a_task(lambda output: kind(["/data/{{ ds }}.csv", [TEMPLATE_LIKE], output]))
+    assert task.upstream_task_ids == {"source"}
+    assert SECRET not in str(serialize_template_field(task.customers, "customers"))
+    monkeypatch.setattr(type(task.customers[-1]), "resolve", lambda *_, **__: ROWS)
+    task.render_template_fields({"secret": "planted", "ds": "2026-03-01"})  # type: ignore[arg-type]
+    assert SECRET not in str(task.customers)
+    assert unmasked(task.customers) == kind(["/data/2026-03-01.csv", [TEMPLATE_LIKE], ROWS])
+
+
+def test_a_row_with_values_beside_the_output_of_a_task_is_refused() -> None:
+    with pytest.raises(TypeError, match="Let a task put the row together"):
+        beside_a_task(lambda output: {"id": output, "email": SECRET})
+    with pytest.raises(TypeError, match="Let a task put the row together"):
+        beside_a_task(lambda output: [{"id": output, "email": SECRET}, output])
+    assert beside_a_task(lambda output: {"id": output, "name": output}).upstream_task_ids == {"source"}
