@@ -13,6 +13,9 @@ ROLES = ("owner", "member", "viewer", "billing")
 _REQUESTS_PER_MINUTE = {"free": 60, "pro": 600, "business": 1200, "advanced": 3000, "enterprise": 3000}
 _REQUESTS_PER_MINUTE_ON_TRIAL = 120
 _PLANS_WITH_CUSTOMERS = ("business", "business plus", "business max", "business extra", "advanced", "enterprise")
+PLANS = ("free", "pro", *_PLANS_WITH_CUSTOMERS)
+#: How a workspace's key begins; any other is a legacy personal key.
+KEY_PREFIX = "dub_"
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Access:
         :param query: The query; it may name a workspace.
         """
         token = _bearer_token(authorization)
-        if not _named_workspace(query) and not (token or "").startswith("dub_"):
+        if not _named_workspace(query) and not (token or "").startswith(KEY_PREFIX):
             raise _no_workspace_named(token)
         if token is None:
             raise ApiError("unauthorized", "Unauthorized: Login required.")

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers import fields
-from airflow_provider_dub.emulator.access import ROLES, ApiKey, Workspace
+from airflow_provider_dub.emulator.access import KEY_PREFIX, PLANS, ROLES, ApiKey, Workspace
+from airflow_provider_dub.emulator.collation import collation_key
 from airflow_provider_dub.emulator.names import random_id
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ _UNSET_COLUMNS: Row = {
     "programId": None,
     "partnerId": None,
 }
+_NUMBERS = ("sales", "saleAmount")
 _ID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -67,11 +70,32 @@ class Seed:
         """Return a whole row from some of its columns.
 
         :param given: The values by column; a customer without ``projectId`` belongs to the first workspace.
+        :raises TypeError: It is no mapping.
+        :raises ValueError: A column or the workspace is not known, or a value has another type.
         """
-        row = {**dict.fromkeys(fields.FIELDS), **_UNSET_COLUMNS, **given}
+        if not isinstance(given, Mapping):
+            raise TypeError(f"a customer must be an object, not {type(given).__name__}")
+        unset = {**dict.fromkeys(fields.FIELDS), **_UNSET_COLUMNS}
+        if unknown := given.keys() - unset.keys():
+            raise ValueError(
+                f"A customer has columns that are not known: {', '.join(sorted(map(str, unknown)))}. Known are "
+                f"{', '.join(unset)}."
+            )
+        row = {**unset, **given}
+        for column, value in row.items():
+            if column not in _NUMBERS and not isinstance(value, str | None):
+                raise ValueError(f"A customer's {column} must be text or null, not {type(value).__name__}.")
         row["id"] = row["id"] or "cus_1" + random_id(25, _ID_ALPHABET)
         row["projectId"] = row["projectId"] or next(iter(self.workspaces))
-        row["saleAmount"] = int(row["saleAmount"])
+        if row["projectId"] not in self.workspaces:
+            raise ValueError(
+                f"A customer's projectId is the id of no workspace: {row['projectId']}. A seed with workspaces of its "
+                "own needs keys and customers of its own."
+            )
+        try:
+            row |= {column: int(row[column]) for column in _NUMBERS}
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"A customer's {' and '.join(_NUMBERS)} must be whole numbers.") from None
         return row
 
 
@@ -93,7 +117,7 @@ def load_seed(source: str | Path | Mapping[str, Any] | None = None) -> Seed:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        sections = json.loads(path.read_text(encoding="utf-8"))
+        sections = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(sections, dict):
@@ -112,6 +136,9 @@ def _build(sections: Mapping[str, Any]) -> Seed:
         customers=[],
     )
     seed.customers.extend(seed.customer(given) for given in sections["customers"])
+    ids = Counter(collation_key(customer["id"]) for customer in seed.customers)
+    if twice := [customer["id"] for customer in seed.customers if ids[collation_key(customer["id"])] > 1]:
+        raise ValueError(f"Two customers of the seed have the same id: {twice[0]}.")
     return seed
 
 
@@ -121,7 +148,7 @@ def _workspace(id_: str, description: str | Mapping[str, Any]) -> Workspace:
         return Workspace(
             id_,
             description.get("slug", slug),
-            description["plan"],
+            _one_of("plan", PLANS, description["plan"]),
             description.get("trial", False),
             description.get("defaultProgram"),
         )
@@ -129,19 +156,29 @@ def _workspace(id_: str, description: str | Mapping[str, Any]) -> Workspace:
     return Workspace(
         id_,
         slug,
-        plan=description.split(",")[0].removeprefix("plan ").strip(),
+        plan=_one_of("plan", PLANS, description.split(",")[0].removeprefix("plan ")),
         on_trial="trial" in description,
         default_program=program[1] if program else None,
     )
 
 
+def _one_of(kind: str, known: Collection[str], text: str) -> str:
+    """Return what is known by this name, in any case."""
+    name = text.strip().lower()
+    if name not in known:
+        raise ValueError(f"The seed has a {kind} that is not known: {text!r}. Known are {', '.join(known)}.")
+    return name
+
+
 def _key(token: str, description: str | Mapping[str, Any], workspaces: Mapping[str, Workspace]) -> ApiKey:
     if not isinstance(description, str):
-        name = description.get("workspace")
+        name, role = description.get("workspace"), description.get("role", "owner")
+        if name and not token.startswith(KEY_PREFIX):
+            raise ValueError(f"A key of a workspace must begin with {KEY_PREFIX}: one of {name} does not.")
         return ApiKey(
             token,
             workspaces[name] if name else None,
-            description.get("role", "owner"),
+            None if role is None else _one_of("role", ROLES, role),
             description.get("expired", False),
         )
     if "personal key" in description:

@@ -36,6 +36,18 @@ def test_a_seed_may_have_objects_in_place_of_sentences(tmp_path: Path) -> None:
     assert update.status == 403
 
 
+def test_plans_and_roles_are_known_in_any_case() -> None:
+    key = {"workspace": "ws_1", "role": "Member"}
+    seed = load_seed({"workspaces": {"ws_1": {"plan": "Business Plus"}}, "keys": {"dub_X": key}, "customers": []})
+    assert (seed.main_key.role, seed.main_key.requests_per_minute) == ("member", 1200)
+
+
+def test_a_seed_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "seed.json"
+    path.write_text(json.dumps({"customers": [{"externalId": "ä"}]}), encoding="utf-8-sig")
+    assert load_seed(path).customers[0]["externalId"] == "ä"
+
+
 def test_what_a_seed_leaves_out_is_there() -> None:
     with DubEmulator({"customers": [{"externalId": f"user_{n}"} for n in range(1000)]}) as dub:
         assert send(dub, "GET", "/customers/ext_user_999").status == 200
@@ -69,6 +81,15 @@ def test_the_sentences_of_the_recordings_are_understood() -> None:
         ({"keys": {"dub_X": {"workspace": "ws_nowhere"}}}, "ws_nowhere"),
         ({"keys": {}}, "no key that may update customers"),
         ({"customers": {"cus_1": {}}}, "does not have the shape"),
+        ({"customers": [{"external_id": "a"}]}, "not known: external_id. Known are .*externalId"),
+        ({"customers": [{"projectId": "ws_nowhere"}]}, "projectId is the id of no workspace: ws_nowhere"),
+        ({"customers": [{"email": 5}]}, "email must be text or null, not int"),
+        ({"customers": [{"externalId": 5}]}, "externalId must be text or null, not int"),
+        ({"customers": [{"sales": "many"}]}, "sales and saleAmount must be whole numbers"),
+        ({"customers": [{"id": "cus_1", "externalId": "a"}, {"id": "cus_1"}]}, "the same id: cus_1"),
+        ({"workspaces": {"ws_1": {"plan": ""}}}, "plan that is not known: ''. Known are free, pro, business"),
+        ({"keys": {"dub_X": {"workspace": "ws_1LABPRO", "role": "admin"}}}, "role that is not known: 'admin'"),
+        ({"keys": {"my_key": {"workspace": "ws_1LABPRO"}}}, "must begin with dub_"),
         ({"customers": [{"externalId": "a"}, {"externalId": "A"}]}, "externalId or stripeCustomerId of another one"),
     ],
 )

@@ -133,7 +133,16 @@ def test_a_reset_over_http_restores_customers_requests_and_budget(dub: DubEmulat
 
 @pytest.mark.parametrize(
     "body",
-    ["[]", "{", '{"customers": []}', '{"setup_customers": [1]}', '{"setup_customers": [{"externalId": "user_1"}]}'],
+    [
+        "[]",
+        "{",
+        '{"customers": []}',
+        '{"setup_customers": [1]}',
+        '{"setup_customers": [{"externalId": "user_1"}]}',
+        '{"setup_customers": [{"externalId": 5}]}',
+        '{"setup_customers": [{"id": 5}]}',
+        '{"setup_customers": [{"external_id": "a"}]}',
+    ],
 )
 def test_a_bad_reset_changes_nothing(dub: DubEmulator, call: Call, body: str) -> None:
     before = dub.customers
