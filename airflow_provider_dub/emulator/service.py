@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -59,14 +61,14 @@ class Settings:
         if unknown := set(self.ignore_fields) - set(fields.FIELDS):
             known = ", ".join(fields.FIELDS)
             raise ValueError(f"No such field to ignore: {', '.join(sorted(unknown))}. Known: {known}.")
-        if self.keep_requests < 0:
-            raise ValueError("keep_requests must not be negative.")
+        if not 0 <= self.keep_requests <= sys.maxsize:
+            raise ValueError(f"keep_requests must be at least 0 and at most {sys.maxsize}.")
         if self.requests_per_minute is not None and self.requests_per_minute < 1:
             raise ValueError("requests_per_minute must be at least 1.")
-        if self.window_seconds < 0.001:
-            raise ValueError("window_seconds must be at least 0.001.")
-        if min(self.latency_ms, self.latency_jitter_ms) < 0:
-            raise ValueError("latency_ms and latency_jitter_ms must not be negative.")
+        if not 0.001 <= self.window_seconds < math.inf:
+            raise ValueError("window_seconds must be at least 0.001, and finite.")
+        if not all(0 <= latency < math.inf for latency in (self.latency_ms, self.latency_jitter_ms)):
+            raise ValueError("latency_ms and latency_jitter_ms must be at least 0, and finite.")
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,11 @@ def test_the_command_serves_until_interrupted(ending: signal.Signals) -> None:
         (["--fault", "error=5"], "at most 1"),
         (["--ignore-field", "county"], "No such field"),
         (["--seed", "/nowhere.json"], "/nowhere.json"),
+        (["--latency-ms", "nan"], "latency_ms and latency_jitter_ms must be at least 0, and finite"),
+        (["--latency-jitter-ms", "inf"], "latency_ms and latency_jitter_ms must be at least 0, and finite"),
+        (["--window-seconds", "inf"], "window_seconds must be at least 0.001, and finite"),
+        (["--window-seconds", "nan"], "window_seconds must be at least 0.001, and finite"),
+        (["--keep-requests", "9" * 20], "keep_requests must be at least 0 and at most"),
     ],
 )
 def test_the_command_explains_bad_arguments(
