@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import signal
 import sys
@@ -11,6 +12,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+#: Errors of a port that another one would not have.
+_PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +40,9 @@ def _serve(options: dict[str, Any]) -> int:
             print(_greeting(emulator.url, emulator.api_key), flush=True)  # noqa: T201
             threading.Event().wait()
     except (OSError, OverflowError) as error:
-        return _fail(f"Cannot listen on {options['host']}:{options['port']}: {error}. Try --port 0.")
+        is_about_port = isinstance(error, OverflowError) or error.errno in _PORT_ERRORS
+        hint = "Try --port 0." if is_about_port else "--host must be an address of this machine, such as 127.0.0.1."
+        return _fail(f"Cannot listen on {options['host']}:{options['port']}: {error}. {hint}")
     return 0
 
 

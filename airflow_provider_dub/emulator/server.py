@@ -24,7 +24,7 @@ class DubEmulator:
 
     :param seed: The data to start with: a JSON file in the shape of ``seed.json``, or its content.
     :param port: The port to listen on; 0 takes a free one.
-    :param host: The address to listen on.
+    :param host: The address to listen on, of IPv4 or IPv6.
     :param requests_per_minute: The limit per key and window in place of the plan's.
     :param latency_ms: The milliseconds that each response takes.
     :param latency_jitter_ms: The milliseconds that it may take longer, at random.
@@ -69,6 +69,7 @@ class DubEmulator:
         )
         self._emulator = Emulator(load_seed(seed), settings, {host, *allowed_hosts})
         self._host = host
+        self._is_ipv6 = ":" in host
         self._port = port
         self._ssl_certfile = ssl_certfile
         self._ssl_keyfile = ssl_keyfile
@@ -81,7 +82,8 @@ class DubEmulator:
     def url(self) -> str:
         """Return the base URL, without a trailing slash."""
         scheme = "https" if self._ssl_certfile else "http"
-        return f"{scheme}://{self._host}:{self._port}"
+        host = f"[{self._host}]" if self._is_ipv6 else self._host
+        return f"{scheme}://{host}:{self._port}"
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -124,7 +126,8 @@ class DubEmulator:
             ssl_keyfile=self._ssl_keyfile,
         )
         config.load()
-        listener = socket.create_server((self._host, self._port), backlog=2048)
+        family = socket.AF_INET6 if self._is_ipv6 else socket.AF_INET
+        listener = socket.create_server((self._host, self._port), family=family, backlog=2048)
         self._port = listener.getsockname()[1]
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)

@@ -215,6 +215,25 @@ def test_the_command_explains_a_taken_port(capsys: pytest.CaptureFixture[str]) -
     assert "Try --port 0" in error
 
 
+def test_the_command_explains_a_host_that_is_none_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    from airflow_provider_dub.emulator.__main__ import main
+
+    assert main(["--host", "192.0.2.1", "--port", "0"]) == 1
+    error = capsys.readouterr().err
+    assert "--host must be an address of this machine" in error
+    assert "--port 0" not in error
+
+
+def test_it_listens_on_an_address_of_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with DubEmulator(host="::1") as dub:
+        assert dub.url.startswith("http://[::1]:")
+        assert send(dub, "GET", "/customers").status == 200
+
+
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])
 def test_a_missing_extra_is_explained(package: str, tmp_path: Path) -> None:
     (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('no {package}', name='{package}')")
