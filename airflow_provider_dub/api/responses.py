@@ -160,7 +160,7 @@ _SIMPLE: dict[int, _Error] = {
         DubUnauthorizedError,
         (
             "Dub refused the API key: it is missing, unknown or expired. Put a current key of the workspace "
-            "(Dub: Settings > API keys) into the connection's password."
+            "(Dub: Settings > API keys; it begins with dub_) into the connection's password."
         ),
     ),
     409: (
@@ -174,8 +174,8 @@ _SIMPLE: dict[int, _Error] = {
 _WORKSPACE_NOT_FOUND: _Error = (
     DubWorkspaceNotFoundError,
     (
-        "Dub finds no workspace for this API key. Use a key of the workspace itself, and check the connection's "
-        "workspace_slug."
+        "Dub finds no workspace for this API key. Use a key of the workspace itself, which begins with dub_, and check "
+        "the connection's workspace_slug."
     ),
 )
 _CUSTOMER_NOT_FOUND: _Error = (

@@ -87,6 +87,8 @@ class DubConnection:
 
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+#: What a bearer token may consist of; Dub's keys have less.
+_KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
 #: More than Dub lets a slug have, and nothing that means something in an address.
 _SLUG = re.compile(r"[A-Za-z0-9_-]+")
 #: Dub takes such a name for the id of a workspace. A key goes before an id, so that it would guard nothing.
@@ -95,6 +97,11 @@ _ID_PREFIX = "ws_"
 
 def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _plain(value: object) -> str:
+    """Return a field of a connection as text; a secrets backend may give a number."""
+    return "" if value is None else str(value).strip()
 
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,15 +137,16 @@ def _letters(name: str) -> str:
 
 
 def _api_key(connection: Connection) -> str:
-    key = (connection.password or "").strip().removeprefix("Bearer").strip()
+    key = _plain(connection.password).removeprefix("Bearer").strip()
     if not key:
         raise DubConfigurationError(
             f"The connection {connection.conn_id} has no API key: put one of the workspace's keys "
             "(Dub: Settings > API keys) into its password."
         )
-    if not (key.isascii() and key.isprintable() and " " not in key):
+    if not _KEY.fullmatch(key):
         raise DubConfigurationError(
-            f"The API key in the connection {connection.conn_id} holds characters that no key has; paste it again."
+            f"The API key in the connection {connection.conn_id} holds characters that no key has; paste it again: "
+            "dub_ with letters and digits behind it, without quotes or blanks."
         )
     if key != connection.password:  # which is what Airflow masks
         from airflow_provider_dub.version_compat import mask_secret
@@ -148,17 +156,22 @@ def _api_key(connection: Connection) -> str:
 
 
 def _base_url(connection: Connection) -> str:
-    host = (connection.host or "").strip()
+    host, scheme, port = _plain(connection.host), _plain(connection.schema) or "https", _port(connection)
+    if scheme.lower() not in _DEFAULT_PORTS:
+        raise DubConfigurationError(
+            f"The schema of the connection {connection.conn_id} must be https, http or empty; the slug of a workspace "
+            "is the extra workspace_slug."
+        )
     if not host:
         return DEFAULT_BASE_URL
-    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    url = host if "://" in host else f"{scheme}://{host}"
     try:
         parts = urlsplit(url)
-        port = parts.port or connection.port
+        port = parts.port or port
     except ValueError:
-        parts, port = urlsplit(""), None
-    unusable = parts.query or parts.fragment or parts.username or " " in url
-    if parts.scheme not in ("http", "https") or not parts.hostname or unusable:
+        parts = urlsplit("")
+    unusable = parts.query or parts.fragment or "@" in parts.netloc or " " in url
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or unusable:
         raise DubConfigurationError(
             f"The host of the connection {connection.conn_id} is no base URL such as {DEFAULT_BASE_URL}."
         )
@@ -173,13 +186,25 @@ def _base_url(connection: Connection) -> str:
     return f"{parts.scheme}://{hostname}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 
 
+def _port(connection: Connection) -> int | None:
+    try:
+        port = int(_plain(connection.port) or 0)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65535:
+        raise DubConfigurationError(
+            f"The port of the connection {connection.conn_id} must be a number from 1 to 65535, or empty."
+        )
+    return port or None  # the Test button of Airflow 3.3 sends 0 for none
+
+
 def _is_dubs(hostname: str) -> bool:
     return f".{hostname.rstrip('.')}".endswith(".dub.co")
 
 
 def _has_no_scheme(connection: Connection) -> bool:
-    host = (connection.host or "").strip()
-    return bool(host) and "://" not in host and not connection.schema
+    host = _plain(connection.host)
+    return bool(host) and "://" not in host and not _plain(connection.schema)
 
 
 def _checked(name: str, value: object, conn_id: str) -> Any:
@@ -192,7 +217,7 @@ def _checked(name: str, value: object, conn_id: str) -> Any:
 
 def _seconds(value: Any) -> float:
     seconds = float(value)
-    if not 0 < seconds <= 3600:
+    if isinstance(value, bool) or not 0 < seconds <= 3600:
         raise ValueError(value)
     return seconds
 

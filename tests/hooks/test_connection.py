@@ -52,7 +52,16 @@ def test_the_host_is_a_base_url(fields, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["ftp://api.dub.co", "https://", "https://a b", "https://api.dub.co?x=1", "http://u@h", "http://h:port"]
+    "host",
+    [
+        "ftp://api.dub.co",
+        "https://",
+        "https://a b",
+        "https://api.dub.co?x=1",
+        "http://u@h",
+        "http://:dub_K@h",
+        "http://h:port",
+    ],
 )
 def test_another_host_is_refused_with_the_connections_id(host: str) -> None:
     with pytest.raises(DubConfigurationError, match="dub_test"):
@@ -64,7 +73,7 @@ def test_a_pasted_key_is_cleaned(password: str) -> None:
     assert read(password=password).api_key == "dub_K"
 
 
-@pytest.mark.parametrize("password", [None, "", " ", "Bearer ", "dub_ключ", "dub K", "dub\nK"])
+@pytest.mark.parametrize("password", [None, "", " ", "Bearer ", "dub_ключ", "dub K", "dub\nK", '"dub_K"', "dub_K,"])
 def test_a_missing_or_impossible_key_is_refused_without_being_shown(password: str | None) -> None:
     with pytest.raises(DubConfigurationError, match="dub_test") as refused:
         read(password=password)
@@ -83,6 +92,37 @@ def test_a_missing_or_impossible_key_is_refused_without_being_shown(password: st
 def test_the_key_is_not_sent_to_dub_in_clear_text(fields) -> None:
     with pytest.raises(DubConfigurationError, match=r"dub_test .* clear text: use https, as in https://api\.dub\.co"):
         read(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "same"),
+    [
+        ({"password": 123}, {"password": "123"}),
+        ({"host": "https://api.dub.co", "port": "443"}, {}),
+        ({"host": "http://127.0.0.1", "port": " 8787 "}, {"host": "http://127.0.0.1:8787"}),
+        ({"host": 5, "port": ""}, {"host": "5"}),
+        ({"host": "https://api.dub.co", "port": 0}, {}),
+    ],
+)
+def test_a_number_and_its_text_are_the_same(fields, same) -> None:
+    one, other = read_unchecked(**fields), read(**same)
+    assert (one.base_url, one.api_key) == (other.base_url, other.api_key)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"host": "api.dub.co", "schema": "acme"}, "schema .* dub_test .* workspace_slug"),
+        ({"schema": "acme"}, "schema .* dub_test .* workspace_slug"),
+        ({"port": "https"}, "port .* dub_test"),
+        ({"port": -1}, "port .* dub_test"),
+        ({"port": 65536}, "port .* dub_test"),
+        ({"password": "'dub_K'"}, "dub_test .* dub_ with letters and digits"),
+    ],
+)
+def test_the_field_that_cannot_work_is_named(fields, named: str) -> None:
+    with pytest.raises(DubConfigurationError, match=named):
+        read_unchecked(**fields)
 
 
 def test_ones_own_server_may_do_without_tls() -> None:
@@ -150,6 +190,7 @@ def test_extras_arrive_as_text_or_as_numbers() -> None:
         {"timeout": 0},
         {"timeout": "nan"},
         {"timeout": [1]},
+        {"timeout": True},
         {"max_retries": -1},
         {"max_retries": 1.5},
         {"max_retries": True},

@@ -32,6 +32,7 @@ def test_a_key_that_may_update_customers_is_accepted_after_one_request(connected
         ("dub_FREEKEY", "Business plan"),
         ("dub_VIEWERKEY", "role must be owner or member"),
         ("dub_NOMEMBERKEY", "no workspace"),
+        ("TESTKEY", "begins with dub_"),
         ("", "has no API key"),
     ],
 )
