@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,6 @@ import polars as pl
 import pytest
 
 from airflow_provider_dub.exceptions import DubError, DubFixRowsError, DubFixSetupError
-from airflow_provider_dub.hooks.connection import DubConnection
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from tests.support.stored import stored
@@ -90,12 +88,6 @@ def test_the_results_of_rows_come_before_the_error_of_the_iterator_that_gave_the
 def test_a_share_of_failures_as_high_as_allowed_is_allowed() -> None:
     assert [n for n in range(1, 100) if not SyncOptions(max_failure_rate=float(f"0.{n:02}")).allows(n, 100)] == []
     assert not SyncOptions(max_failure_rate=0.29).allows(30, 100)
-
-
-def test_an_extra_that_is_no_object_is_named() -> None:
-    connection: Any = SimpleNamespace(conn_id="dub_default", extra_dejson=[1])  # some Airflows give no such connection
-    with pytest.raises(DubError, match="The extra of the connection dub_default must be a JSON object"):
-        DubConnection.read(connection, {})
 
 
 def test_a_url_that_dub_cannot_fetch_leaves_the_avatar_as_it_is(connected) -> None:
