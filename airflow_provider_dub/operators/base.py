@@ -22,9 +22,9 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.hooks.sending import sender, verified_ids
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
-from airflow_provider_dub.operators.json_lines import JsonLinesFile, names_same_file
+from airflow_provider_dub.operators.json_lines import JsonLinesFile, check_place, names_same_file
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
-from airflow_provider_dub.operators.templated import is_none, read_flag, read_number, read_rendered
+from airflow_provider_dub.operators.templated import is_none, is_template, read_flag, read_number, read_rendered
 from airflow_provider_dub.operators.xcom import warn_if_large, without_nul
 from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.options import SyncOptions
@@ -120,6 +120,7 @@ class DubSyncOperator(BaseOperator):
         self.dub_conn_id = dub_conn_id
         self.rejected_path = rejected_path
         self.records_path = records_path
+        self._check_places(rendered=False)
         self.workspace: Workspace | None = None
         self._stop = Stop()
         self._summary = SyncSummary()
@@ -170,8 +171,15 @@ class DubSyncOperator(BaseOperator):
         for name in ("rejected_path", "records_path"):
             if is_none(getattr(self, name)):
                 setattr(self, name, None)
+        self._check_places(rendered=True)
         if self.rejected_path and self.records_path and names_same_file(self.rejected_path, self.records_path):
             raise ValueError("rejected_path and records_path must be two files.")
+
+    def _check_places(self, *, rendered: bool) -> None:
+        for name in ("rejected_path", "records_path"):
+            path = getattr(self, name)
+            if path and (rendered or not is_template(path)):
+                check_place(name, path)
 
     def _reader(self, rows: Rows) -> UpdateReader:
         """Return the reader of the rows; it has checked their columns.

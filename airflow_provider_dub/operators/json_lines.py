@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from airflow_provider_dub.version_compat import ObjectStoragePath
 
 
+_LOCAL_URI = re.compile("(file|local)://", re.IGNORECASE)
+#: A connection may stand in it, but no host.
+_LOCAL_URI_OF_A_WHOLE_PATH = re.compile("[a-z]+://([^/@]*@)?/", re.IGNORECASE)
 #: Bytes that are read at a time.
 _CHUNK = 1 << 20
 
@@ -97,6 +101,23 @@ class JsonLinesFile:
                 end = at + chunk.rfind(b"\n") + 1 if b"\n" in chunk else end
                 at += len(chunk)
         return lines, end
+
+
+def check_place(name: str, path: Any) -> None:
+    """Check that a file is written where its path seems to say.
+
+    :param name: The argument's name.
+    :param path: A path or URI.
+    :raises ValueError: It begins with ``~``, which would be a folder of that name, or it is the URI of a local file
+        with a host, which would be a folder, too.
+    """
+    text = str(path)
+    if text.startswith("~"):
+        raise ValueError(f"{name} must have the whole path in the place of ~, such as /home/airflow/rows.jsonl.")
+    if _LOCAL_URI.match(text) and not _LOCAL_URI_OF_A_WHOLE_PATH.match(text):
+        raise ValueError(
+            f"{name} must have three slashes and a whole path behind file:, such as file:///tmp/rows.jsonl."
+        )
 
 
 def names_same_file(one: Any, other: Any) -> bool:

@@ -12,12 +12,16 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
+from airflow_provider_dub.exceptions import DubFixSetupError
+from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.operators.json_lines import check_place
 from airflow_provider_dub.operators.rejected_rows import rejected_line
 from airflow_provider_dub.sync.inputs import rows_of
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.updates import UpdateReader
 from tests.support.any_value import anything
+from tests.support.task_instance import TaskInstance
 
 
 def again(cell: object, column: str = "name", key: object = "u") -> tuple[object, object]:
@@ -92,3 +96,32 @@ def test_whole_rows_keep_the_type_of_every_column_across_chunks() -> None:
     rows = rows_of(frame)
     assert [rows.whole(row)["n"] for row in (0, 4095, 4096, 9_999, 5)] == [0, 4095, 4096, 9_999, 5]
     assert isinstance(rows.whole(7)["n"], int)
+
+
+@pytest.mark.parametrize("argument", ["rejected_path", "records_path"])
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("~/rows.jsonl", "in the place of ~"),
+        ("file://localhost/rows.jsonl", "such as file:///"),
+        ("file://tmp/rows.jsonl", "such as file:///"),
+    ],
+)
+def test_a_path_that_lands_elsewhere_is_refused_before_anything_is_written(
+    connected, tmp_path, monkeypatch, argument: str, path: str, advice: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"{argument} must .*{advice}"):
+        DubUpdateCustomersOperator(task_id="task", customers=[{"id": "cus_1LABA"}], **{argument: path})
+    task = DubUpdateCustomersOperator(task_id="task", customers=[{"id": "cus_1LABA"}], **{argument: "{{ path }}"})
+    task.render_template_fields({"path": path})
+    with pytest.raises(DubFixSetupError, match=advice):
+        task.execute({"ti": TaskInstance()})
+    assert list(tmp_path.iterdir()) == connected.requests == []
+
+
+@pytest.mark.parametrize(
+    "path", ["rows.jsonl", "/data/rows.jsonl", "file:///data/r.jsonl", "FILE:///r", "s3://bucket/r"]
+)
+def test_other_paths_are_written_as_they_are(path: str) -> None:
+    check_place("rejected_path", path)
