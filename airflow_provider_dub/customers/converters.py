@@ -1,5 +1,7 @@
 """One cell of a row becomes the text that Dub stores, or is rejected with a reason that never quotes it.
 
+Of a country alone the reason names the code that is meant, so that a mapping can be written.
+
 Source of the limits and patterns: Dub's server, measured in August 2026.
 """
 
@@ -12,7 +14,7 @@ from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
-from airflow_provider_dub.customers.countries import COUNTRY_CODES
+from airflow_provider_dub.customers.countries import country_code_meant, country_codes
 
 #: Code points that Dub's text columns hold.
 MAX_LENGTH = 191
@@ -164,15 +166,14 @@ def avatar(value: object) -> str:
 def country(value: object) -> str:
     """Return an ISO 3166-1 alpha-2 code in upper case.
 
-    :raises ValueError: It is none. The reason does not say which country is meant, since that is the value.
+    :raises ValueError: It is none; the reason names the code that is meant, where the value is another one or a name.
     """
     written = text(value)
-    if written.isascii() and (code := written.upper()) in COUNTRY_CODES:
+    if written.isascii() and (code := written.upper()) in country_codes():
         return code
-    raise ValueError(
-        "is no ISO 3166-1 alpha-2 country code, two letters such as DE or GB (not UK): map names and other codes to it "
-        "in the query"
-    )
+    reason = "is no ISO 3166-1 alpha-2 country code (two letters)"
+    meant = country_code_meant(written)
+    raise ValueError(f"{reason}: the code of that country is {meant}" if meant else reason)
 
 
 def timestamp(value: object) -> str:
