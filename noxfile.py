@@ -174,7 +174,7 @@ def bigquery(session: nox.Session) -> None:
 
 @nox.session
 def drivers(session: nox.Session) -> None:
-    """Run the transfer on PostgreSQL over ODBC, which needs Debian's odbc-postgresql, and what pymssql makes of SQL."""
+    """Run the transfer over ODBC, with Debian's odbc-postgresql and unixodbc, and what pymssql makes of SQL."""
     session.env["UV_EXCLUDE_NEWER"] = TODAY
     session.install("--quiet", "--editable", ".[emulator,sql]", *FOR_STAND_INS, *DRIVERS)
     command = ["python", "-m", "pytest", "-q", "-k", "odbc or pymssql", "tests/transfers/test_rounds_by_driver.py"]
