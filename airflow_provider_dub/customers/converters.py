@@ -8,6 +8,7 @@ Source of the limits and patterns: Dub's server, measured in August 2026.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -21,8 +22,10 @@ MAX_LENGTH = 191
 #: From here on floats no longer hold neighbouring whole numbers apart: 2**53 + 1 is written as 2**53, too.
 _INEXACT_FROM = {"float16": 2**11, "float32": 2**24, "float": 2**53, "float64": 2**53}
 _EMAIL = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}")
-#: The URLs that Dub fetches. It accepts others, too, and clears the avatar a moment after its response.
-FETCHABLE_AVATAR = re.compile(r"https?:|data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+#: The URLs that Dub fetches. It accepts others, too, and clears the avatar a moment after its response. Source of the
+#: second form: Dub's public code.
+FETCHABLE_AVATAR = re.compile(f"(?i:https?:).*|data:image/[a-zA-Z0-9.+-]+;base64,{_BASE64}", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,3})?", re.ASCII)
 #: How BigQuery and others write UTC.
 _IN_UTC = re.compile(r"(?<=\d)( ?UTC| ?Z)$", re.IGNORECASE)
@@ -155,10 +158,10 @@ def avatar(value: object) -> str:
         Url(url)
     except ValidationError:
         raise ValueError("is no absolute URL") from None
-    if not FETCHABLE_AVATAR.match(url):
+    if not FETCHABLE_AVATAR.fullmatch(url):
         raise ValueError(
             "is a URL that Dub cannot fetch, so that it would clear the avatar: give an http or https URL, or "
-            "data:image/...;base64,..."
+            "data:image/...;base64,... in lower case, padded and without line breaks"
         )
     return url
 
@@ -184,7 +187,7 @@ def timestamp(value: object) -> str:
     :raises ValueError: It is none of these.
     """
     if type(value).__name__ == "datetime64":
-        value = _of_numpy(value)
+        value = of_numpy(value)
     if isinstance(value, str):
         value = _parsed(value)
     elif _is_number(value):
@@ -203,11 +206,16 @@ def timestamp(value: object) -> str:
     return sent
 
 
-def _of_numpy(value: Any) -> datetime:
-    """Return the datetime of a ``datetime64``; numpy itself would turn one that is too large into another."""
-    year = int(value.astype("datetime64[Y]").astype("int64")) + _EPOCH.year
-    if not MINYEAR <= year <= MAXYEAR:
-        raise ValueError(_OUTSIDE)
+def of_numpy(value: Any) -> datetime:
+    """Return the datetime of a ``datetime64``; numpy itself would turn one that is too large into another.
+
+    :param value: The ``datetime64``.
+    :raises ValueError: It is outside the calendar.
+    """
+    with suppress(OverflowError):  # of units so small that all their years are near 1970
+        year = int(value.astype("datetime64[Y]").astype("int64")) + _EPOCH.year
+        if not MINYEAR <= year <= MAXYEAR:
+            raise ValueError(_OUTSIDE)
     converted: datetime = value.astype("datetime64[us]").item()
     return converted
 

@@ -149,7 +149,7 @@ class CustomersApi:
             if current := self._store.with_id(customer["id"]):
                 self._store.update(current, {"avatar": None})
 
-        if given and not given.startswith(_STORED_AVATARS) and not converters.FETCHABLE_AVATAR.match(given):
+        if given and not given.startswith(_STORED_AVATARS) and not converters.FETCHABLE_AVATAR.fullmatch(given):
             self._later(forget_avatar)
 
     def _shown(self, customer: Row, options: Mapping[str, Any]) -> dict[str, Any]:

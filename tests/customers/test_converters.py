@@ -168,7 +168,15 @@ def test_an_avatar_that_dub_fetches_is_sent_as_it_is(url: str) -> None:
     assert converters.avatar(url) == url
 
 
-@pytest.mark.parametrize("url", ["s3://b/1.png", "C:\\1.png", "file:///1.png", "mailto:a@b.co", "a.test:80", "data:,a"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("s3://b/1.png", "C:\\1.png", "file:///1.png", "mailto:a@b.co", "a.test:80", "data:,a"),
+        "data:image/png;base64,iVBOR",
+        "data:image/png;base64,iVBO\nRw0K",  # as PostgreSQL and MIME break lines
+        "DATA:IMAGE/PNG;BASE64,iVBORw0KGgo=",
+    ],
+)
 def test_an_avatar_that_dub_would_clear_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="Dub cannot fetch"):
         converters.avatar(url)
@@ -247,6 +255,11 @@ UTC_NOON = "2026-03-01T12:00:00.000Z"
 )
 def test_a_timestamp_is_sent_in_utc(cell: object) -> None:
     assert converters.timestamp(cell) == UTC_NOON
+
+
+@pytest.mark.parametrize("unit", ["ps", "fs", "as"])
+def test_a_datetime64_of_a_unit_too_small_for_years_is_sent(unit: str) -> None:
+    assert converters.timestamp(np.datetime64("1970-01-01T00:00:01.5", unit)) == "1970-01-01T00:00:01.500Z"
 
 
 def test_a_date_is_its_midnight_in_utc() -> None:

@@ -73,6 +73,11 @@ def test_a_timestamp_is_sent_again_as_it_was(cell) -> None:
     assert first.fields == second.fields
 
 
+def test_a_timestamp_outside_the_calendar_is_refused_again() -> None:
+    first, second = again(np.datetime64(2**62, "s"), "subscriptionCanceledAt")
+    assert type(first) is type(second) is RowResult
+
+
 @pytest.mark.parametrize("key", [Decimal("12.00"), 12, 12.0, np.int8(12), np.float32(12), uuid.UUID(int=1), "12.00"])
 def test_the_id_names_the_same_customer(key) -> None:
     first, second = again("n", key=key)
