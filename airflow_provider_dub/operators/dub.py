@@ -89,7 +89,8 @@ class DubUpdateCustomersOperator(DubSyncOperator):
 
     @customers.setter
     def customers(self, customers: Any) -> None:
-        self._customers = mask_rows(customers)
+        # What is set a second time is what Airflow has rendered.
+        self._customers = mask_rows(customers, is_rendered="_customers" in self.__dict__)
 
     def execute(self, context: Context) -> list[Customer] | str:
         """Send the updates and return the customers."""

@@ -8,15 +8,15 @@ so they travel through the template field inside an object that is neither.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_dub.operators.templated import is_reference, is_template
 from airflow_provider_dub.sync.inputs import is_file
 from airflow_provider_dub.sync.shown import counted
 
-#: How the text of rows begins, and that of a template does not.
-_LIKE_ROWS = re.compile(r"\s*([\[(](?!\s*\{[{%#])|\{(?![{%#]))")
+#: How the text of rows begins.
+_LIKE_ROWS = re.compile(r"\s*[\[({]")
 
 
 class MaskedRows:
@@ -35,37 +35,28 @@ class MaskedRows:
     __repr__ = __str__ = serialize
 
 
-def mask_rows(customers: Any) -> Any:
+def mask_rows(customers: Any, *, is_rendered: bool = False) -> Any:
     """Mask rows; leave what Airflow still has to resolve (XComArgs, templates) and the names of files.
 
-    A template that became the text of rows is masked, too, and so are rows in a list beside an XComArg.
+    A template that became the text of rows is masked, too, and so is what stands beside an XComArg in a list or a row.
 
     :param customers: The input as it was given, or as Airflow has resolved it.
-    :raises TypeError: A row has values beside XComArgs, so that it can be neither masked nor resolved as it is.
+    :param is_rendered: Whether it has; marks of a template in text that looks like rows are part of a value then.
     """
-    if is_reference(customers) or isinstance(customers, MaskedRows) or _names_files(customers):
+    if is_reference(customers) or isinstance(customers, MaskedRows) or _names_files(customers, is_rendered):
         return customers
-    references = [is_reference(part) for part in _parts(customers)]
-    if not any(references):
-        return MaskedRows(_with_bare_parts(customers))
-    if not isinstance(customers, Mapping):
-        return _as_before(customers, map(mask_rows, customers))
-    if all(references):
-        return customers
-    raise TypeError(
-        "customers: a row has values beside the output of a task, so that Airflow would show the values and render "
-        "them as templates. Let a task put the row together, and pass its output."
-    )
+    parts = _parts(customers)
+    if not any(map(is_reference, parts)):
+        bare = any(isinstance(part, MaskedRows) for part in parts)  # of what Airflow has resolved now
+        return MaskedRows(_with_parts(customers, map(unmasked, parts)) if bare else customers)
+    if isinstance(customers, Mapping):
+        return _with_parts(customers, (part if is_reference(part) else MaskedRows(part) for part in parts))
+    return _with_parts(customers, map(mask_rows, parts))
 
 
-def _with_bare_parts(customers: Any) -> Any:
-    """Return an input that Airflow has resolved without the masks of its parts."""
-    if isinstance(customers, list | tuple) and any(isinstance(part, MaskedRows) for part in customers):
-        return _as_before(customers, map(unmasked, customers))
-    return customers
-
-
-def _as_before(customers: Any, parts: Iterable[Any]) -> Any:
+def _with_parts(customers: Any, parts: Iterable[Any]) -> Any:
+    if isinstance(customers, Mapping):
+        return dict(zip(customers, parts, strict=True))
     return list(parts) if isinstance(customers, list) else tuple(parts)
 
 
@@ -88,18 +79,18 @@ def _size(rows: Any) -> str:
         return "rows"
 
 
-def _parts(customers: Any) -> Iterable[Any]:
+def _parts(customers: Any) -> Sequence[Any]:
     if isinstance(customers, Mapping):
-        return customers.values()
+        return [*customers.values()]
     return customers if isinstance(customers, list | tuple) else ()
 
 
-def _names_files(customers: Any) -> bool:
+def _names_files(customers: Any, is_rendered: bool) -> bool:
+    """Return whether this is a file, or a template that may become one."""
     if isinstance(customers, list | tuple):
-        return bool(customers) and all(isinstance(part, str) and _names_files(part) for part in customers)
-    return is_file(customers) or (isinstance(customers, str) and _will_be_rendered(customers))
-
-
-def _will_be_rendered(text: str) -> bool:
-    # Airflow renders text with a comment alone, too; a flag or a number has none.
-    return not _LIKE_ROWS.match(text) and (is_template(text) or "{#" in text)
+        return bool(customers) and all(isinstance(part, str) and _names_files(part, is_rendered) for part in customers)
+    if is_file(customers):
+        return True
+    if not isinstance(customers, str) or (is_rendered and _LIKE_ROWS.match(customers)):
+        return False
+    return is_template(customers) or "{#" in customers  # Airflow renders a comment, too; a flag or a number has none

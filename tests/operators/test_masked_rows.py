@@ -90,12 +90,19 @@ def test_a_template_that_becomes_the_object_itself_is_masked() -> None:
     ],
 )
 def test_text_of_rows_that_hold_marks_of_a_template_is_masked(text: str) -> None:
-    assert SECRET not in str(mask_rows(text))
-    assert unmasked(mask_rows(text)) == text
+    assert SECRET not in str(mask_rows(text, is_rendered=True))
+    assert unmasked(mask_rows(text, is_rendered=True)) == text
 
 
 @pytest.mark.parametrize(
-    "template", ["{{ a }}", "{% if a %}{{ a }}{% endif %}", "[{{ a }}, {{ a }}]", "{# of #}{{ a }}"]
+    "template",
+    [
+        "{{ a }}",
+        "{% if a %}{{ a }}{% endif %}",
+        "[{{ a }}, {{ a }}]",
+        "{# of #}{{ a }}",
+        "[{'id': 'cus_1', 'name': '{{ a }}'}]",
+    ],
 )
 def test_a_template_of_rows_is_left_to_be_rendered(template: str) -> None:
     assert mask_rows(template) == template
@@ -122,9 +129,18 @@ def test_rows_beside_the_output_of_a_task_are_masked_and_not_rendered(monkeypatc
     assert unmasked(task.customers) == kind(["/data/2026-03-01.csv", [TEMPLATE_LIKE], ROWS])
 
 
-def test_a_row_with_values_beside_the_output_of_a_task_is_refused() -> None:
-    with pytest.raises(TypeError, match="Let a task put the row together"):
-        beside_a_task(lambda output: {"id": output, "email": SECRET})
-    with pytest.raises(TypeError, match="Let a task put the row together"):
-        beside_a_task(lambda output: [{"id": output, "email": SECRET}, output])
-    assert beside_a_task(lambda output: {"id": output, "name": output}).upstream_task_ids == {"source"}
+def test_values_of_a_row_beside_the_output_of_a_task_are_masked_and_not_rendered(monkeypatch) -> None:
+    task = beside_a_task(lambda output: {**TEMPLATE_LIKE, "id": output})
+    assert task.upstream_task_ids == {"source"}
+    assert SECRET not in str(serialize_template_field(task.customers, "customers"))
+    monkeypatch.setattr(type(task.customers["id"]), "resolve", lambda *_, **__: "cus_3")
+    task.render_template_fields({"secret": "planted"})  # type: ignore[arg-type]
+    assert SECRET not in str(task.customers)
+    assert unmasked(task.customers) == TEMPLATE_LIKE
+
+
+def test_the_text_of_rows_is_rendered_and_then_masked() -> None:
+    task = DubUpdateCustomersOperator(task_id="task", customers="[{'id': 'cus_1', 'email': '{{ mail }}'}]")
+    task.render_template_fields({"mail": f"{SECRET} {{# 1"})  # type: ignore[arg-type]
+    assert SECRET not in str(task.customers)
+    assert unmasked(task.customers) == f"[{{'id': 'cus_1', 'email': '{SECRET} {{# 1'}}]"
