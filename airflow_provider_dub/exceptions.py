@@ -172,8 +172,8 @@ class DubWrongCustomerError(DubError):
     Dub compares ids without regard to case, accents and trailing blanks, so ``USER_1`` finds ``user_1``.
 
     :param changed: Whether that other customer was changed by the request.
-    :param every_row: Whether every other row would change its customer, too: one of Dub's own ids has another case,
-        and what changes the case of one changes that of all.
+    :param every_row: Whether other rows would presumably change their customers, too: one of Dub's own ids has another
+        case, and what changes the case of one mostly changes that of all.
     """
 
     code = "wrong_customer"

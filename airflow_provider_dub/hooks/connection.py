@@ -157,10 +157,11 @@ def _api_key(connection: Connection) -> str:
 
 def _base_url(connection: Connection) -> str:
     host, scheme, port = _plain(connection.host), _plain(connection.schema) or "https", _port(connection)
-    if scheme.lower() not in _DEFAULT_PORTS:
+    if "://" not in host and scheme.lower() not in _DEFAULT_PORTS:
         raise DubConfigurationError(
             f"The schema of the connection {connection.conn_id} must be https, http or empty; the slug of a workspace "
-            "is the extra workspace_slug."
+            "is the extra workspace_slug. Forms hide the schema: if it is left from another type, delete the "
+            "connection and add it again."
         )
     if not host:
         return DEFAULT_BASE_URL

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
 import pickle
 import tempfile
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -61,7 +62,8 @@ class Spool:
 
     def _dump(self, batch: list[Row]) -> None:
         pickler = pickle.Pickler(self._file, pickle.HIGHEST_PROTOCOL)
-        pickler.dispatch_table = {memoryview: lambda of_driver: (bytes, (of_driver.tobytes(),))}
+        of_drivers: dict[type, Callable[[Any], Any]] = {memoryview: lambda memory: (bytes, (memory.tobytes(),))}
+        pickler.dispatch_table = copyreg.dispatch_table | of_drivers
         pickler.dump(batch)
 
     def _load(self, number: int) -> list[Row]:

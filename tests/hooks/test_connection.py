@@ -38,6 +38,7 @@ def read_unchecked(**fields) -> DubConnection:
         ({"host": "https://api.dub.co/"}, "https://api.dub.co"),
         ({"host": "http://127.0.0.1:8787"}, "http://127.0.0.1:8787"),
         ({"host": "127.0.0.1", "port": 8787, "schema": "http"}, "http://127.0.0.1:8787"),
+        ({"host": "https://api.dub.co", "schema": "public"}, "https://api.dub.co"),
         ({"host": "http://127.0.0.1", "port": 8787}, "http://127.0.0.1:8787"),
         ({"host": "https://dub.example.com/api"}, "https://dub.example.com/api"),
         ({"host": "http://[::1]:80"}, "http://[::1]"),
