@@ -143,7 +143,8 @@ def test_keys_that_differ_by_a_blank_do_not_forget_each_other(database, connecte
 def test_a_long_value_is_remembered(database, known, sync) -> None:
     text = "LONGTEXT" if database.engine == "mysql" else "TEXT"
     database.run(f"CREATE TABLE customers (user_id VARCHAR(200), name {text}, avatar {text})")
-    avatar = "data:image/png;base64," + "A" * 70_000
+    longest = 60_000 if database.engine == "redshift" else 70_000  # no text of Redshift has more than 65,535 bytes
+    avatar = "data:image/png;base64," + "A" * longest
     database.insert(("user_a", "Ada", avatar), ("user_b", "n" * 70_000, None), ("emoji", "duck", None))
     with pytest.raises(DubFixRowsError, match="2 updated, 1 rejected"):
         sync()
