@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 #: The history is pruned when its oldest line is so much older than it may be.
 _PRUNED_EVERY = timedelta(days=1)
-_BEFORE_THE_NEXT_ATTEMPT = 0.5
+#: Tries to create a table that other runs may be about to create, and the longest pause between them, in seconds.
+_TRIES_TO_CREATE, _LONGEST_PAUSE_TO_CREATE = 5, 1.0
 #: Seconds between attempts to record while the database is away: the first, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 #: So many times a database that responds may fail to record; it may have come back only just now.
@@ -362,7 +364,7 @@ class StateTable:
 
     def _create(self, table: str, probe: str, statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
-        for is_last in (False, False, True):  # another run may be about to create it
+        for left in reversed(range(_TRIES_TO_CREATE)):
             if found := self._columns(probe):
                 return found
             try:
@@ -370,10 +372,10 @@ class StateTable:
                     self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
             except DubDatabaseError as failed:
-                if is_last:
+                if not left:
                     failed.add_note(f"{table} cannot be read, so it was to be created.")
                     raise
-                time.sleep(_BEFORE_THE_NEXT_ATTEMPT)
+                time.sleep(random.uniform(0, _LONGEST_PAUSE_TO_CREATE))  # not all at once again
         return []
 
     def _columns(self, probe: str) -> list[str]:

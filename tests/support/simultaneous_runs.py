@@ -38,7 +38,7 @@ def begin(database, runs: int) -> list[str]:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not failed
+    assert not failed, failed
     return acquired
 
 
