@@ -36,14 +36,16 @@ T = TypeVar("T")
 #: The kind of an error, and its text.
 _Error: TypeAlias = tuple[type[DubApiError], str]
 
-#: How Dub begins what it says of what it does not find, and how for a list that is filtered by program or partner.
-_NOT_FOUND, _NO_PROGRAM = ("Workspace", "Customer"), "Program not found"
+#: What Dub says of a list that is filtered by program or partner, where there is no program.
+_NO_PROGRAM = "Program not found"
+#: How Dub begins what it says of what it does not find.
+_NOT_FOUND = ("Workspace", "Customer", _NO_PROGRAM)
 #: ``<zod code>: <path>: <message>``, the form of Dub's validation errors; the path of the body itself is empty.
 _VALIDATION = re.compile(r"(?P<code>[a-z]+(?:_[a-z]+)*): (?P<path>[\w.\[\]$-]*): ")
 #: How the store's errors begin, where they look like the former.
 _STORE = re.compile(r"target: |vttablet: ")
 #: Parts of the store's errors that may pass, for endpoints whose other errors of this status are not known.
-_STORE_OF_ANY = re.compile(r"target: |vttablet: |prisma\.|deadlock|lock wait|write conflict", re.IGNORECASE)
+_STORE_OF_ANY = re.compile(rf"{_STORE.pattern}|prisma\.|deadlock|lock wait|write conflict", re.IGNORECASE)
 _LISTING = re.compile(r"Page is too big|Invalid cursor|You cannot use both ")
 _TOO_LONG = re.compile(r"too long for the column's type\. Column: (\w+)\b")
 
@@ -102,7 +104,7 @@ def error_from_response(status: int, body: bytes, *, about_customers: bool = Tru
         )
     if message is None:
         return DubUnreadableResponseError(status, "the body is no error message of Dub's")
-    if about_customers and status == 404 and not message.startswith((*_NOT_FOUND, _NO_PROGRAM)):
+    if about_customers and status == 404 and not message.startswith(_NOT_FOUND):
         return DubUnreadableResponseError(status, "the error message is none of Dub's for customers")
     kind, text = (None if about_customers else _of_another_endpoint(status, message)) or _of_customers(status, message)
     return kind(text, status=status, server_message=message)

@@ -99,7 +99,7 @@ def identifier(value: object) -> str:
 def _digits(value: object) -> str:
     number: int | None = None
     if isinstance(value, Integral):
-        number = whole_number(value)
+        number = plain_int(value)
     elif isinstance(value, Decimal):
         if value.is_finite() and value.adjusted() < MAX_LENGTH and value == value.to_integral_value():
             number = int(value)
@@ -112,7 +112,7 @@ def _digits(value: object) -> str:
     return str(number)
 
 
-def whole_number(value: Any) -> int:
+def plain_int(value: Any) -> int:
     """Return an integer of any library as Python's.
 
     :raises ValueError: It is a span of time, which numpy calls an integer.
@@ -239,7 +239,7 @@ def _of_epoch(value: Any) -> datetime:
     if kind in ("float16", "float32"):
         raise ValueError(f"is a {kind}, which is too coarse for an epoch time: read the column as another type")
     if isinstance(value, Integral):
-        value = whole_number(value)
+        value = plain_int(value)
     elif isinstance(value, float):
         value = Decimal(repr(float(value)))  # 0.1 is a tenth, rather than what a float makes of it
     if not isinstance(value, Decimal) or value.is_finite():

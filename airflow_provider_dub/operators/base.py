@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DubSyncOperator", "shared_arguments", "too_many_changes"]
 
+#: The arguments that name a file which a run writes.
+FILE_ARGUMENTS = ("rejected_path", "records_path")
 #: Groups of failures that the exception of a task names.
 _GROUPS_IN_MESSAGE = 3
 #: Pages of the preflight check between two lines of the log.
@@ -67,7 +69,8 @@ class DubSyncOperator(BaseOperator):
     earlier try processed; ``fields``, how often each was sent; ``accepted_but_not_applied``, how often Dub dropped
     each; ``omitted_fields``, which values were left out and why; ``requests_sent``, ``rate_limited``,
     ``seconds_waited_for_rate_limit``; ``not_in_rejected_path`` and ``not_in_records_path``, the rows that a file should
-    have and lacks, where there are any. Neither it nor any log line or error holds a field's value.
+    have and lacks, where there are any. Neither it nor any log line or error holds a field's value, but for the code
+    that is meant where a country is none.
 
     :param options: What the sync does with its rows.
     :param dub_conn_id: (templated) The connection to Dub; its password is the API key.
@@ -168,7 +171,7 @@ class DubSyncOperator(BaseOperator):
     def _check_templated(self) -> None:
         """Check the arguments that Airflow has rendered."""
         self._read_templated(rendered=True)
-        for name in ("rejected_path", "records_path"):
+        for name in FILE_ARGUMENTS:
             if is_none(getattr(self, name)):
                 setattr(self, name, None)
         self._check_places(rendered=True)
@@ -176,7 +179,7 @@ class DubSyncOperator(BaseOperator):
             raise ValueError("rejected_path and records_path must be two files.")
 
     def _check_places(self, *, rendered: bool) -> None:
-        for name in ("rejected_path", "records_path"):
+        for name in FILE_ARGUMENTS:
             path = getattr(self, name)
             if path and (rendered or not is_template(path)):
                 check_place(name, path)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments
+from airflow_provider_dub.operators.base import FILE_ARGUMENTS, DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
 from airflow_provider_dub.sync.inputs import StreamedRows, rows_of
@@ -123,7 +123,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         from airflow_provider_dub.version_compat import ObjectStoragePath
 
         rows = rows_of(unmasked(self.customers), path_of=ObjectStoragePath)
-        for name in ("rejected_path", "records_path"):
+        for name in FILE_ARGUMENTS:
             path = getattr(self, name)
             if path and any(names_same_file(path, file) for file in getattr(rows, "paths", ())):
                 raise ValueError(f"{name} must be another file than customers: it is written anew before it is read.")

@@ -11,7 +11,6 @@ from airflow_provider_dub.api.id_index import IdIndex
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
 from airflow_provider_dub.sync.updates import CustomerUpdate
-from airflow_provider_dub.warehouse.schema import BASELINE
 
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
@@ -68,7 +67,7 @@ def record_applied(sink: StateSink, rows: Iterable[tuple[int, str | None]]) -> i
     :param sink: Writes to the state table; closed afterwards.
     :param rows: The position of each, and Dub's id of the customer, if it is known.
     """
-    recorded = sum(sink.write_as_applied(row, dub_id, BASELINE) for row, dub_id in rows)
+    recorded = sum(sink.write_as_applied(row, dub_id) for row, dub_id in rows)
     sink.close(range(0))
     return recorded
 

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
-from airflow_provider_dub.customers.converters import is_missing, whole_number
+from airflow_provider_dub.customers.converters import is_missing, plain_int
 
 #: Kinds of values that sort among themselves.
 NUMBER, TIMESTAMP, DATE, TEXT = "a number", "a timestamp", "a date", "text"
@@ -113,7 +113,7 @@ def _decimal(number: Decimal) -> str:
 
 def _sortable_number(number: Any) -> str:
     if isinstance(number, Integral):
-        number = whole_number(number)
+        number = plain_int(number)
     exact = number if isinstance(number, Decimal) else Decimal(number)
     if not exact:
         return "2"
@@ -130,7 +130,7 @@ def _sortable_number(number: Any) -> str:
 _TEXTS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (str, lambda cell: _storable(str.__str__(cell))),
     (bool, lambda cell: "true" if cell else "false"),
-    (Integral, lambda cell: str(whole_number(cell))),
+    (Integral, lambda cell: str(plain_int(cell))),
     (Decimal, _decimal),
     (Real, _real),
     (datetime, _in_utc),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
-    from airflow_provider_dub.warehouse.statements import Statements
+    from airflow_provider_dub.warehouse.tables import Tables
 
 #: Tries to acquire a lease that is locked, in the time between two renewals.
 _POLLS_PER_RENEWAL = 8
@@ -97,23 +97,22 @@ class Lease:
     """The lease of one run.
 
     :param warehouse: Where the state table is.
-    :param statements: Writes the statements about it.
+    :param tables: The state table and those beside it.
     :param owner: Who works with it.
     """
 
-    def __init__(self, warehouse: Warehouse, statements: Statements, owner: Owner) -> None:
+    def __init__(self, warehouse: Warehouse, tables: Tables, owner: Owner) -> None:
         self._warehouse = warehouse
-        self._statements = statements
-        self._write = LeaseStatements(statements.dialect, statements.table)
+        self._statements = LeaseStatements(tables.dialect, tables.table)
         self._owner = owner
         self._renewing = threading.Lock()
         #: When it was renewed, by the monotonic clock.
         self.renewed_at = float("-inf")
         #: Seconds between two renewals.
-        self.renew_every = statements.dialect.renew_every
+        self.renew_every = tables.dialect.renew_every
         #: Seconds after the last renewal at which the lease is free for others; no request is sent in the second half,
         #: which is for those that are in flight.
-        self.length = statements.dialect.lease_length
+        self.length = tables.dialect.lease_length
         #: The runs whose outcomes are not merged yet, since they crashed.
         self.previous: frozenset[str] = frozenset()
         #: Whether requests are sent under the lease, so that they must end before it does.
@@ -124,7 +123,7 @@ class Lease:
     @property
     def probe(self) -> str:
         """The query that its table must be able to answer."""
-        return self._write.read()
+        return self._statements.read()
 
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
         """Become the one run that may change the table.
@@ -250,7 +249,7 @@ class Lease:
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._write.set_version(), [schema_version(), self._owner.attempt])
+        cursor.execute(self._statements.set_version(), [schema_version(), self._owner.attempt])
 
     @property
     def attempt(self) -> str:
@@ -262,14 +261,14 @@ class Lease:
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._write.set_merged(), [self._owner.attempt])
+        cursor.execute(self._statements.set_merged(), [self._owner.attempt])
 
     def end(self, cursor: Cursor) -> None:
         """Release the lease, within a transaction, with nothing left to merge.
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._write.end(), [self._owner.attempt])
+        cursor.execute(self._statements.end(), [self._owner.attempt])
 
     def has_ended(self, cursor: Cursor) -> bool:
         """Return whether nobody has the lease, and nothing is left to merge.
@@ -321,10 +320,10 @@ class Lease:
         if any(row.attempt != gone for row in self._held_by_others(rows, now)):
             return
         if not rows:
-            cursor.execute(self._write.insert(), [me.target, schema_version()])
+            cursor.execute(self._statements.insert(), [me.target, schema_version()])
         expires_at = now + math.ceil(self.length)
         values = [me.task, me.attempt, this_process(), expires_at, now, gone, me.target, schema_version()]
-        cursor.execute(self._write.acquire(), values)
+        cursor.execute(self._statements.acquire(), values)
 
     def _mine(self, rows: list[_Row]) -> list[_Row]:
         return [row for row in rows if row.task is not None and row.attempt == self._owner.attempt]
@@ -339,7 +338,7 @@ class Lease:
         return int(cursor.fetchone()[0])
 
     def _read(self, cursor: Cursor) -> list[_Row]:
-        cursor.execute(self._write.read())
+        cursor.execute(self._statements.read())
         return [_Row(*row) for row in cursor.fetchall()]
 
     def _read_at(self, cursor: Cursor) -> tuple[list[_Row], int]:
@@ -348,4 +347,4 @@ class Lease:
         return rows, int(rows[0].now) if rows else self._clock(cursor)
 
     def _set(self, cursor: Cursor, task: str | None, seconds: int) -> None:
-        cursor.execute(self._write.renew(), [task, seconds, self._owner.attempt])
+        cursor.execute(self._statements.renew(), [task, seconds, self._owner.attempt])

@@ -112,13 +112,15 @@ class WarehouseRows:
         :param batch: The rows. Those that failed in another run are left out.
         """
         decided: tuple[Status, ...] = (Status.DUPLICATE,)
+        at = self._at
         if self._failed_in:
             decided = (Status.DUPLICATE, *FAILED_BEFORE)
-            status, run = self._at["status"], self._at["run"]
-            batch = [row for row in batch if row[status] not in FAILED_BEFORE or row[run] == self._failed_in]
+            batch = [
+                row for row in batch if row[at["status"]] not in FAILED_BEFORE or row[at["run"]] == self._failed_in
+            ]
         self._spool.add(batch)
         for row in batch:
-            status = row[self._at["status"]]
+            status = row[at["status"]]
             self.counts[status] += 1
             self._left -= status in UPDATES
             # Of those that the state table has, only these became pending: no other may be sent.

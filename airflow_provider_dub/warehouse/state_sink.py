@@ -9,7 +9,7 @@ from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.customers.ids import is_exact_match
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError
 from airflow_provider_dub.sync.results import Outcome
-from airflow_provider_dub.warehouse.schema import PENDING, now
+from airflow_provider_dub.warehouse.schema import BASELINE, PENDING, now
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult
@@ -78,17 +78,16 @@ class StateSink:
         if len(self._waiting) >= self._commit_every or self._is_time:
             self._write()
 
-    def write_as_applied(self, row: int, dub_id: str | None, outcome: str) -> bool:
+    def write_as_applied(self, row: int, dub_id: str | None) -> bool:
         """Keep a row as applied that was not sent; return whether it has a place in the table.
 
         :param row: Its position.
         :param dub_id: Dub's id of the customer, if it is known.
-        :param outcome: The outcome for the state table.
         """
         recorded = self._rows.state_of(row)
         if not _has_a_place(recorded):
             return False
-        self._waiting.append(self._line(recorded, outcome, dub_id=dub_id, applied=True))
+        self._waiting.append(self._line(recorded, BASELINE, dub_id=dub_id, applied=True))
         if len(self._waiting) >= self._commit_every:
             self._write()
         return True

@@ -1,4 +1,4 @@
-"""The statements about the state table and its lease; every value is a parameter."""
+"""The statements about the rows of a state table, its history and its staging table; every value is a parameter."""
 
 from __future__ import annotations
 

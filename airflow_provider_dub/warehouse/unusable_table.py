@@ -9,28 +9,26 @@ from typing import TYPE_CHECKING
 from airflow_provider_dub.exceptions import DubDatabaseError
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.warehouse.statements import Statements
+    from airflow_provider_dub.warehouse.tables import Tables
 
 
 class UnusableTableError(ValueError):
     """A run cannot work with the state table, which is found before its first request."""
 
-    def __init__(self, what: str, statements: Statements) -> None:
+    def __init__(self, what: str, tables: Tables) -> None:
         super().__init__(
             f"{what} Nothing was sent. What the database says of it may hold a value and is not shown. "
-            f"`python -m airflow_provider_dub.warehouse --dialect {statements.dialect.name} --state-table "
-            f"{statements.table}` prints the tables as they should be and the least rights, for an administrator; "
+            f"`python -m airflow_provider_dub.warehouse --dialect {tables.dialect.name} --state-table "
+            f"{tables.table}` prints the tables as they should be and the least rights, for an administrator; "
             "for a task with a state_conn_id add --state-conn-id."
         )
 
 
 @contextmanager
-def refusal_explained(
-    statements: Statements, action: str, table: str, *, writes_values: bool = False
-) -> Iterator[None]:
+def refusal_explained(tables: Tables, action: str, table: str, *, writes_values: bool = False) -> Iterator[None]:
     """Say what is wrong if the database does not allow or does not take what is done before the first request.
 
-    :param statements: Those about the state table.
+    :param tables: The state table and those beside it.
     :param action: What is done, such as ``insert rows``.
     :param table: The table that it is done to.
     :param writes_values: Whether an error that a retry meets again is about the table's columns.
@@ -41,7 +39,7 @@ def refusal_explained(
     except DubDatabaseError as failed:
         if not (failed.is_denied or (writes_values and failed.is_permanent)):
             raise
-        raise UnusableTableError(reason_of(failed, action, table), statements) from None
+        raise UnusableTableError(reason_of(failed, action, table), tables) from None
 
 
 def reason_of(failed: DubDatabaseError, action: str, table: str) -> str:
