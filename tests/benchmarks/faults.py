@@ -89,7 +89,7 @@ def _outage(after: float, lasting: float) -> Iterator[None]:
         yield
     finally:
         jump.cancel()
-        HTTPAdapter.send, time.time = send, clock  # type: ignore[method-assign,assignment]
+        HTTPAdapter.send, time.time = send, clock  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ def main(*words: str) -> None:
 
 def _run(case: Case) -> Simulation:
     """What the simulation would be after the same requests."""
-    latency = {"latency_ms": LATENCY[0] * 1000, "latency_jitter_ms": (LATENCY[1] - LATENCY[0]) * 1000}
-    with DubEmulator(requests_per_minute=case.limit, **latency) as dub:
+    least, most = (seconds * 1000 for seconds in LATENCY)
+    with DubEmulator(requests_per_minute=case.limit, latency_ms=least, latency_jitter_ms=most - least) as dub:
         rows = case.rows // case.clients
         dub.reset(setup_customers=[{"id": f"cus_{n}", "externalId": str(n)} for n in range(rows)])
         with _in_company(dub, case), _changing(dub, case):

@@ -30,7 +30,7 @@ def sync(place: Place) -> Callable[[], None]:
         with Dub(token=place.api_key, server_url=place.dub) as dub:
             for user_id, name, email, country in rows:
                 body = {"name": name, "email": email, "country": country}
-                dub.customers.update(request={"id": f"ext_{user_id}", "request_body": body})  # type: ignore[arg-type]
+                dub.customers.update(request={"id": f"ext_{user_id}", "request_body": body})
         since.write_text(now)
 
     return task
