@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from airflow_provider_dub.customers.ids import DUB_PREFIX, EXTERNAL_PREFIX
@@ -33,11 +32,13 @@ def one_line(text: object) -> str:
 def presentable(names: Iterable[Any]) -> list[str]:
     """Return the names of columns that may be shown: the first ones, and none that looks like data.
 
-    A file without a header has the first customer in the place of the names.
+    A file without a header has the first customer in the place of the names: beside an address none is shown.
 
     :param names: Names of columns.
     """
-    return ["(not shown)" if _looks_like_data(name) else one_line(name) for name in islice(names, _NAMES_SHOWN)]
+    every = list(names)
+    are_data = any(map(_has_address, every))
+    return ["(not shown)" if are_data or _looks_like_data(name) else one_line(name) for name in every[:_NAMES_SHOWN]]
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -72,11 +73,14 @@ def _looks_like_data(name: object) -> bool:
     text = str(name)
     return (
         len(text) > _LONGEST_NAME
-        or "://" in text
         or text.startswith((DUB_PREFIX, EXTERNAL_PREFIX))
         or sum(letter.isdigit() for letter in text) >= _MANY_DIGITS
-        or any(at in text for at in ("@", "\uff20"))
+        or _has_address(text)
     )
+
+
+def _has_address(name: object) -> bool:
+    return any(part in str(name) for part in ("@", "\uff20", "://"))
 
 
 def shown_key(key: str | None, show_keys: bool | None = None) -> str | None:

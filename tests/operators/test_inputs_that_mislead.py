@@ -106,6 +106,14 @@ def test_an_id_of_dubs_that_is_not_written_as_one_is_never_sent(connected, spell
     assert connected.requests == []
 
 
+def test_a_file_without_a_header_shows_nothing_of_its_first_customer(connected, tmp_path, logged) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("user_1,ada@example.com,Ada Lovelace,GB\nuser_2,grace@example.com,Grace Hopper,US\n")
+    with pytest.raises(DubFixSetupError, match='no column "user_id"') as refused:
+        run(str(path), **EXTERNAL)
+    assert not any(value in str(refused.value) + logged() for value in ("user_1", "ada@", "Lovelace", '"GB"'))
+
+
 def test_blanks_around_an_id_of_dubs_are_removed_on_request(connected) -> None:
     _, summary = run([{"id": "\tcus_1LABA  ", "name": "Ada"}], strip=True)
     assert summary["updated"] == 1
