@@ -32,9 +32,9 @@ class Dialect:
     :param name: Its name in sqlglot.
     :param run_on: What CI runs it on: the engine, or its stand-in; empty for SQL that is generated only.
     :param text: Writes any value as text.
-    :param timestamp_texts: Writes timestamps and dates as ISO 8601, whatever the session's time zone and formats are,
-        by the driver's name or code of the type. An instant is in UTC and says so. Where there is no text for a type,
-        ``text`` is the same in every session.
+    :param texts_by_type: Writes values of some types, by the driver's name or code of the type: timestamps and dates as
+        ISO 8601, whatever the session's time zone and formats are, where ``text`` is not the same in every session; an
+        instant is in UTC and says so. A text in JSON has no quotes, and JSON's null is NULL.
     :param text_types: The driver's names or codes of the types that are text anyway: a cell of them and its text, which
         is compared, are kept as one.
     :param exact: Makes two texts equal only if they are an exact match, whatever the columns' collations.
@@ -78,7 +78,7 @@ class Dialect:
     name: str
     run_on: str = ""
     text: str = "CAST(x AS TEXT)"
-    timestamp_texts: Mapping[str, str] = field(default_factory=dict)
+    texts_by_type: Mapping[str, str] = field(default_factory=dict)
     text_types: frozenset[str] = frozenset()
     exact: str = "x"
     has_transactions: bool = True
@@ -115,7 +115,7 @@ class Dialect:
         :param value: The value.
         :param kind: How the driver calls its type, if it is a column.
         """
-        return self._filled(self.timestamp_texts.get(kind or "", self.text), value)
+        return self._filled(self.texts_by_type.get(kind or "", self.text), value)
 
     def own_timestamp_as_text(self, value: Any) -> Any:
         """Return a timestamp of the state table as text that is the same in every session; a driver may read no other.
@@ -159,6 +159,8 @@ _PaidByTime = partial(Dialect, renew_every=300, lease_length=1200, append_every=
 _SNOWFLAKE_FORMAT = "YYYY-MM-DD HH24:MI:SS.FF9"
 #: PostgreSQL and Redshift: the codes of timestamptz, timestamp and date.
 _TIMESTAMPTZ, _TIMESTAMP, _DATE = "1184", "1114", "1082"
+#: PostgreSQL: the codes of json and jsonb.
+_JSONS = ("114", "3802")
 #: pyodbc calls types by Python's classes.
 _ODBC_TIMESTAMP, _ODBC_DATE = "<class 'datetime.datetime'>", "<class 'datetime.date'>"
 _AS_WRITTEN = "TO_CHAR(x, 'YYYY-MM-DD HH24:MI:SS.US')"
@@ -168,7 +170,7 @@ _TEXTS = frozenset({"25", "1043", "1042"})
 _DIALECTS = (
     Dialect(
         "postgres",
-        timestamp_texts={
+        texts_by_type={
             # An infinite one is left for Dub's own rules to reject.
             _TIMESTAMPTZ: "CASE WHEN ISFINITE(x) THEN (TO_JSON(x AT TIME ZONE 'UTC') #>> '{}') || 'Z' "
             "ELSE CAST(x AS TEXT) END",
@@ -179,6 +181,7 @@ _DIALECTS = (
             "AND ISFINITE(CAST(x AS TIMESTAMPTZ)) "
             "THEN (TO_JSON(CAST(x AS TIMESTAMPTZ) AT TIME ZONE 'UTC') #>> '{}') || 'Z' ELSE TO_JSON(x) #>> '{}' END",
             _ODBC_DATE: "TO_JSON(x) #>> '{}'",
+            **dict.fromkeys(_JSONS, "x #>> '{}'"),
         },
         text_types=_TEXTS,
         timestamp_text=_AS_WRITTEN,
@@ -197,7 +200,7 @@ _DIALECTS = (
         "mysql",
         run_on="MariaDB",
         text="CAST(x AS CHAR CHARACTER SET utf8mb4)",
-        timestamp_texts={
+        texts_by_type={
             # TIMESTAMP; the date 0000-00-00 is no instant.
             "7": "COALESCE("
             "CONCAT(CAST(CONVERT_TZ(x, @@session.time_zone, '+00:00') AS CHAR CHARACTER SET utf8mb4), 'Z'), "
@@ -229,9 +232,10 @@ _DIALECTS = (
     ),
     Dialect(
         "duckdb",
-        timestamp_texts={
+        texts_by_type={
             "TIMESTAMP WITH TIME ZONE": "CASE WHEN ISFINITE(x) THEN CAST(x AT TIME ZONE 'UTC' AS TEXT) || 'Z' "
             "ELSE CAST(x AS TEXT) END",
+            "JSON": "CAST(x ->> '$' AS TEXT)",
         },
         run_on="DuckDB",
         exact="ENCODE(x)",
@@ -246,7 +250,7 @@ _DIALECTS = (
         run_on="fakesnow (a stand-in)",
         rows_at_once=5000,
         temporary_beside=True,
-        timestamp_texts={
+        texts_by_type={
             **dict.fromkeys(("6", "7"), f"TO_CHAR(CONVERT_TIMEZONE('UTC', x), '{_SNOWFLAKE_FORMAT}') || 'Z'"),
             **dict.fromkeys(("4", "8"), f"TO_CHAR(x, '{_SNOWFLAKE_FORMAT}')"),
             "3": "TO_CHAR(x, 'YYYY-MM-DD')",
@@ -263,7 +267,7 @@ _DIALECTS = (
         "bigquery",
         run_on="bqemulator (a stand-in)",
         text="CAST(x AS STRING)",
-        timestamp_texts={"TIMESTAMP": "STRING(x, 'UTC')"},
+        texts_by_type={"TIMESTAMP": "STRING(x, 'UTC')"},
         has_transactions=False,
         temporary_table="",  # a connection has no session
         clock="UNIX_SECONDS(CURRENT_TIMESTAMP())",
@@ -281,7 +285,7 @@ _DIALECTS = (
         exact="x || '.'",  # blanks at the end do not count otherwise
         rows_at_once=5000,
         text="CAST(x AS VARCHAR(65535))",
-        timestamp_texts={
+        texts_by_type={
             _TIMESTAMPTZ: "TO_CHAR(x AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z'",
             _TIMESTAMP: _AS_WRITTEN,
             _DATE: "TO_CHAR(x, 'YYYY-MM-DD')",
@@ -296,7 +300,7 @@ _DIALECTS = (
         "databricks",
         run_on="Spark 3.5 (a stand-in)",
         text="CAST(x AS STRING)",
-        timestamp_texts={
+        texts_by_type={
             "timestamp": "CONCAT(DATE_FORMAT(TO_UTC_TIMESTAMP(x, CURRENT_TIMEZONE()), "
             "'yyyy-MM-dd HH:mm:ss.SSSSSS'), 'Z')"
         },
@@ -321,7 +325,7 @@ _DIALECTS = (
         "tsql",
         text="CAST(x AS NVARCHAR(MAX))",
         # As text, a datetime has no seconds otherwise. pymssql calls it 4.
-        timestamp_texts=dict.fromkeys(("4", _ODBC_TIMESTAMP), "CONVERT(NVARCHAR(40), x, 127)"),
+        texts_by_type=dict.fromkeys(("4", _ODBC_TIMESTAMP), "CONVERT(NVARCHAR(40), x, 127)"),
         exact="CAST(x AS VARBINARY(MAX))",
         compares_pairs=False,
         temporary_table="",  # it has another statement

@@ -147,6 +147,26 @@ def test_what_is_text_is_sent_as_it_is_and_only_once(
     assert sync()["plan"]["unchanged"] == 1
 
 
+@pytest.mark.parametrize(
+    ("database", "column"), [("postgres", "JSON"), ("postgres", "JSONB"), ("duckdb", "JSON")], indirect=["database"]
+)
+def test_a_text_in_json_is_sent_without_its_quotes_and_null_is_a_missing_value(
+    database, connected, sync, column: str
+) -> None:
+    database.run(f"CREATE TABLE people (user_id {column}, name {column}, stripe {column})")
+    database.run("""INSERT INTO people VALUES ('"user_1"', '"Ada \\"É\\""', 'null'), ('"user_2"', 'null', '"s_2"')""")
+    columns = {"name": "name", "stripe": "stripeCustomerId"}
+    before = stored(connected, id="cus_1LABB")["name"]
+    try:
+        assert sync("SELECT * FROM people", columns=columns)["updated"] == 2
+        assert stored(connected, id="cus_1LABA")["name"] == 'Ada "É"'
+        assert stored(connected, id="cus_1LABB")["name"] == before
+        assert database.state("dub_id") == {"user_1": "cus_1LABA", "user_2": "cus_1LABB"}
+        assert sync("SELECT * FROM people", columns=columns)["plan"]["unchanged"] == 2
+    finally:
+        database.run("DROP TABLE people")
+
+
 #: Types that a column of ids may have, by engine: the type, a value as it is inserted, and the id.
 IDS = {
     "postgres": [("NUMERIC(30, 0)", 42), ("NUMERIC(20, 2)", 42), ("DOUBLE PRECISION", 42), ("REAL", 42), ("OID", 42)],
