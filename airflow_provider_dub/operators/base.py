@@ -148,6 +148,11 @@ class DubSyncOperator(BaseOperator):
 
     # The steps of execute.
 
+    def _begin(self) -> None:
+        """Begin a run with nothing of an earlier one: in Airflow's ``dag.test()`` all tries share what it holds."""
+        self._stop = Stop()
+        self._details = {}
+
     @contextmanager
     def _checking(self) -> Iterator[None]:
         """Let a wrong argument or input end the task without Airflow retries."""

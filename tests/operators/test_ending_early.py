@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -119,6 +120,19 @@ def test_a_dead_host_ends_the_run_early_and_is_named(connect, monkeypatch) -> No
     summary = task_instance.xcoms["summary"]
     assert summary["failed"] < 50
     assert summary["failed"] + summary["not_attempted"] == len(ROWS)
+
+
+def test_a_retry_in_the_same_process_sends_what_an_outage_left(connect) -> None:
+    with DubEmulator() as dub:
+        port = urlsplit(dub.url).port
+    connect(dub.url, max_retries=0)
+    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:100], on_missing="skip")
+    with pytest.raises(DubRetryLaterError, match="not attempted"):
+        operator.prepare_for_execution().execute({"ti": TaskInstance()})
+    with DubEmulator(port=port):
+        task_instance = TaskInstance(try_number=2)
+        operator.prepare_for_execution().execute({"ti": task_instance})
+    assert task_instance.xcoms["summary"]["missing"] == 100
 
 
 def test_failures_that_are_no_outage_do_not_end_the_run(connected) -> None:
