@@ -26,7 +26,7 @@ from airflow_provider_dub.warehouse.schema import (
 )
 from airflow_provider_dub.warehouse.staging import Staging
 from airflow_provider_dub.warehouse.table_check import TRIED_KEYS, TableCheck
-from airflow_provider_dub.warehouse.unusable_table import refusal_explained
+from airflow_provider_dub.warehouse.unusable_table import UnusableTableError, refusal_explained
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
@@ -372,6 +372,12 @@ class StateTable:
                     self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
             except DubDatabaseError as failed:
+                if not left and failed.is_permanent:
+                    raise UnusableTableError(
+                        f"The table {table} cannot be read, nor created ({failed.kind}): check the name that "
+                        "state_table has, and that its schema is there.",
+                        self._statements,
+                    ) from None
                 if not left:
                     failed.add_note(f"{table} cannot be read, so it was to be created.")
                     raise

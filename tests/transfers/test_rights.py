@@ -169,6 +169,12 @@ def test_without_the_right_to_create_tables_the_error_says_where_they_are_from(
     assert '"dub_state"' in refused(sync, connected, "may not read the table .* or create it")
 
 
+@pytest.mark.parametrize("database", ["postgres", "duckdb"], indirect=True)
+def test_a_state_table_that_cannot_be_created_is_named_with_what_to_check(customers, connected, sync) -> None:
+    named = '"no_such"."dub_state" cannot be read, nor created .*schema'
+    refused(sync, connected, named, state_table="no_such.dub_state")
+
+
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_a_column_of_this_version_that_may_not_be_added_is_named(tables, as_role, connected, sync) -> None:
     as_admin = as_role(LEAST)
