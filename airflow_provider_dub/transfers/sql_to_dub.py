@@ -398,8 +398,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             self.baseline = None
         if self.baseline not in (None, "source", "dub"):
             raise ValueError('baseline must be "source", "dub" or None.')
-        if self.state_table is not None and not self.state_table.strip():
-            raise ValueError("state_table is empty; None sends every row of the query.")
+        if self.state_table is not None and is_none(self.state_table):
+            raise ValueError('state_table is empty or the text "None"; without a state table every row is sent.')
         if self.state_conn_id and not self.state_table:
             raise ValueError("state_conn_id needs a state_table, the table in its database.")
         if self.baseline and (not self.state_table or self.options.dry_run):

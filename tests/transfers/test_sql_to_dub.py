@@ -386,6 +386,7 @@ def test_columns_are_found_whatever_their_case(warehouse, connected, sync) -> No
         ({"baseline": "source", "dry_run": True}, "no dry_run"),
         ({"baseline": "dub", "full_refresh": "true"}, "exclude each other"),
         ({"state_table": " "}, "state_table is empty"),
+        ({"state_table": "None"}, 'the text "None"'),
         ({"state_table": "a.b.c.d"}, "state_table must be a name"),
         ({"state_table": "a" * 51}, "at most 50 characters"),
         ({"state_table": "a%"}, "without %"),
