@@ -36,6 +36,12 @@ class CustomerUpdate(NamedTuple):
     omitted_fields: tuple[tuple[str, str], ...] = ()
 
 
+_NO_ROW = (
+    "is no mapping from column to cell: a line of a CSV file must have as many cells as its header, and one of a file "
+    "of JSON lines must be a whole JSON object"
+)
+
+
 class UpdateReader:
     """Reads rows as updates, one at a time.
 
@@ -62,7 +68,7 @@ class UpdateReader:
     def __iter__(self) -> Iterator[CustomerUpdate | RowResult]:
         """Yield what each row asks for, in order, or why it is rejected."""
         for row, cells in enumerate(self._rows.cells(self._wanted)):
-            yield self._read(row, cells) if cells else rejected(row, None, None, "the row is no mapping")
+            yield self._read(row, cells) if cells else rejected(row, None, None, _NO_ROW)
 
     def customer_ids(self) -> Iterator[str | None]:
         """Yield the customer that each row names, in order; None where it names none."""

@@ -43,6 +43,20 @@ def test_a_line_that_is_cut_off_in_one_of_several_files_is_one_rejected_row(conn
     assert (summary["updated"], summary["rejected"]) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("rows.csv", "user_id,name\nuser_1,Ada, Countess\n", "as many cells as its header"),
+        ("rows.jsonl", '{"user_id": "user_1", "name": "A"}\n[\n', "a whole JSON object"),
+    ],
+)
+def test_a_line_that_is_no_row_is_rejected_with_what_a_line_must_be(connected, tmp_path, name, content, why) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    message, summary = run(str(path), fails=DubFixRowsError, **EXTERNAL)
+    assert (why in message, summary["rejected"]) == (True, 1)
+
+
 @pytest.mark.parametrize("wrap", [lambda path: (path,), lambda path: [[path]], lambda path: [path], lambda path: path])
 def test_the_file_of_rejected_rows_is_never_an_input(connected, tmp_path, wrap) -> None:
     path = tmp_path / "rows.jsonl"
