@@ -36,6 +36,8 @@ from airflow_provider_dub.sync.updates import UpdateReader
 from airflow_provider_dub.version_compat import AirflowException, AirflowSkipException, BaseOperator, Stats
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_dub.api.client import DubClient
@@ -142,16 +144,18 @@ class DubSyncOperator(BaseOperator):
         """Whether somebody will have the updated customers."""
         return bool(self.records_path or self.do_xcom_push)
 
+    def prepare_for_execution(self) -> Self:
+        """Return a copy for one try: in Airflow's ``dag.test()`` all tries are made of one object, in one process."""
+        one_try = super().prepare_for_execution()
+        one_try._stop = Stop()
+        one_try._details = {}
+        return one_try
+
     def on_kill(self) -> None:
         """Send no further request; rows that wait are reported as not attempted."""
         self._stop.set(urgent=True)
 
     # The steps of execute.
-
-    def _begin(self) -> None:
-        """Begin a run with nothing of an earlier one: in Airflow's ``dag.test()`` all tries share what it holds."""
-        self._stop = Stop()
-        self._details = {}
 
     @contextmanager
     def _checking(self) -> Iterator[None]:

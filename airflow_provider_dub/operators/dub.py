@@ -96,7 +96,6 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         """Send the updates and return the customers."""
         from airflow_provider_dub.operators.resume import Checkpoints
 
-        self._begin()
         with self._checking():
             self._check_templated()
             rows = self._read()

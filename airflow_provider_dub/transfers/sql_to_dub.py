@@ -224,7 +224,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         from airflow_provider_dub.warehouse.query_rows import WarehouseReader
         from airflow_provider_dub.warehouse.user_query import UserQuery
 
-        self._begin()
         # The difference is over before anything is sent; the lease is held until the end.
         with ExitStack() as stack, ExitStack() as comparing:
             with self._checking():

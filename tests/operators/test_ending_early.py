@@ -135,6 +135,14 @@ def test_a_retry_in_the_same_process_sends_what_an_outage_left(connect) -> None:
     assert task_instance.xcoms["summary"]["missing"] == 100
 
 
+def test_a_task_that_is_stopped_before_it_begins_sends_nothing(connected) -> None:
+    operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:3]).prepare_for_execution()
+    operator.on_kill()  # Airflow calls it from the handler of a signal, and goes on
+    with pytest.raises(DubRetryLaterError, match="3 not attempted"):
+        operator.execute({"ti": TaskInstance()})
+    assert not any(request["method"] == "PATCH" for request in connected.requests)
+
+
 def test_failures_that_are_no_outage_do_not_end_the_run(connected) -> None:
     task_instance = TaskInstance()
     operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS[:100], max_failure_rate=1.0)
