@@ -113,12 +113,15 @@ class _FileRows:
             position += 1
             if position > row:
                 self._reading = (position, records)
-                return {} if record is None else dict(record)
+                return dict(record or {})
         self._reading = (0, iter(()))
         return {}
 
     def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:
-        """Yield the rows, with at least these columns; None for what is no row."""
+        """Yield the rows, with at least these columns; None for what is no row.
+
+        Where no columns are named, all are meant, and what is no row is there as it is, as ``row``.
+        """
         raise NotImplementedError
 
 
@@ -132,7 +135,7 @@ class JsonLinesRows(_FileRows):
         super().__init__(path)
         names: dict[str, None] = {}
         good = 0
-        for record in self._records(None):
+        for record in self._records(()):
             self._count += 1
             if record is not None:
                 good += 1
@@ -143,11 +146,13 @@ class JsonLinesRows(_FileRows):
             )
         self.columns = [*names]
 
-    def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:  # noqa: ARG002
+    def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:
         with _opened(self._path) as file:
             for line in _lines(file):
                 if line is None or line.strip():
-                    yield _json_object(line)
+                    found = _json_object(line)
+                    is_kept = found is None and columns is None
+                    yield {"row": (line or b"").decode(errors="replace")} if is_kept else found
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes | None]:
@@ -183,12 +188,14 @@ class CsvRows(_FileRows):
             self._names = distinct(header)
             self._count = sum(1 for _ in self._rows(reader))
 
-    def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:  # noqa: ARG002
+    def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:
         with self._reader() as reader:
             next(reader, None)
             for row in self._rows(reader):
                 # With too few or too many cells it is not known which of them belongs to which column.
-                yield dict(zip(self._names, row, strict=True)) if row and len(row) == len(self._names) else None
+                is_whole = len(row) == len(self._names)
+                no_row = {"row": row} if columns is None else None
+                yield dict(zip(self._names, row, strict=True)) if is_whole else no_row
 
     @contextmanager
     def _reader(self) -> Iterator[Any]:

@@ -44,17 +44,25 @@ def test_a_line_that_is_cut_off_in_one_of_several_files_is_one_rejected_row(conn
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "why"),
+    ("name", "content", "why", "kept"),
     [
-        ("rows.csv", "user_id,name\nuser_1,Ada, Countess\n", "as many cells as its header"),
-        ("rows.jsonl", '{"user_id": "user_1", "name": "A"}\n[\n', "a whole JSON object"),
+        (
+            "rows.csv",
+            "user_id,name\nuser_1,Ada, Countess\n",
+            "as many cells as its header",
+            ["user_1", "Ada", " Countess"],
+        ),
+        ("rows.jsonl", '{"user_id": "user_1", "name": "A"}\n{"user\n', "a whole JSON object", '{"user\n'),
     ],
 )
-def test_a_line_that_is_no_row_is_rejected_with_what_a_line_must_be(connected, tmp_path, name, content, why) -> None:
-    path = tmp_path / name
+def test_a_line_that_is_no_row_is_rejected_whole_with_what_a_line_must_be(
+    connected, tmp_path, name, content, why, kept
+) -> None:
+    path, rejected = tmp_path / name, tmp_path / "rejected.jsonl"
     path.write_text(content)
-    message, summary = run(str(path), fails=DubFixRowsError, **EXTERNAL)
+    message, summary = run(str(path), rejected_path=str(rejected), fails=DubFixRowsError, **EXTERNAL)
     assert (why in message, summary["rejected"]) == (True, 1)
+    assert json.loads(rejected.read_text())["row"] == kept
 
 
 @pytest.mark.parametrize("wrap", [lambda path: (path,), lambda path: [[path]], lambda path: [path], lambda path: path])

@@ -161,7 +161,7 @@ def test_a_line_that_is_no_json_object_is_no_row_and_the_others_are(tmp_path: Pa
     assert len(rows) == 6
     assert rows.columns == ["id", "name"]
     assert list(rows.cells(["id", "name"])) == [("cus_1", ABSENT), (), (), (ABSENT, "Ada"), (), ()]
-    assert rows.whole(1) == {}
+    assert rows.whole(1) == {"row": "[1]\n"}
     assert rows.whole(3) == {"name": "Ada"}
 
 
