@@ -70,13 +70,15 @@ def _is_a_setting(error: Exception, causes: list[BaseException]) -> bool:
 
 
 def _is_before_sending(error: Exception, causes: list[BaseException]) -> bool:
-    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
-        return True
-    return any(
+    if any(
         isinstance(cause, NewConnectionError)
         or (isinstance(cause, ssl.SSLError) and cause.reason in _HANDSHAKE_FAILURES)
         for cause in causes
-    )
+    ):
+        return True
+    if isinstance(error, requests.exceptions.ProxyError):  # also where a proxy that was reached lost the response
+        return not any(isinstance(cause, ConnectionError) for cause in causes)
+    return isinstance(error, requests.exceptions.ConnectTimeout)
 
 
 def _reason(error: Exception, causes: list[BaseException]) -> str:

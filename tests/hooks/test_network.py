@@ -19,6 +19,7 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubConnectionError, DubError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
+from tests.support.raw_server import serving
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,16 @@ def test_a_proxy_that_refuses_is_named(tls, tunnel, connect, monkeypatch) -> Non
     with pytest.raises(DubConnectionError) as failure:
         DubHook().update_customer("cus_1LABA", {"name": "n"})
     assert not failure.value.maybe_applied
+
+
+def test_a_request_whose_response_a_proxy_loses_may_have_arrived(connect, monkeypatch) -> None:
+    with serving(b"") as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        connect("http://dub.example.com")
+        with pytest.raises(DubConnectionError) as failure:
+            DubHook().request("POST", "/links", json={})
+    assert len(proxy.requests) == 1
+    assert failure.value.maybe_applied
 
 
 def test_a_proxy_gets_its_password_with_every_request(proxy, connect, monkeypatch) -> None:
