@@ -156,7 +156,7 @@ class DubUnreadableResponseError(DubError):
 
     def __init__(self, status: int, what: str) -> None:
         self.status = status
-        self.maybe_applied = status == 200
+        self.maybe_applied = status < 300
         super().__init__(
             f"The response (HTTP {status}) is not one of Dub's: {what}. If this happens for every request, the host of "
             "the connection is not a Dub API; it should be https://api.dub.co or your own server's address."

@@ -241,7 +241,11 @@ class _Sender:
         received = self.session.send(self._prepare(request), timeout=timeout, allow_redirects=False, **self._settings)
         self._received = received
         with received:
-            return Response(received.status_code, received.headers, b"".join(_body(received, until)))
+            response = Response(received.status_code, received.headers, b"".join(_body(received, until)))
+        if response.status < 200:  # Python takes it for the response: what follows would be the next request's
+            self.session.close()
+            raise DubUnreadableResponseError(response.status, "it is an interim one")
+        return response
 
     def _prepare(self, request: Request) -> requests.PreparedRequest:
         if self._prepared is None:

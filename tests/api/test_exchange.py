@@ -102,6 +102,21 @@ def test_what_follows_a_response_is_nobody_elses(response: bytes) -> None:
         assert exchanges.exchange(PATCH, Stop()).body == b"[2]"
 
 
+@pytest.mark.parametrize("status", [b"101 Switching Protocols", b"102 Processing", b"103 Early Hints"])
+def test_what_follows_an_interim_response_is_nobody_elses(status: bytes) -> None:
+    def late() -> bytes:
+        time.sleep(0.2)
+        return OK
+
+    interim = b"HTTP/1.1 %b\r\nX: Content-Length\r\n\r\n" % status
+    with serving(interim, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[2]", then=late) as server:
+        exchanges = exchanges_with(server)
+        with pytest.raises(DubUnreadableResponseError) as failure:
+            exchanges.exchange(PATCH, Stop())
+        assert failure.value.maybe_applied
+        assert exchanges.exchange(PATCH, Stop()).body == b"[2]"
+
+
 def encoded(encoding: str, body: bytes) -> bytes:
     return (
         b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
