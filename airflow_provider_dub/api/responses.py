@@ -47,7 +47,7 @@ _STORE = re.compile(r"target: |vttablet: ")
 #: Parts of the store's errors that may pass, for endpoints whose other errors of this status are not known.
 _STORE_OF_ANY = re.compile(rf"{_STORE.pattern}|prisma\.|deadlock|lock wait|write conflict", re.IGNORECASE)
 _LISTING = re.compile(r"Page is too big|Invalid cursor|You cannot use both ")
-_TOO_LONG = re.compile(r"too long for the column's type\. Column: (\w+)\b")
+_TOO_LONG = re.compile(r"too long for the column(?:'s type\. Column: (\w+)\b)?")
 
 
 def any_json_of(response: Response) -> Any:
@@ -123,13 +123,9 @@ def _of_another_endpoint(status: int, message: str) -> _Error | None:
         return DubConflictError, "Dub has such an object already."
     if status == 422 and message.startswith("["):
         return DubResponseNotBuiltError, "Dub applied the request but could not build its response."
-    if status == 422 and _unprocessable(message)[0] is DubServerError and not _may_pass(message):
+    if status == 422 and _unprocessable(message)[0] is DubServerError and not _STORE_OF_ANY.search(message):
         return DubInvalidRequestError, "Dub refused the request (HTTP 422): the error's server_message says why."
     return None
-
-
-def _may_pass(message: str) -> bool:
-    return _STORE_OF_ANY.search(message) is not None and "too long for the column" not in message
 
 
 def _dub_message(body: bytes) -> str | None:
@@ -211,7 +207,9 @@ def _unprocessable(message: str) -> _Error:
         return DubInvalidRequestError, f"Dub refused the {refused} ({match['code']})."
     if _LISTING.match(message):
         return DubInvalidRequestError, "Dub refused the page or cursor of the list."
-    if (match := _TOO_LONG.search(message)) and match[1] in FIELDS:
+    if match := _TOO_LONG.search(message):
+        if match[1] not in FIELDS:
+            return DubInvalidRequestError, "A value is longer than Dub stores."
         text = f'The value of "{match[1]}" is longer than Dub stores ({MAX_LENGTH} characters).'
         return DubInvalidRequestError, text
     return DubServerError, "Dub's store could not take the update now (HTTP 422 without a validation error)."

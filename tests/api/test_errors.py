@@ -73,6 +73,8 @@ def response(message: object) -> bytes:
         ("a_code_of_tomorrow: metadata.plan[0]: Invalid input", errors.DubInvalidRequestError),
         ('[\n  {\n    "code": "invalid_type"\n  }\n]', errors.DubResponseNotBuiltError),
         ("invalid_type: : Invalid input", errors.DubInvalidRequestError),
+        ("\nInvalid `prisma`: too long for the column's type. Column: linkId", errors.DubInvalidRequestError),
+        ("too long for the column's type. Column: (not available)", errors.DubInvalidRequestError),
         ("too_big: pageSize: Max page size is 100.", errors.DubInvalidRequestError),
     ],
 )
