@@ -41,6 +41,8 @@ T = TypeVar("T")
 
 #: What a list of customers can be narrowed down by.
 FILTERS = ("email", "externalId", "country", "search", "linkId", "programId", "partnerId")
+#: Of these, Dub looks at the first that is given.
+_ONE_OF_THESE = ("email", "externalId", "search")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -113,8 +115,10 @@ class DubClient:
 
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param filters: ``email``, ``externalId`` (bare), ``country``, ``search``, ``linkId``, ``programId``,
-            ``partnerId``. An empty value is no filter at all to Dub, and refused here.
-        :raises ValueError: A filter is empty, or there is none of this name.
+            ``partnerId``. What is no filter at all to Dub is refused here: an empty value, and one of ``email``,
+            ``externalId`` and ``search`` beside another. Whatever ``programId`` is, Dub takes the workspace's default.
+        :raises TypeError: A filter is no text.
+        :raises ValueError: Dub would ignore a filter, or there is none of this name.
         :raises DubNotFoundError: The workspace has no program to filter by.
         """
         return iter(self.customer_listing(include_expanded_fields=include_expanded_fields, **filters))
@@ -124,11 +128,8 @@ class DubClient:
 
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param filters: As for :meth:`list_customers`.
-        :raises ValueError: A filter is empty, or there is none of this name.
         """
-        check_names("filter", filters, FILTERS)
-        if empty := [name for name, value in filters.items() if not value]:
-            raise ValueError(f"The filter {', '.join(empty)} is empty: Dub would ignore it and return every customer.")
+        _check_filters(filters)
         query = {**_expanded(include_expanded_fields), **filters}
         return CustomerListing(lambda page: self._page({**query, **page}), lambda: self.count_customers(**filters))
 
@@ -136,9 +137,8 @@ class DubClient:
         """Return how many customers the workspace has.
 
         :param filters: As for :meth:`list_customers`.
-        :raises ValueError: There is no filter of this name.
         """
-        check_names("filter", filters, FILTERS)
+        _check_filters(filters)
         return self._send("GET", "/customers/count", filters, _is_count)
 
     def update_customer(
@@ -276,6 +276,18 @@ def _query_value(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value
+
+
+def _check_filters(filters: Mapping[str, object]) -> None:
+    check_names("filter", filters, FILTERS)
+    for name, value in filters.items():
+        if not isinstance(value, str):
+            raise TypeError(f"The filter {name} must be text, not {type(value).__name__}.")
+        if not value:
+            raise ValueError(f"The filter {name} is empty: Dub would ignore it and return every customer.")
+    given = [name for name in _ONE_OF_THESE if name in filters]
+    if len(given) > 1:
+        raise ValueError(f"Beside the filter {given[0]} Dub would ignore {' and '.join(given[1:])}.")
 
 
 def _check_customer_id(customer_id: object) -> None:

@@ -171,8 +171,9 @@ class DubHook(BaseHook):
         """Read all customers, in no order, page by page as they are consumed.
 
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
-        :param filters: ``email``, ``externalId`` (bare), ``country``, ``search``, ``linkId``, ``programId``,
-            ``partnerId``.
+        :param filters: ``country``, ``linkId``, ``partnerId``, ``programId`` (whatever it is, Dub takes the workspace's
+            default program), and one of ``email``, ``externalId`` (bare) and ``search``.
+        :raises ValueError: Dub would ignore a filter, or there is none of this name.
         """
         return self.client.list_customers(include_expanded_fields=include_expanded_fields, **filters)
 

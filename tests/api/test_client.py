@@ -163,9 +163,20 @@ def test_every_customer_is_listed_once_whatever_their_dates(dub) -> None:
     assert len(dub.requests) <= 6
 
 
-def test_an_empty_filter_is_refused_because_dub_ignores_it(dub) -> None:
-    with pytest.raises(ValueError, match="externalId"):
-        list(client_of(dub).list_customers(externalId=""))
+@pytest.mark.parametrize(
+    ("filters", "named"),
+    [
+        ({"externalId": ""}, "externalId"),
+        ({"email": "alice@example.com", "externalId": "user_2"}, "Beside the filter email .* externalId"),
+        ({"search": "Bob", "externalId": "user_1", "country": "US"}, "Beside the filter externalId .* search"),
+        ({"country": ["US", "DE"]}, "country must be text, not list"),  # Dub takes the last of them
+    ],
+)
+def test_a_filter_is_refused_where_dub_ignores_it(dub, filters, named: str) -> None:
+    for read in (client_of(dub).list_customers, client_of(dub).count_customers):
+        with pytest.raises((ValueError, TypeError), match=named):
+            read(**filters)
+    assert dub.requests == []
 
 
 def test_a_workspace_slug_keeps_another_workspaces_key_out(dub) -> None:
