@@ -44,7 +44,7 @@ FILTERS = ("email", "externalId", "country", "search", "linkId", "programId", "p
 #: Of these, Dub looks at the first that is given.
 _ONE_OF_THESE = ("email", "externalId", "search")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class DubClient:
@@ -159,14 +159,14 @@ class DubClient:
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param verified_ids: External ids that surely are an exact match; others are looked up first, at the price of a
             request. With None none is, and that Dub took another customer is found out when it is done.
-        :raises TypeError: The id is no text.
+        :raises TypeError: The id is no text, or the fields are no mapping.
         :raises ValueError: The id is none, or there is no field of this name.
         :raises DubCustomerNotFoundError: There is no such customer.
         :raises DubWrongCustomerError: The response is about another customer.
         :raises DubError: Dub refused the update or could not be reached.
         """
         _check_customer_id(customer_id)
-        check_names("field", fields, FIELDS)
+        _check_fields(fields)
         if _must_be_looked_up(customer_id, fields, verified_ids):
             customer_id = self._dub_id_of(customer_id)
             path = path_as_it_is(customer_id)
@@ -296,6 +296,12 @@ def _check_customer_id(customer_id: object) -> None:
             "customer_id must be text: Dub's own id (cus_...), or ext_ followed by your external id; not "
             f"{type(customer_id).__name__}."
         )
+
+
+def _check_fields(fields: object) -> None:
+    if not isinstance(fields, Mapping):  # a Series would have its values taken for names
+        raise TypeError(f"fields must be a mapping from Dub's names to new values, not {type(fields).__name__}.")
+    check_names("field", fields, FIELDS)
 
 
 def _is_customer(value: Any) -> TypeGuard[Customer]:

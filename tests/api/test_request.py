@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 from airflow_provider_dub.api.client import DubClient
@@ -177,6 +178,8 @@ def test_a_foreign_page_later_on_is_left_to_the_next_try_of_the_task(no_back_off
             TypeError,
             ["customer_id", "ext_", "NoneType"],
         ),
+        (lambda hook: hook.update_customer("cus_1", pd.Series({"name": "n"})), TypeError, ["fields", "Series"]),
+        (lambda hook: hook.update_customer("cus_1", {"name": float("nan")}), ValueError, ["JSON"]),
         (lambda hook: hook.get_customer(None), TypeError, ["customer_id", "ext_", "NoneType"]),
         (lambda hook: hook.get_customer(7), TypeError, ["customer_id", "int"]),
     ],
