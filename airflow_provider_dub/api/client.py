@@ -43,7 +43,7 @@ T = TypeVar("T")
 FILTERS = ("email", "externalId", "country", "search", "linkId", "programId", "partnerId")
 #: Of these, Dub looks at the first that is given.
 _ONE_OF_THESE = ("email", "externalId", "search")
-_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 

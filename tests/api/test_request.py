@@ -75,7 +75,9 @@ def test_any_success_is_one(sent: bytes) -> None:
         assert client_of(server).request("DELETE", "/links/l") == ([7] if b"201" in sent else None)
 
 
-@pytest.mark.parametrize("path", ["links", "", "https://dub.example/links", "/a b", "/links?x=1", "/links#x", "/ä"])
+@pytest.mark.parametrize(
+    "path", ["links", "", "https://dub.example/links", "/a b", "/links?x=1", "/links#x", "/ä", "/50%off", "/a%2"]
+)
 def test_a_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="path must begin with /"):
         client_of("http://127.0.0.1:9").request("GET", path)
