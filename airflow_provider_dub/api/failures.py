@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator
 
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
 
 from airflow_provider_dub.exceptions import DubConfigurationError, DubConnectionError, DubError
 
@@ -64,6 +64,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_a_setting(error: Exception, causes: list[BaseException]) -> bool:
+    if any(isinstance(cause, InvalidHeader) for cause in causes):
+        return False  # of a response; requests calls it by the name that it has for those of a request
     if isinstance(error, (ValueError, FileNotFoundError)) or type(error) is OSError:
         return True  # a URL, a header or a proxy that cannot be; a CA bundle that is not there
     return any(isinstance(cause, ssl.SSLError) and cause.library in _FILE_READERS for cause in causes)

@@ -181,6 +181,7 @@ def test_any_response_is_read_as_it_was_sent(body: bytes, chunked: bool, values:
         b"HTTP/1.1 200 OK\r\nX: Content-Len",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
         b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Lengt: 1\r\nContent-Length: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n{}",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n{}",
