@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from traceback import walk_tb
 
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
 
 from airflow_provider_dub.exceptions import DubConfigurationError, DubConnectionError, DubError
 
-#: OpenSSL's reasons that only a handshake has. Others may be met while a response is read, after the request was sent.
-_HANDSHAKE_FAILURES = frozenset(
-    {
-        "NO_PROTOCOLS_AVAILABLE",
-        "NO_SHARED_CIPHER",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "TLSV1_UNRECOGNIZED_NAME",
-        "UNSUPPORTED_PROTOCOL",
-        "WRONG_VERSION_NUMBER",
-    }
-)
 #: Parts of OpenSSL that read certificates from files.
 _FILE_READERS = frozenset({"PEM", "X509"})
 
@@ -47,7 +36,7 @@ def error_from_exception(
             "worker's HTTP_PROXY, HTTPS_PROXY and REQUESTS_CA_BUNDLE."
         )
     sent = not _is_before_sending(error, causes)
-    maybe_no_tls = https_assumed and (sent or any(isinstance(cause, ssl.SSLError) for cause in causes))
+    maybe_no_tls = https_assumed and (sent or any(map(_is_of_handshake, causes)))
     return DubConnectionError(_reason(error, causes), base_url, sent=sent, https_assumed=maybe_no_tls)
 
 
@@ -72,15 +61,16 @@ def _is_a_setting(error: Exception, causes: list[BaseException]) -> bool:
 
 
 def _is_before_sending(error: Exception, causes: list[BaseException]) -> bool:
-    if any(
-        isinstance(cause, NewConnectionError)
-        or (isinstance(cause, ssl.SSLError) and cause.reason in _HANDSHAKE_FAILURES)
-        for cause in causes
-    ):
+    if any(isinstance(cause, NewConnectionError) or _is_of_handshake(cause) for cause in causes):
         return True
     if isinstance(error, requests.exceptions.ProxyError):  # also where a proxy that was reached lost the response
         return not any(isinstance(cause, ConnectionError) for cause in causes)
     return isinstance(error, requests.exceptions.ConnectTimeout)
+
+
+def _is_of_handshake(cause: BaseException) -> bool:
+    """Return whether TLS failed before anything could be sent: OpenSSL has the same reasons for what comes later."""
+    return any(frame.f_code.co_name == "do_handshake" for frame, _ in walk_tb(cause.__traceback__))
 
 
 def _reason(error: Exception, causes: list[BaseException]) -> str:

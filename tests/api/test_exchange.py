@@ -9,16 +9,18 @@ import os
 import signal
 import socket
 import socketserver
+import ssl
 import threading
 import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 import pytest
 import requests
+import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -357,6 +359,29 @@ class NoTls(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         self.request.recv(10)
         self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_where_tls_breaks_after_the_request_it_may_have_arrived(tmp_path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    class BreaksTls(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with context.wrap_socket(self.request, server_side=True) as connection:
+                connection.recv(65536)
+                with socket.socket(fileno=os.dup(connection.fileno())) as plain, suppress(OSError):
+                    plain.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    connection.recv(1)  # until the client hangs up
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), BreaksTls) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(DubConnectionError, match="SSLError") as failure:
+            exchanges_with(url, verify=str(tmp_path / "ca.pem")).exchange(PATCH, Stop())
+        server.shutdown()
+    assert failure.value.maybe_applied
 
 
 @pytest.mark.parametrize("https_assumed", [True, False])
