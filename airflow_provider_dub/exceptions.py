@@ -129,7 +129,8 @@ class DubConnectionError(DubError):
         self.reason = reason
         self.maybe_applied = sent
         what_to_check = (
-            "the worker's HTTP_PROXY, HTTPS_PROXY and NO_PROXY: the proxy cannot be reached, or it refuses."
+            "the worker's HTTP_PROXY, HTTPS_PROXY and NO_PROXY: the proxy cannot be reached, refuses, or has lost the "
+            "response."
             if reason == "ProxyError"
             else "that the host of the connection is right, that the worker reaches it, and that it trusts its "
             "certificate."

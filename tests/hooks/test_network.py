@@ -156,6 +156,7 @@ def test_a_request_whose_response_a_proxy_loses_may_have_arrived(connect, monkey
             DubHook().request("POST", "/links", json={})
     assert len(proxy.requests) == 1
     assert failure.value.maybe_applied
+    assert "has lost the response" in str(failure.value)
 
 
 def test_a_proxy_gets_its_password_with_every_request(proxy, connect, monkeypatch) -> None:
