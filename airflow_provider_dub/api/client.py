@@ -44,7 +44,7 @@ FILTERS = ("email", "externalId", "country", "search", "linkId", "programId", "p
 #: Of these, Dub looks at the first that is given.
 _ONE_OF_THESE = ("email", "externalId", "search")
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
-_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 
 
 class DubClient:
@@ -172,7 +172,7 @@ class DubClient:
             path = path_as_it_is(customer_id)
         else:
             path = path_of(customer_id)
-        body = _to_json(dict(fields)).encode()
+        body = _to_json(dict(fields))
         customer = self._customer("PATCH", path, _expanded(include_expanded_fields), body)
         if not is_exact_match(customer_id, customer):
             raise DubWrongCustomerError(changed=True, every_row=is_in_another_case(customer_id, customer))
@@ -194,7 +194,7 @@ class DubClient:
         if not _PATH.fullmatch(path):
             raise ValueError("path must begin with /, be percent-encoded, and have no query: use query for that.")
         given = {name: _query_value(value) for name, value in (query or {}).items() if value is not None}
-        content = None if body is None else _to_json(body).encode()
+        content = None if body is None else _to_json(body)
         return self._transport.send(self._request(method.upper(), path, given, content), any_json_of)
 
     def for_run(self, stop: Stop) -> DubClient:
@@ -270,6 +270,13 @@ def _must_be_looked_up(customer_id: str, fields: Mapping[str, Any], verified_ids
     if renamed or not travels_in_a_path(customer_id):
         return True
     return verified_ids is not None and external_id not in verified_ids
+
+
+def _to_json(value: Any) -> bytes:
+    try:
+        return _encode(value).encode()
+    except UnicodeEncodeError:  # which holds the value; Dub would take it for its store's error
+        raise ValueError("Half of a surrogate pair is no valid text.") from None
 
 
 def _query_value(value: Any) -> Any:

@@ -182,6 +182,7 @@ def test_a_foreign_page_later_on_is_left_to_the_next_try_of_the_task(no_back_off
         ),
         (lambda hook: hook.update_customer("cus_1", pd.Series({"name": "n"})), TypeError, ["fields", "Series"]),
         (lambda hook: hook.update_customer("cus_1", {"name": float("nan")}), ValueError, ["JSON"]),
+        (lambda hook: hook.update_customer("cus_1", {"name": "half \ud83d"}), ValueError, ["surrogate pair"]),
         (lambda hook: hook.get_customer(None), TypeError, ["customer_id", "ext_", "NoneType"]),
         (lambda hook: hook.get_customer(7), TypeError, ["customer_id", "int"]),
     ],
@@ -190,4 +191,5 @@ def test_a_word_that_dub_would_ignore_is_an_error_that_names_it(connected, call,
     with pytest.raises(error) as failure:
         call(DubHook())
     assert all(word in str(failure.value) for word in words), str(failure.value)
+    assert "half" not in repr(failure.value)
     assert connected.requests == []
