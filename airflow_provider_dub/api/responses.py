@@ -164,8 +164,8 @@ _SIMPLE: dict[int, _Error] = {
     409: (
         DubConflictError,
         (
-            "Another customer has this externalId or stripeCustomerId already (Dub does not say which; the "
-            "stripeCustomerId may belong to another workspace)."
+            "Another customer has this externalId or stripeCustomerId already, perhaps in another case or with other "
+            "accents (Dub does not say which; the stripeCustomerId may belong to another workspace)."
         ),
     ),
 }
