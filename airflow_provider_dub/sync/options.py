@@ -58,7 +58,7 @@ class SyncOptions:
         ``discount``.
     :param check_external_ids: Whether an external id must be an exact match before its customer is updated: Dub
         ignores case, accents and trailing blanks. Costs a request per 100 customers of the workspace, or one per row
-        where that is less; nothing for Dub's own ids. Without it, a customer whose id differs only in these is
+        where that is faster; nothing for Dub's own ids. Without it, a customer whose id differs only in these is
         updated, and the row fails.
     :param dry_run: Whether everything is checked and counted, but nothing is sent. Rows that would be rejected are
         counted, and fail the task only if ``max_failures`` or ``max_failure_rate`` is given.
