@@ -46,8 +46,7 @@ def _without_url(record: logging.LogRecord) -> bool:
     return True
 
 
-for _logger in ("urllib3.connection", "urllib3.connectionpool"):  # the latter's before urllib3 2
-    logging.getLogger(_logger).addFilter(_without_url)
+logging.getLogger("urllib3.connection").addFilter(_without_url)
 
 
 class Request(NamedTuple):
@@ -231,7 +230,7 @@ class _Sender:
         """End the wait for the rest of a response, from another thread."""
         received = self._received
         if received is not None:
-            with suppress(Exception):  # it has ended meanwhile, or this is an old urllib3
+            with suppress(Exception):  # it has ended meanwhile
                 received.raw.shutdown()
 
     def _send(self, request: Request) -> Response:
