@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlglot import exp
-
-from airflow_provider_dub.warehouse.dialects import parsed
-from airflow_provider_dub.warehouse.schema import Part, written
-from airflow_provider_dub.warehouse.tables import LEASE_COLUMNS, SLOT, Tables
+from airflow_provider_dub.warehouse.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -21,22 +17,16 @@ class LeaseStatements(Tables):
         There is one; where nothing keeps keys unique, first runs that began at once may have left several.
         Its columns: target, task, owner, process, expires_at, schema_version, previous, and the database's time.
         """
-        return written(
-            exp.select(*map(exp.column, LEASE_COLUMNS), self._clock.as_("dub_now")).from_(self.lease), self.dialect
+        return self._sql(
+            "SELECT target, task, owner, process, expires_at, schema_version, previous, CLOCK() AS dub_now FROM lease"
         )
 
     def insert(self) -> str:
         """Return the statement that makes the lease's one row; parameters: target, schema_version."""
-        known = {
-            SLOT: exp.Literal.number(1),
-            "target": self._parameter(),
-            "expires_at": exp.Literal.number(0),
-            "schema_version": self._parameter(),
-        }
-        # Every column is named: some kinds of tables take no other rows.
-        columns = [SLOT, *LEASE_COLUMNS]
-        row = exp.values([tuple(known.get(name, exp.Null()) for name in columns)])
-        return written(exp.insert(row, self.lease, columns=columns), self.dialect)
+        return self._sql(  # every column is named: some kinds of tables take no other rows
+            "INSERT INTO lease (slot, target, task, owner, process, expires_at, schema_version, previous) "
+            "VALUES (1, ?, NULL, NULL, NULL, 0, ?, NULL)"
+        )
 
     def acquire(self) -> str:
         """Return the statement that acquires a lease that is free, or that of an owner whose process is gone.
@@ -44,44 +34,26 @@ class LeaseStatements(Tables):
         The last owner is kept as the previous one until its outcomes are merged.
         Its parameters: task, owner, process, expires_at, now, owner that is gone, target, schema_version.
         """
-        expired = exp.LT(this=exp.column("expires_at"), expression=self._parameter())
-        free = exp.or_(exp.column("task").is_(exp.Null()), expired, self._is("owner"))
-        known = exp.LTE(this=exp.column("schema_version"), expression=self._parameter())
-        last = exp.Coalesce(this=exp.column("previous"), expressions=[exp.column("owner")])
-        changes = [
-            exp.EQ(this=exp.column("previous"), expression=last),  # first: MariaDB sets one after the other
-            *map(self._is, ("task", "owner", "process", "expires_at")),
-        ]
-        return self._update(changes, exp.and_(free, self._is("target"), known))
+        return self._sql(  # the previous owner first: MariaDB sets one after the other
+            "UPDATE lease SET previous = COALESCE(previous, owner), task = ?, owner = ?, process = ?, expires_at = ? "
+            "WHERE (task IS NULL OR expires_at < ? OR owner = ?) AND target = ? AND schema_version <= ?"
+        )
 
     def renew(self) -> str:
         """Return the statement that renews a lease that is held, or ends it.
 
         Its parameters: task, seconds from now, owner.
         """
-        expires_at = exp.Add(this=self._clock, expression=self._parameter())
-        changes = [self._is("task"), exp.EQ(this=exp.column("expires_at"), expression=expires_at)]
-        return self._update(changes, exp.and_(self._is("owner"), exp.column("task").is_(exp.Null()).not_()))
+        return self._sql("UPDATE lease SET task = ?, expires_at = CLOCK() + ? WHERE owner = ? AND NOT task IS NULL")
 
     def set_merged(self) -> str:
         """Return the statement that notes that the previous owners' outcomes are merged; parameter: owner."""
-        return self._clear("previous")
+        return self._sql("UPDATE lease SET previous = NULL WHERE owner = ?")
 
     def end(self) -> str:
         """Return the statement that ends a lease whose outcomes are merged; parameter: owner."""
-        return self._clear("task", "owner")
+        return self._sql("UPDATE lease SET task = NULL, owner = NULL WHERE owner = ?")
 
     def set_version(self) -> str:
         """Return the statement that sets the version of the table; parameters: schema_version, owner."""
-        return self._update([self._is("schema_version")], self._is("owner"))
-
-    def _update(self, changes: list[Part], where: Part) -> str:
-        return written(exp.Update(this=self.lease, expressions=changes, where=exp.Where(this=where)), self.dialect)
-
-    def _clear(self, *columns: str) -> str:
-        changes = [exp.EQ(this=exp.column(name), expression=exp.Null()) for name in columns]
-        return self._update(changes, self._is("owner"))
-
-    @property
-    def _clock(self) -> Part:
-        return parsed(self.dialect.clock, self.dialect.name).copy()
+        return self._sql("UPDATE lease SET schema_version = ? WHERE owner = ?")

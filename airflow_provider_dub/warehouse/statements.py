@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from airflow_provider_dub.sync.results import Outcome
+from airflow_provider_dub.warehouse.drivers import PLACEHOLDER
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
     BASELINE,
@@ -19,7 +20,7 @@ from airflow_provider_dub.warehouse.schema import (
     state_columns,
     written,
 )
-from airflow_provider_dub.warehouse.tables import Tables, never
+from airflow_provider_dub.warehouse.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,7 @@ class Statements(Tables):
 
         :param others: The rows of all other attempts instead.
         """
-        kind = exp.NEQ if others else exp.EQ
-        ours = kind(this=exp.column(ATTEMPT), expression=self._parameter())
-        return written(exp.Delete(this=self.staging, where=exp.Where(this=ours)), self.dialect)
+        return self._sql(f"DELETE FROM staging WHERE attempt {'<>' if others else '='} ?")  # noqa: S608
 
     def analyze(self, table: exp.Table, rows: int | None = None) -> list[str]:
         """Return the statement after which the engine plans by what is in a table, where it needs one.
@@ -52,9 +51,8 @@ class Statements(Tables):
 
         :param columns: The columns.
         """
-        as_text = self.dialect.own_timestamp_as_text
-        read = [as_text(exp.column(name)).as_(name) if name in TIMESTAMPS else exp.column(name) for name in columns]
-        return written(exp.select(*read).from_(self.state), self.dialect)
+        read = ", ".join(f"TIMESTAMP_TEXT({name}) AS {name}" if name in TIMESTAMPS else name for name in columns)
+        return self._sql(f"SELECT {read} FROM state")  # noqa: S608 - names
 
     def count(self, but: int) -> str:
         """Return the query that counts the rows of the state table, and those of them that a run recorded.
@@ -63,39 +61,28 @@ class Statements(Tables):
 
         :param but: The number of these keys.
         """
-        others = exp.column(KEY).isin(*(self._parameter() for _ in range(but))).not_()
-        one = exp.Case().when(self._is("run"), exp.Literal.number(1)).else_(exp.Literal.number(0))
-        of_run = exp.Coalesce(this=exp.Sum(this=one), expressions=[exp.Literal.number(0)])
-        rows = exp.Count(this=exp.Star()).as_("customers")
-        return written(exp.select(rows, of_run.as_("of_run")).from_(self.state).where(others), self.dialect)
+        return self._sql(
+            "SELECT COUNT(*) AS customers, COALESCE(SUM(CASE WHEN run = ? THEN 1 ELSE 0 END), 0) AS of_run FROM state "  # noqa: S608
+            f"WHERE NOT customer_key IN ({_marks(but)})"
+        )
 
     def merge(self) -> list[str]:
         """Return the statements that merge the outcomes of an attempt; parameter of each: the attempt.
 
         They may run twice: the state is the same afterwards.
         """
-        keys = exp.select(KEY).from_(self.history).where(self._is(ATTEMPT))
+        keys = exp.select(KEY).from_(self.history).where(exp.column(ATTEMPT).eq(exp.Var(this=PLACEHOLDER)))
         if self.dialect.changes_by_join:
             delete = f"DELETE dub_rows FROM {self._joined(keys.distinct())}"
         else:
-            delete = written(exp.Delete(this=self.state, where=exp.Where(this=self._in(keys))), self.dialect)
-        last_first = [exp.Ordered(this=exp.column("last_tried_at"), desc=True)]
-        place = exp.Window(
-            this=exp.RowNumber(),
-            partition_by=[self.dialect.exactly(exp.column(KEY))],
-            order=exp.Order(expressions=last_first),
+            delete = self._sql("DELETE FROM state WHERE :is_one", is_one=self._in(keys))
+        columns = ", ".join(state_columns())
+        insert = self._sql(
+            f"INSERT INTO state ({columns}) SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER "  # noqa: S608
+            "(PARTITION BY EXACT(customer_key) ORDER BY last_tried_at DESC) AS place FROM history WHERE attempt = ?) "
+            "AS dub_lines WHERE place = 1"
         )
-        lines = (
-            exp.select(*map(exp.column, state_columns()), place.as_("place"))
-            .from_(self.history)
-            .where(self._is(ATTEMPT))
-        )
-        last = exp.EQ(this=exp.column("place"), expression=exp.Literal.number(1))
-        rows = exp.select(*map(exp.column, state_columns())).from_(lines.subquery("dub_lines")).where(last)
-        return [
-            delete,
-            written(exp.insert(rows, self.state, columns=[*state_columns()]), self.dialect),
-        ]
+        return [delete, insert]
 
     def set_pending(self, keys: Part, attempt: str) -> str:
         """Return the statement that sets the outcome of rows that are about to be sent.
@@ -105,14 +92,14 @@ class Statements(Tables):
         :param keys: The query for their keys.
         :param attempt: The try of the task instance.
         """
-        has_values = exp.Case().when(is_applied(exp.column), exp.Literal.string(attempt)).else_(exp.Null())
-        changes = {"code": has_values, "outcome": exp.Literal.string(PENDING)}  # MariaDB sets one after the other
-        if self.dialect.changes_by_join:
-            written_as = (f"dub_rows.{name} = {written(value, self.dialect)}" for name, value in changes.items())
-            return f"UPDATE {self._joined(keys)} SET {', '.join(written_as)}"  # noqa: S608 - names, no values
-        pending = [exp.EQ(this=exp.column(name), expression=value) for name, value in changes.items()]
-        return written(
-            exp.Update(this=self.state, expressions=pending, where=exp.Where(this=self._in(keys))), self.dialect
+        code = exp.Case().when(is_applied(exp.column), exp.Literal.string(attempt)).else_(exp.Null())
+        if self.dialect.changes_by_join:  # MariaDB sets one after the other
+            changes = f"dub_rows.code = {written(code, self.dialect)}, dub_rows.outcome = '{PENDING}'"
+            return f"UPDATE {self._joined(keys)} SET {changes}"  # noqa: S608 - names, no values
+        return self._sql(
+            f"UPDATE state SET code = :code, outcome = '{PENDING}' WHERE :is_one",  # noqa: S608
+            code=code,
+            is_one=self._in(keys),
         )
 
     def set_unsent(self) -> str:
@@ -120,19 +107,10 @@ class Statements(Tables):
 
         Only of those is the code the attempt: what is merged for a row that was sent replaces it.
         """
-        from_source = exp.column("dub_id").is_(exp.Null())
-        changes = [
-            exp.EQ(
-                this=exp.column("outcome"),
-                expression=exp.Case()
-                .when(from_source, exp.Literal.string(BASELINE))
-                .else_(exp.Literal.string(Outcome.UPDATED)),
-            ),
-            exp.EQ(this=exp.column("code"), expression=exp.Null()),
-        ]
-        pending = exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string(PENDING))
-        where = exp.Where(this=exp.and_(pending, self._is("code")))
-        return written(exp.Update(this=self.state, expressions=changes, where=where), self.dialect)
+        return self._sql(
+            f"UPDATE state SET outcome = CASE WHEN dub_id IS NULL THEN '{BASELINE}' ELSE '{Outcome.UPDATED}' END, "  # noqa: S608
+            f"code = NULL WHERE outcome = '{PENDING}' AND code = ?"
+        )
 
     def tried(self, lines: int) -> str:
         """Return the query for lines that were merged to try it, and for the oldest line of the history.
@@ -142,34 +120,26 @@ class Statements(Tables):
 
         :param lines: The number of keys.
         """
-        others = exp.NEQ(this=exp.column(ATTEMPT), expression=self._parameter())
-        oldest = exp.select(self.dialect.own_timestamp_as_text(exp.Min(this=exp.column("last_tried_at"))))
-        oldest = oldest.from_(self.history).where(others)
-        parts = exp.select(
-            *(exp.column(name) for name in state_columns() if name not in TIMESTAMPS), oldest.subquery().as_("oldest")
+        read = ", ".join(name for name in state_columns() if name not in TIMESTAMPS)
+        return self._sql(
+            f"SELECT {read}, (SELECT TIMESTAMP_TEXT(MIN(last_tried_at)) FROM history WHERE attempt <> ?) AS oldest "  # noqa: S608
+            f"FROM state WHERE customer_key IN ({_marks(lines)})"
         )
-        these = exp.column(KEY).isin(*(self._parameter() for _ in range(lines)))
-        return written(parts.from_(self.state).where(these), self.dialect)
 
     def delete_attempt(self) -> str:
         """Return the statement that deletes the lines of an attempt from the history; parameter: the attempt."""
-        return written(exp.Delete(this=self.history, where=exp.Where(this=self._is(ATTEMPT))), self.dialect)
+        return self._sql("DELETE FROM history WHERE attempt = ?")
 
     def set_none_pending(self) -> str:
         """Return the statement that would set rows to pending, and sets none: whether it may is what it shows."""
-        changes = [
-            exp.EQ(this=exp.column("code"), expression=exp.Null()),
-            exp.EQ(this=exp.column("outcome"), expression=exp.Literal.string(PENDING)),
-        ]
-        return written(exp.Update(this=self.state, expressions=changes, where=exp.Where(this=never())), self.dialect)
+        return self._sql(f"UPDATE state SET code = NULL, outcome = '{PENDING}' WHERE 1 = 0")  # noqa: S608
 
     def prune(self, before: str) -> str:
         """Return the statement that deletes old lines of the history.
 
         :param before: The time, as every engine reads it.
         """
-        old = exp.LT(this=exp.column("last_tried_at"), expression=exp.Literal.string(before))
-        return written(exp.Delete(this=self.history, where=exp.Where(this=old)), self.dialect)
+        return self._sql("DELETE FROM history WHERE last_tried_at < :before", before=exp.Literal.string(before))
 
     def _in(self, keys: Part) -> Part:
         """Return the condition that the key is one of those of a query.
@@ -196,3 +166,7 @@ class Statements(Tables):
             exp.EQ(this=self.dialect.exactly(ours.copy()), expression=self.dialect.exactly(theirs.copy())),
         )
         return f"{state} AS dub_rows JOIN ({query}) AS dub_keys ON {written(same, self.dialect)}"
+
+
+def _marks(parameters: int) -> str:
+    return ", ".join("?" * parameters)

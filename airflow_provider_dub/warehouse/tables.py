@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import sqlglot
 from sqlglot import exp
 
+from airflow_provider_dub.warehouse.dialects import parsed
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
@@ -121,15 +123,15 @@ class Tables:
 
     def probe(self) -> str:
         """Return the query that has the columns of the state table and none of its rows."""
-        return self._columns_of(self.state)
+        return self._sql("SELECT * FROM state WHERE 1 = 0")
 
     def probe_history(self) -> str:
         """Return the query that has the columns of the history and none of its rows."""
-        return self._columns_of(self.history)
+        return self._sql("SELECT * FROM history WHERE 1 = 0")
 
     def probe_staging(self) -> str:
         """Return the query that has the columns of the staging table and none of its rows."""
-        return self._columns_of(self.staging)
+        return self._sql("SELECT * FROM staging WHERE 1 = 0")
 
     def least_rights(self, role: str, *, staging: bool = False) -> list[str]:
         """Return the statements that give a role what a run needs once the tables are there.
@@ -160,9 +162,6 @@ class Tables:
     def clock(self) -> str:
         """Return the query for the database's time, in seconds since 1970."""
         return f"SELECT {self.dialect.clock} AS dub_now"  # a cursor of dicts needs a name
-
-    def _columns_of(self, table: exp.Table) -> str:
-        return written(exp.select("*").from_(table).where(never()), self.dialect)
 
     def _types(self, columns: Sequence[str]) -> dict[str, str]:
         text, key = self.dialect.text_type, self.dialect.key_type
@@ -210,13 +209,27 @@ class Tables:
             parts = [user, host] if user else [name, "%"]
         return "@".join(exp.Literal.string(part).sql(dialect=self.dialect.name) for part in parts)
 
-    def _is(self, column: str) -> Part:
-        return exp.EQ(this=exp.column(column), expression=self._parameter())
+    def _sql(self, statement: str, **parts: Part) -> str:
+        """Return a statement in the engine's SQL.
 
-    def _parameter(self) -> Part:
-        return exp.Var(this=PLACEHOLDER)
+        :param statement: The statement, about the tables ``state``, ``history``, ``lease`` and ``staging``. ``?`` is a
+            parameter and ``:name`` a part; ``EXACT(x)`` equals only the same text, ``TIMESTAMP_TEXT(x)`` is one of this
+            package's timestamps as text, and ``CLOCK()`` the database's time.
+        :param parts: What stands in the place of each name.
+        """
+        dialect = self.dialect
+        functions: dict[str, Callable[..., Part]] = {
+            "EXACT": dialect.exactly,
+            "TIMESTAMP_TEXT": dialect.own_timestamp_as_text,
+            "CLOCK": lambda: parsed(dialect.clock, dialect.name).copy(),
+        }
+        tables = ("state", "history", "lease", "staging")
 
+        def of_engine(node: Part) -> Part:
+            if isinstance(node, exp.Placeholder):
+                return parts.get(node.name, exp.Var(this=PLACEHOLDER))
+            if isinstance(node, exp.Table) and node.name in tables:
+                return getattr(self, node.name)
+            return functions[node.name](*node.expressions) if isinstance(node, exp.Anonymous) else node
 
-def never() -> Part:
-    """Return a condition that holds for no row."""
-    return exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
+        return written(sqlglot.parse_one(statement).transform(of_engine, copy=False), dialect)
