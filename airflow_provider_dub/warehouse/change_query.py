@@ -19,7 +19,6 @@ from airflow_provider_dub.warehouse.schema import (
     Part,
     compared_columns,
     is_applied,
-    one_of,
     table_named,
     written,
 )
@@ -167,7 +166,7 @@ class ChangeQuery:
         """Return the query that counts the keys for which the state table has several rows."""
         known = table_named(self.known.table, self.dialect) if self.known else exp.Table()
         same = self.dialect.exactly(_column(KEY))
-        several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
+        several = exp.Count(this=exp.Star()) > 1
         repeated = exp.select(same.as_("dub_key")).from_(known).group_by(same.copy()).having(several)
         count = exp.select(exp.Count(this=exp.Star()).as_("repeated")).from_(repeated.subquery("dub_repeated"))
         return written(count, self.dialect)
@@ -180,7 +179,7 @@ class ChangeQuery:
         :param statuses: The statuses.
         """
         query = exp.select(*self._cells, *map(self._read, row_columns())).from_(self._result)
-        query = query.where(one_of(_column("status"), [*statuses]))
+        query = query.where(_column("status").isin(*statuses))
         if self.limit is not None:
             query = query.order_by(self._by_key())
         elif self.source.in_order:
@@ -189,16 +188,16 @@ class ChangeQuery:
 
     def keys_to_set_pending(self) -> Part:
         """Return the query for the keys of the rows that the state table has and that are about to be sent."""
-        changing = one_of(_column("status"), SET_PENDING)
+        changing = _column("status").isin(*SET_PENDING)
         if self.limit is None:
             return self._asked(exp.select(KEY).from_(self._result).where(changing))
-        first = exp.select(KEY, "status").from_(self._result).where(one_of(_column("status"), UPDATES))
+        first = exp.select(KEY, "status").from_(self._result).where(_column("status").isin(*UPDATES))
         first = first.order_by(self._by_key()).limit(self.limit)
         return self._asked(exp.select(KEY).from_(first.subquery("dub_first")).where(changing))
 
     def _surplus(self) -> Part:
         customers = exp.Distinct(expressions=[self.dialect.exactly(_column(KEY))])
-        surplus = exp.Sub(this=exp.Count(this=_column(KEY)), expression=exp.Count(this=customers))
+        surplus = exp.Count(this=_column(KEY)) - exp.Count(this=customers)
         return exp.select(surplus).from_(self._result).subquery()
 
     def _by_key(self) -> Part:
@@ -263,28 +262,26 @@ class ChangeQuery:
             .else_(empty.copy())
             for field in sent
         ]
-        pending = exp.EQ(this=_state_column("outcome"), expression=exp.Literal.string(PENDING))
-        ours = exp.EQ(this=_state_column("code"), expression=exp.Literal.string(known.attempt))
-        has_values = exp.or_(is_applied(_state_column), exp.and_(pending, ours))
+        ours = exp.and_(_state_column("outcome").eq(PENDING), _state_column("code").eq(known.attempt))
+        has_values = exp.or_(is_applied(_state_column), ours)
         return exp.Case().when(has_values, exp.Concat(expressions=[*names, empty.copy()])).else_(empty.copy())
 
     def _cleared_alike(self, field: str) -> Part:
         """Return the condition that an empty cell clears the field now and did when it was sent, or neither."""
-        both = (_state_column("cleared"), _column("cleared", "dub_keyed"))
-        then, now = (self._is_cleared(field, one) for one in both)
+        then, now = (_state_column("cleared"), _column("cleared", "dub_keyed"))
         # Mostly all fields are alike, which is found out faster.
-        return exp.or_(exp.EQ(this=both[0].copy(), expression=both[1].copy()), exp.EQ(this=then, expression=now))
+        return exp.or_(then.eq(now), self._is_cleared(field, then).eq(self._is_cleared(field, now)))
 
     def _is_cleared(self, field: str, cleared: Part) -> Part:
         names = exp.Concat(expressions=[exp.Literal.string(" "), cleared])
         place = exp.StrPosition(this=names, substr=exp.Literal.string(f" {field} "))  # LIKE would need a percent sign
-        is_named = exp.GT(this=place, expression=exp.Literal.number(0))
-        return exp.Case().when(is_named, exp.Literal.number(1), copy=False).else_(exp.Literal.number(0))
+        return exp.Case().when(place > 0, exp.Literal.number(1)).else_(exp.Literal.number(0))
 
     def _status(self, cases: list[tuple[Part, Status]], otherwise: Part) -> Part:
-        several = exp.GT(this=_column("copies", "dub_keyed"), expression=exp.Literal.number(1))
-        later = exp.GT(this=_column("place", "dub_keyed"), expression=exp.Literal.number(1))
-        twice = (several, Status.DUPLICATE) if not self.source.latest_wins else (later, Status.SUPERSEDED)
+        if self.source.latest_wins:
+            twice = (_column("place", "dub_keyed") > 1, Status.SUPERSEDED)
+        else:
+            twice = (_column("copies", "dub_keyed") > 1, Status.DUPLICATE)
         cases = [(_column(KEY, "dub_keyed").is_(exp.Null()), Status.NO_KEY), twice, *cases]
         ifs = [exp.If(this=condition, true=exp.Literal.string(status)) for condition, status in cases]
         return exp.Case(ifs=ifs, default=otherwise)
@@ -293,17 +290,16 @@ class ChangeQuery:
         same = exp.and_(*map(self._equal, compared_columns()), copy=False)
         is_same = exp.Case().when(same, exp.Literal.number(1)).else_(exp.Literal.number(0))
         outcome = _state_column("outcome")
-        since = exp.LT(this=_state_column("last_tried_at"), expression=exp.Literal.string(known.missing_before))
-        missing = exp.EQ(this=outcome, expression=exp.Literal.string(Outcome.MISSING))
+        missing = outcome.eq(Outcome.MISSING)
         cases = [
             (_state_column(KEY).is_(exp.Null()), Status.NEW),
-            (exp.EQ(this=outcome.copy(), expression=exp.Literal.string(PENDING)), Status.PENDING),
-            (exp.EQ(this=is_same, expression=exp.Literal.number(0)), Status.CHANGED),
+            (outcome.eq(PENDING), Status.PENDING),
+            (is_same.eq(0), Status.CHANGED),
         ]
         if known.run is not None:
-            ours = exp.EQ(this=_state_column("run"), expression=exp.Literal.string(known.run))
+            ours = _state_column("run").eq(known.run)
             cases += [
-                (exp.and_(ours, one_of(_state_column("outcome"), outcomes)), status)
+                (exp.and_(ours, outcome.isin(*outcomes)), status)
                 for outcomes, status in (
                     (APPLIED, Status.UNCHANGED),
                     (_FAILED, Status.REFUSED),
@@ -314,15 +310,15 @@ class ChangeQuery:
             return cases, exp.Literal.string(Status.REFRESHED)
         return [
             *cases,
-            (one_of(outcome, APPLIED), Status.UNCHANGED),
-            (one_of(outcome, _FAILED), Status.RETRIED if known.retry_rejected else Status.REFUSED),
-            (exp.and_(missing, since), Status.RETRIED),
-            (missing.copy(), Status.MISSING),
+            (outcome.isin(*APPLIED), Status.UNCHANGED),
+            (outcome.isin(*_FAILED), Status.RETRIED if known.retry_rejected else Status.REFUSED),
+            (exp.and_(missing, _state_column("last_tried_at") < known.missing_before), Status.RETRIED),
+            (missing, Status.MISSING),
         ], exp.Literal.string(Status.PENDING)
 
     def _same_key(self) -> Part:
         # The plain comparison lets the engine use an index or a hash; the exact one decides.
-        plain = exp.EQ(this=_state_column(KEY), expression=_column(KEY, "dub_keyed"))
+        plain = _state_column(KEY).eq(_column(KEY, "dub_keyed"))
         exact = self._exactly_equal(KEY)
         return plain if plain == exact else exp.and_(plain, exact)
 

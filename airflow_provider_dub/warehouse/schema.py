@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -101,14 +101,8 @@ def is_applied(column: Callable[[str], Part]) -> Part:
 
     :param column: Returns a column of the state table by its name.
     """
-    is_baseline = exp.EQ(this=column("outcome"), expression=exp.Literal.string(BASELINE))
-    is_whole = exp.and_(one_of(column("outcome"), APPLIED), column("message").is_(exp.Null()))
-    return exp.and_(is_whole, exp.or_(column("dub_id").is_(exp.Null()).not_(), is_baseline))
-
-
-def one_of(column: Part, values: Sequence[str]) -> Part:
-    """Return the condition that the column is one of these constants."""
-    return column.isin(*(exp.Literal.string(value) for value in values))
+    is_whole = exp.and_(column("outcome").isin(*APPLIED), column("message").is_(exp.Null()))
+    return exp.and_(is_whole, exp.or_(column("dub_id").is_(exp.Null()).not_(), column("outcome").eq(BASELINE)))
 
 
 def now() -> str:

@@ -130,8 +130,7 @@ class Source:
         """Return the key as text, and NULL for one of blanks, which names no customer."""
         text = self._text(self.key_column, dialect)
         stripped = exp.Trim(this=text.copy())
-        is_blank = exp.EQ(this=stripped.copy(), expression=exp.Literal.string(""))
-        return exp.Case().when(is_blank, exp.Null()).else_(stripped if self.strip else text)
+        return exp.Case().when(stripped.eq(""), exp.Null()).else_(stripped if self.strip else text)
 
     def _timestamps(self, dialect: Dialect) -> list[str]:
         """Return the columns of timestamps, if the engine's text of them can be read."""
@@ -157,8 +156,7 @@ class Source:
         is_null = _source_column(column).is_(exp.Null())
         if not self.blanks_clear:
             return is_null
-        is_blank = exp.EQ(this=exp.Trim(this=self._text(column, dialect)), expression=exp.Literal.string(""))
-        return exp.or_(is_null, is_blank)
+        return exp.or_(is_null, exp.Trim(this=self._text(column, dialect)).eq(""))
 
     def _text(self, column: str, dialect: Dialect) -> Part:
         return dialect.as_text(_source_column(column), self.types.get(column))
@@ -215,10 +213,8 @@ def with_parts(query: exp.Select, parts: Mapping[str, Part]) -> exp.Select:
 
 def column_names(sql: str, dialect: Dialect) -> str:
     """Return the query that has the user's columns and none of the rows."""
-    none = exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(0))
-    return written(
-        with_parts(exp.select("*").from_("dub_source").where(none), {"dub_source": source_query(sql, dialect)}), dialect
-    )
+    none = exp.select("*").from_("dub_source").where("1 = 0")
+    return written(with_parts(none, {"dub_source": source_query(sql, dialect)}), dialect)
 
 
 def _source_column(name: str) -> Part:

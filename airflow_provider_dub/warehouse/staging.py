@@ -54,7 +54,6 @@ class StagedRows:
         :param unique: Each customer is taken to be named by one row.
         """
         same_customer = dialect.exactly(_column(KEY))
-        ours = exp.EQ(this=_column(ATTEMPT), expression=exp.Literal.string(self.attempt))
         values = [
             _column(field.column) if name in self.fields else dialect.as_text(exp.Null()).as_(field.column)
             for name, field in FIELDS.items()
@@ -66,7 +65,7 @@ class StagedRows:
             _column("cleared"),
             copies_of(same_customer, unique=unique),
         )
-        query = query.from_(self.table.copy().as_("dub_staged")).where(ours)
+        query = query.from_(self.table.copy().as_("dub_staged")).where(_column(ATTEMPT).eq(self.attempt))
         if self.latest_wins:
             columns = (LATEST, *(FIELDS[name].column for name in self.fields))
             query = query.select(place_of(same_customer, [dialect.exactly(_column(name)) for name in columns]))

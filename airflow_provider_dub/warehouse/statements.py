@@ -162,7 +162,7 @@ class Statements(Tables):
         state, query = written(self.state, self.dialect), written(keys, self.dialect)
         ours, theirs = (exp.column(KEY, table=table) for table in ("dub_rows", "dub_keys"))
         same = exp.and_(
-            exp.EQ(this=ours, expression=theirs),
+            ours.eq(theirs),
             exp.EQ(this=self.dialect.exactly(ours.copy()), expression=self.dialect.exactly(theirs.copy())),
         )
         return f"{state} AS dub_rows JOIN ({query}) AS dub_keys ON {written(same, self.dialect)}"
