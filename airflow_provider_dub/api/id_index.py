@@ -15,25 +15,18 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from airflow_provider_dub.api.listing import PAGE_SIZE, CustomerListing
+from airflow_provider_dub.api.listing import PAGE_SIZE
 from airflow_provider_dub.exceptions import DubError, DubStoppedError
+
+if TYPE_CHECKING:
+    from airflow_provider_dub.api.client import DubClient
 
 log = logging.getLogger(__name__)
 
 #: The list is read page after page and look-ups side by side, so it must spare this many for each page.
 _SPARED_BY_A_PAGE = 4
-
-
-class Customers(Protocol):
-    """What can count and list customers; a :class:`~airflow_provider_dub.api.client.DubClient` can."""
-
-    def count_customers(self) -> int:
-        """Return how many there are."""
-
-    def customer_listing(self) -> CustomerListing:
-        """Return what reads them all."""
 
 
 class IdIndex:
@@ -67,7 +60,7 @@ class IdIndex:
 
 
 def read_id_index(
-    client: Customers,
+    client: DubClient,
     rows: int,
     confirmed: Iterable[str] = (),
     on_page: Callable[[int, int], object] = lambda _done, _pages: None,
@@ -89,7 +82,7 @@ def read_id_index(
     return IdIndex(chain(known, _listed(client, look_ups // _SPARED_BY_A_PAGE, on_page)))
 
 
-def _listed(client: Customers, most_requests: int, on_page: Callable[[int, int], object]) -> Iterator[str]:
+def _listed(client: DubClient, most_requests: int, on_page: Callable[[int, int], object]) -> Iterator[str]:
     """Yield the external ids that Dub lists, or some of them if that takes too many requests."""
     if most_requests < 1:
         return

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-
-class SameCustomer(Protocol):
-    """Knows which rows name the same customer. Each row is asked about once, in order."""
-
-    def first_row(self, customer_id: str, row: int) -> int:
-        """Return the first row that is known to name the customer of this row.
-
-        :param customer_id: The customer.
-        :param row: The row.
-        """
-
-    def last_row(self, customer_id: str, row: int) -> int:
-        """Return the last row that is known to name the customer of this row.
-
-        :param customer_id: The customer.
-        :param row: The row.
-        """
 
 
 class Duplicates:
@@ -48,16 +30,24 @@ class Duplicates:
                 self._last[customer_id] = row
 
     def first_row(self, customer_id: str, row: int) -> int:
-        """Return the first row that names the customer of this row."""
+        """Return the first row that names the customer of this row.
+
+        :param customer_id: The customer.
+        :param row: The row.
+        """
         return self._first.get(customer_id, row)
 
     def last_row(self, customer_id: str, row: int) -> int:
-        """Return the last row that names the customer of this row."""
+        """Return the last row that names the customer of this row.
+
+        :param customer_id: The customer.
+        :param row: The row.
+        """
         return self._last.get(customer_id, row)
 
 
 class SeenSoFar:
-    """Learns the duplicates of rows that can be read only once, as it is asked about them; keeps every id."""
+    """Learns the duplicates of rows that can be read only once, as it is asked about each in order; keeps every id."""
 
     def __init__(self) -> None:
         self._first: dict[str, int] = {}

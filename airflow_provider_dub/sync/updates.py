@@ -15,7 +15,6 @@ from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
 from airflow_provider_dub.sync.rows import ABSENT, Rows
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.sync.duplicates import SameCustomer
     from airflow_provider_dub.sync.options import SyncOptions
 
 
@@ -142,7 +141,7 @@ def updates_of(
         yield result or (earlier_result and earlier_result(update)) or update
 
 
-def _duplicates(reader: UpdateReader, options: SyncOptions) -> SameCustomer:
+def _duplicates(reader: UpdateReader, options: SyncOptions) -> Duplicates | SeenSoFar:
     if reader.rereadable:
         return Duplicates(reader.customer_ids)
     if options.on_duplicate == "last":
@@ -150,7 +149,7 @@ def _duplicates(reader: UpdateReader, options: SyncOptions) -> SameCustomer:
     return SeenSoFar()
 
 
-def _duplicate(update: CustomerUpdate, duplicates: SameCustomer, options: SyncOptions) -> RowResult | None:
+def _duplicate(update: CustomerUpdate, duplicates: Duplicates | SeenSoFar, options: SyncOptions) -> RowResult | None:
     row, key, customer_id = update[:3]
     first, last = duplicates.first_row(customer_id, row), duplicates.last_row(customer_id, row)
     if options.on_duplicate == "last":

@@ -26,7 +26,8 @@ from airflow_provider_dub.warehouse.source import in_list, with_parts
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
-    from airflow_provider_dub.warehouse.source import KeyedRows
+    from airflow_provider_dub.warehouse.source import Source
+    from airflow_provider_dub.warehouse.staging import StagedRows
 
 
 class Status(StrEnum):
@@ -120,7 +121,7 @@ class ChangeQuery:
     """
 
     dialect: Dialect
-    source: KeyedRows
+    source: Source | StagedRows
     known: KnownState | None = None
     limit: int | None = None
     temporary_table: exp.Table | None = None

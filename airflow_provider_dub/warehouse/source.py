@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import sqlglot
 from sqlglot import exp
@@ -17,38 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
 _WITH = "with_" if "with_" in exp.Select.arg_types else "with"
-
-
-class KeyedRows(Protocol):
-    """Rows as a statement about the difference takes them."""
-
-    @property
-    def fields(self) -> Collection[str]:
-        """The Dub fields that are sent."""
-
-    @property
-    def latest_wins(self) -> bool:
-        """Whether one of several rows for one customer is sent."""
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the first of the cells is the position of a row, so that rows are read in that order."""
-
-    def cells(self, dialect: Dialect) -> list[str]:
-        """Return the columns of ``dub_keyed`` that stand for a row's cells: the key's, then the fields'.
-
-        :param dialect: The engine.
-        """
-
-    def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
-        """Return the parts of a statement, by name.
-
-        The last is ``dub_keyed``: the cells, the key as text, what is compared, as text, ``copies``, how many
-        rows name the same customer, and with ``latest_wins`` the row's ``place`` among them.
-
-        :param dialect: The engine.
-        :param unique: Each customer is taken to be named by one row, and ``copies`` is 1.
-        """
 
 
 @dataclass(frozen=True)
@@ -74,6 +42,8 @@ class Source:
     blanks_clear: bool = False
     strip: bool = False
     types: Mapping[str, str] = field(default_factory=dict)
+    #: Rows of a query have no order.
+    in_order: ClassVar[bool] = False
 
     @property
     def fields(self) -> Collection[str]:
@@ -85,13 +55,10 @@ class Source:
         """Whether one of several rows for one customer is sent."""
         return self.latest_by is not None
 
-    @property
-    def in_order(self) -> bool:
-        """Rows of a query have no order."""
-        return False
-
     def cells(self, dialect: Dialect) -> list[str]:
-        """Return the columns as they are; of those that are text anyway, what is compared.
+        """Return the columns of ``dub_keyed`` that stand for a row's cells: the key's, then the fields'.
+
+        They are as the query has them; of those that are text anyway, what is compared.
 
         :param dialect: The engine.
         """
@@ -102,10 +69,13 @@ class Source:
         ]
 
     def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
-        """Return the parts of a statement, the user's query among them.
+        """Return the parts of a statement, by name.
+
+        The last is ``dub_keyed``: the cells, the key as text, what is compared, as text, ``copies``, how many
+        rows name the same customer, and with ``latest_wins`` the row's ``place`` among them.
 
         :param dialect: The engine.
-        :param unique: Each customer is taken to be named by one row.
+        :param unique: Each customer is taken to be named by one row, and ``copies`` is 1.
         """
         return {"dub_source": source_query(self.sql, dialect), "dub_keyed": self._keyed(dialect, unique)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlglot import exp
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StagedRows:
-    """The rows of one run: :class:`~airflow_provider_dub.warehouse.source.KeyedRows`.
+    """The rows of one run, in the place of a :class:`~airflow_provider_dub.warehouse.source.Source`.
 
     :param table: The staging table.
     :param attempt: The try of the task instance.
@@ -34,13 +34,10 @@ class StagedRows:
     attempt: str
     fields: Collection[str]
     latest_wins: bool = False
+    #: Rows are read in the order of the first of the cells.
+    in_order: ClassVar[bool] = True
 
-    @property
-    def in_order(self) -> bool:
-        """Whether the first of the cells is the position of a row, so that rows are read in that order."""
-        return True
-
-    def cells(self, dialect: Dialect) -> list[str]:  # noqa: ARG002 - of the protocol
+    def cells(self, dialect: Dialect) -> list[str]:  # noqa: ARG002 - as a Source has it
         """Return the position of the row, in whose place its cells are put.
 
         :param dialect: The engine.
