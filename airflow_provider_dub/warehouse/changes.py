@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubIncompleteCopyError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, ChangeQuery, Status
+from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
 from airflow_provider_dub.warehouse.spool import Spool
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Changes:
             if changes is self:
                 stack.enter_context(self.warehouse.one_transaction())
             self.warehouse.transaction(
-                partial(_make, statement=query.create_temporary_table(), parameters=self.parameters)
+                partial(Cursor.execute_as_given, sql=query.create_temporary_table(), parameters=self.parameters)
             )
             changes = replace(self, query=query, parameters=None)
             counted, surplus = changes._counted()
@@ -141,10 +141,6 @@ class Changes:
 
     def _batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         return self.warehouse.batches(sql, self.parameters)
-
-
-def _make(cursor: Cursor, statement: str, parameters: Any) -> None:
-    cursor.execute_as_given(statement, parameters)
 
 
 def _with_cells(row: tuple[Any, ...], cells: Spool, columns: Columns) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from airflow_provider_dub.exceptions import DubDatabaseError, DubUnreadableRowsError, DubUnrecordedOutcomesError
+from airflow_provider_dub.exceptions import DubDatabaseError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse.cursors import connect
 from airflow_provider_dub.warehouse.dialects import is_denied, is_permanent, is_transient
 from airflow_provider_dub.warehouse.drivers import codes_of
@@ -92,26 +92,25 @@ class Warehouse:
             return found
 
     def batches(self, sql: str, parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """Yield a query's rows as tuples, some at a time; with a server-side cursor where the driver has one.
+        """Yield a query's rows as tuples, as :meth:`reading` does.
+
+        :param sql: The query.
+        :param parameters: Its parameters.
+        """
+        with self.reading(sql, parameters) as (_, batches):
+            yield from batches
+
+    @contextmanager
+    def reading(self, sql: str, parameters: Any) -> Iterator[tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]]:
+        """Run a query once; yield the names of its columns, and its rows as tuples, some at a time.
+
+        The cursor is a server-side one where the driver has such.
 
         :param sql: The query.
         :param parameters: Its parameters.
         :raises DubUnreadableRowsError: The database or its driver fails.
         """
         with self._streaming() as cursor:
-            _without_values(cursor.execute_as_given, sql, parameters)
-            while batch := _without_values(cursor.fetchmany, BATCH):
-                yield batch
-
-    @contextmanager
-    def read_once(self, sql: str, parameters: Any) -> Iterator[tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]]:
-        """Run a query exactly as it is given; yield the names of its columns, and its rows, some at a time.
-
-        :param sql: The query.
-        :param parameters: Its parameters.
-        :raises DubUnreadableRowsError: The database or its driver fails.
-        """
-        with closing(connect(self._hook)) as connection, connection.streaming_cursor() as cursor:
             _without_values(cursor.execute_as_given, sql, parameters)
             first = _without_values(cursor.fetchmany, BATCH)  # only now some drivers know the columns
             yield [column[0] for column in cursor.description], _batches(cursor, first)
@@ -175,17 +174,6 @@ class Warehouse:
         except _UndoneError as end:
             result: T = end.result
         return result
-
-    def record(self, work: Callable[[Cursor], T]) -> T:
-        """Do work that writes values of rows in one transaction, as :meth:`transaction` does.
-
-        :param work: Takes the cursor.
-        :raises DubUnrecordedOutcomesError: The database or its driver fails.
-        """
-        try:
-            return self.transaction(work)
-        except DubDatabaseError as error:
-            raise DubUnrecordedOutcomesError(error.kind) from None
 
     def responds(self, sql: str) -> bool:
         """Return whether the database can be reached, and responds.

@@ -16,6 +16,7 @@ from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.warehouse.cell_text import sortable, text_of
 from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.changes import Changes
+from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.local_database import LocalDatabase
 from airflow_provider_dub.warehouse.query_rows import Columns
 from airflow_provider_dub.warehouse.schema import KEY, LATEST, POSITION
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.options import SyncOptions
     from airflow_provider_dub.warehouse.change_query import KnownState
-    from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.state_table import StateTable
     from airflow_provider_dub.warehouse.statements import Statements
@@ -103,7 +103,7 @@ class QueryElsewhere:
         """Copy all rows into the staging table; yield their cells as they are, and which columns they are."""
         options = self.query.options
         with Spool() as spool:
-            with self.source.read_once(self.query.sql, self.query.parameters) as (names, batches):
+            with self.source.reading(self.query.sql, self.query.parameters) as (names, batches):
                 matched = self.query.match(names)
                 rows = _RowsAsText(names, matched, options)
                 for batch in batches:
@@ -215,10 +215,7 @@ def _copy_state(table: StateTable, warehouse: Warehouse, statements: Statements)
     columns, batches = table.rows()
     for batch in batches:
         rows = [tuple(map(text_of, row)) for row in batch]
-        warehouse.transaction(partial(_insert, statements=statements, columns=columns, rows=rows))
-
-
-def _insert(
-    cursor: Cursor, statements: Statements, columns: Sequence[str], rows: Sequence[tuple[str | None, ...]]
-) -> None:
-    cursor.insert_rows(statements.state, columns, rows, dialect=statements.dialect)
+        insert = partial(
+            Cursor.insert_rows, table=statements.state, columns=columns, rows=rows, dialect=statements.dialect
+        )
+        warehouse.transaction(insert)

@@ -337,14 +337,15 @@ class StateTable:
         failures, pause, until = 0, _FIRST_PAUSE, time.monotonic() + self.lease.longest_pause
         while True:
             try:
-                self._warehouse.record(work)
+                self._warehouse.transaction(work)
                 break
-            except DubUnrecordedOutcomesError as error:
+            except DubDatabaseError as error:
+                failed = DubUnrecordedOutcomesError(error.kind)
                 failures += self._warehouse.responds(self._statements.clock())
                 if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.give_up_at):
-                    raise
+                    raise failed from None
                 if not self.lease.is_database_away:
-                    log.warning("%s The run pauses, and tries again.", error)
+                    log.warning("%s The run pauses, and tries again.", failed)
             self.lease.is_database_away = True
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
