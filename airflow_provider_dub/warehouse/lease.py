@@ -45,14 +45,6 @@ class LeaseLostError(NotRepeatedError):
     """Another run took the state table over, since this one did not renew its lease."""
 
 
-class OtherTargetError(ValueError):
-    """The state table is about another Dub, or other ids."""
-
-
-class NewerVersionError(ValueError):
-    """The state table was written by a newer version of this package."""
-
-
 @dataclass(frozen=True)
 class Owner:
     """Who asks for the lease.
@@ -134,8 +126,7 @@ class Lease:
         :param wait: Whether to wait for another run to end, too.
         :param log: Takes a line, once, about who is waited for.
         :raises LockedError: Another run has the lease.
-        :raises OtherTargetError: The table is about another Dub.
-        :raises NewerVersionError: The table was written by a newer version.
+        :raises ValueError: The table is about another Dub or other ids, or was written by a newer version.
         :raises UnusableTableError: A right is missing.
         """
         logged, gone, met, tries = False, "", False, _TRIES
@@ -240,7 +231,7 @@ class Lease:
     def check_version(self) -> None:
         """Check that the table was not written by a newer version.
 
-        :raises NewerVersionError: It was.
+        :raises ValueError: It was.
         """
         self._check_versions(self._warehouse.transaction(self._read))
 
@@ -284,7 +275,7 @@ class Lease:
     def _check_versions(self, rows: list[_Row]) -> None:
         for row in rows:
             if row.version is not None and row.version > schema_version():
-                raise NewerVersionError(
+                raise ValueError(
                     f"The state table {self._statements.table} was written by a newer version of airflow-provider-dub "
                     f"(schema {row.version}, this version has {schema_version()}): upgrade the package on this worker."
                 )
@@ -306,7 +297,7 @@ class Lease:
         if other_target is not None:
             if seen.mine:
                 self._warehouse.transaction(self.end)
-            raise OtherTargetError(
+            raise ValueError(
                 f'The state table {self._statements.table} is about "{other_target}", not '
                 f'"{self._owner.target}"; each Dub, and each kind of ids, needs a state table of its own. If '
                 "the connection is wrong, correct it. If it is right, give state_table another name: that table is "

@@ -23,12 +23,15 @@ from airflow_provider_dub.warehouse.schema import (
     staging_columns,
     state_columns,
     timestamp,
+    written,
 )
 from airflow_provider_dub.warehouse.staging import Staging
 from airflow_provider_dub.warehouse.table_check import TRIED_KEYS, TableCheck
 from airflow_provider_dub.warehouse.unusable_table import UnusableTableError, refusal_explained
 
 if TYPE_CHECKING:
+    from sqlglot import exp
+
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
     from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
@@ -67,7 +70,8 @@ class StateTable:
     """
 
     def __init__(self, warehouse: Warehouse, statements: Statements, owner: Owner) -> None:
-        self._warehouse = warehouse
+        #: Where it is.
+        self.warehouse = warehouse
         self._statements = statements
         self._state_columns: list[str] = []
         self._history_columns: list[str] = []
@@ -92,19 +96,19 @@ class StateTable:
         :param warehouse: The connection.
         """
         table = copy(self)
-        table._warehouse = warehouse
+        table.warehouse = warehouse
         return table
 
     def close(self) -> None:
         """Close the connection."""
-        self._warehouse.close()
+        self.warehouse.close()
 
     def exists(self) -> bool:
         """Return whether the table can be read.
 
         :raises ValueError: It is no state table, or one of a newer version.
         """
-        if not self._check_columns(self._columns(self._statements.probe())):
+        if not self._check_columns(self._columns(self._statements.probe(self._statements.state))):
             return False
         if self._columns(self.lease.probe):
             self.lease.check_version()
@@ -112,7 +116,7 @@ class StateTable:
 
     def missing_columns(self) -> frozenset[str]:
         """Return the columns that the table of an older version lacks."""
-        return frozenset(state_columns()) - {*self._columns(self._statements.probe())}
+        return frozenset(state_columns()) - {*self._columns(self._statements.probe(self._statements.state))}
 
     def count(self, run: str) -> tuple[int, int]:
         """Return the number of customers that the table knows, and of those that a run recorded.
@@ -125,7 +129,7 @@ class StateTable:
             customers, of_run = cursor.fetchone()
             return int(customers), int(of_run)
 
-        return self._warehouse.transaction(count)
+        return self.warehouse.transaction(count)
 
     def create(self) -> None:
         """Create the table and that of its lease, those that are not there.
@@ -134,7 +138,7 @@ class StateTable:
         :raises UnusableTableError: A table cannot be read, and may not be created.
         """
         write = self._statements
-        self._state_columns = self._create(write.state_table, write.probe(), write.create())
+        self._state_columns = self._create(write.state, write.create())
         is_there = self._check_columns(self._state_columns)
         if not self._columns(self.lease.probe):
             if is_there and self.count("")[0]:
@@ -144,8 +148,8 @@ class StateTable:
                     "table is created, and the run begins as a first one. If they are of this Dub, copy that table, "
                     "too, or create it as python -m airflow_provider_dub.warehouse prints it."
                 )
-            self._create(write.lease_table, self.lease.probe, write.create_lease())
-        self._history_columns = self._create(write.history_table, write.probe_history(), write.create_history())
+            self._create(write.lease, write.create_lease(), self.lease.probe)
+        self._history_columns = self._create(write.history, write.create_history())
 
     def create_staging(self) -> Staging:
         """Return the staging table, empty; create it if it is not there. For the owner of the lease.
@@ -154,7 +158,7 @@ class StateTable:
         :raises UnusableTableError: A right is missing.
         """
         write, staging = self._statements, self.staging
-        if found := self._create(write.staging_table, write.probe_staging(), write.create_staging()):
+        if found := self._create(write.staging, write.create_staging()):
             if missing := [name for name in (POSITION, KEY, ATTEMPT) if name not in found]:
                 raise ValueError(
                     f"{write.staging_table} is a table, but no staging table of airflow-provider-dub: it has no column "
@@ -162,26 +166,21 @@ class StateTable:
                 )
             if {*staging_columns()} - {*found}:  # of an older version
                 with refusal_explained(write, "drop the table", write.staging_table):
-                    self._warehouse.transaction(lambda cursor: cursor.execute(write.drop_staging()))
-                self._create(write.staging_table, write.probe_staging(), write.create_staging())
+                    self.warehouse.transaction(lambda cursor: cursor.execute(write.drop_staging()))
+                self._create(write.staging, write.create_staging())
             staging.clear_others()
         return staging
 
     @property
     def staging(self) -> Staging:
         """The staging table, for the rows of this run."""
-        return Staging(self._warehouse, self._statements, self.lease.attempt)
-
-    @property
-    def warehouse(self) -> Warehouse:
-        """Where it is."""
-        return self._warehouse
+        return Staging(self.warehouse, self._statements, self.lease.attempt)
 
     def rows(self) -> tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]:
         """Return the names of its columns, and all its rows, some at a time."""
-        found = {*self._columns(self._statements.probe())}
+        found = {*self._columns(self._statements.probe(self._statements.state))}
         columns = [name for name in state_columns() if name in found]
-        return columns, self._warehouse.batches(self._statements.read_state(columns), None)
+        return columns, self.warehouse.batches(self._statements.read_state(columns), None)
 
     def upgrade(self) -> None:
         """Add the columns that the table of an older version lacks; for the owner of its lease.
@@ -205,7 +204,7 @@ class StateTable:
             with refusal_explained(
                 self._statements, f"add the columns {names} of this version", self._statements.table
             ):
-                self._warehouse.transaction(add)
+                self.warehouse.transaction(add)
 
     def _check_columns(self, found: list[str]) -> bool:
         """Return whether there is a table.
@@ -248,7 +247,7 @@ class StateTable:
 
     def _update(self, work: Callable[[Cursor], None]) -> None:
         with refusal_explained(self._statements, "update rows", self._statements.state_table, writes_values=True):
-            self._warehouse.transaction(work)
+            self.warehouse.transaction(work)
 
     def append(self, lines: Sequence[tuple[Any, ...]]) -> None:
         """Append outcomes to the history, in one transaction.
@@ -285,7 +284,7 @@ class StateTable:
         self._analyze_history()
         write = self._statements
         with refusal_explained(write, "delete and insert rows", write.state_table, writes_values=True):
-            self._warehouse.transaction(merge)
+            self.warehouse.transaction(merge)
 
     def merge(self, *, end: bool = False) -> None:
         """Merge the outcomes of this run.
@@ -321,12 +320,12 @@ class StateTable:
         :param keep: How long lines are kept; their outcomes are in the state table.
         :raises UnusableTableError: A right is missing, or a table does not take what is written.
         """
-        oldest = TableCheck(self._warehouse, self._statements, self._insert, self.lease.attempt).run()
+        oldest = TableCheck(self.warehouse, self._statements, self._insert, self.lease.attempt).run()
         before = datetime.now(UTC) - keep
         if oldest is None or oldest < timestamp(before - _PRUNED_EVERY):
             with refusal_explained(self._statements, "delete rows", self._statements.history_table):
                 prune = self._statements.prune(timestamp(before))
-                self._warehouse.transaction(lambda cursor: cursor.execute(prune))
+                self.warehouse.transaction(lambda cursor: cursor.execute(prune))
 
     def _record(self, work: Callable[[Cursor], None]) -> None:
         """Do work that writes outcomes, in one transaction; wait for a database that is away, while nothing is sent.
@@ -337,11 +336,11 @@ class StateTable:
         failures, pause, until = 0, _FIRST_PAUSE, time.monotonic() + self.lease.longest_pause
         while True:
             try:
-                self._warehouse.transaction(work)
+                self.warehouse.transaction(work)
                 break
             except DubDatabaseError as error:
                 failed = DubUnrecordedOutcomesError(error.kind)
-                failures += self._warehouse.responds(self._statements.clock())
+                failures += self.warehouse.responds(self._statements.clock())
                 if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.give_up_at):
                     raise failed from None
                 if not self.lease.is_database_away:
@@ -357,20 +356,21 @@ class StateTable:
         """Have the engine count the lines before it plans with them; one that does not plans worse, and that is all."""
         if statements := self._statements.analyze(self._statements.history, lines):
             with suppress(DubDatabaseError):
-                self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
+                self.warehouse.transaction(lambda cursor: cursor.execute_all(statements))
 
     def _merge(self, cursor: Cursor, attempt: str) -> None:
         for statement in self._statements.merge():
             cursor.execute(statement, [attempt])
 
-    def _create(self, table: str, probe: str, statements: Sequence[str]) -> list[str]:
+    def _create(self, table: exp.Table, statements: Sequence[str], probe: str = "") -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
+        name, probe = written(table, self.dialect), probe or self._statements.probe(table)
         for left in reversed(range(_TRIES_TO_CREATE)):
             if found := self._columns(probe):
                 return found
             try:
-                with refusal_explained(self._statements, "read the table (if there is one) or create it", table):
-                    self._warehouse.transaction(lambda cursor: cursor.execute_all(statements))
+                with refusal_explained(self._statements, "read the table (if there is one) or create it", name):
+                    self.warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
             except DubDatabaseError as failed:
                 if not left and failed.is_permanent:
@@ -380,7 +380,7 @@ class StateTable:
                         self._statements,
                     ) from None
                 if not left:
-                    failed.add_note(f"{table} cannot be read, so it was to be created.")
+                    failed.add_note(f"{name} cannot be read, so it was to be created.")
                     raise
                 time.sleep(random.uniform(0, _LONGEST_PAUSE_TO_CREATE))  # not all at once again
         return []
@@ -388,6 +388,6 @@ class StateTable:
     def _columns(self, probe: str) -> list[str]:
         """Return the columns of a table; none if it cannot be read."""
         try:
-            return [name.lower() for name in self._warehouse.columns(probe, None)]
+            return [name.lower() for name in self.warehouse.columns(probe, None)]
         except Exception:  # every driver has its own
             return []

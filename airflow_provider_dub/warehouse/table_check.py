@@ -161,7 +161,7 @@ class TableCheck:
         write = self._statements
         state, history = (
             {name.lower(): kind for name, kind in self._warehouse.columns_and_types(probe, None)}
-            for probe in (write.probe(), write.probe_history())
+            for probe in (write.probe(write.state), write.probe(write.history))
         )
         others = [name for name in state_columns() if state.get(name) != history.get(name)]
         return f"columns {', '.join(others)}, which have another type than in {write.history_table}" if others else ""
@@ -177,8 +177,8 @@ class TableCheck:
     def _other_columns(self) -> list[str]:
         """Return the columns of the table that are none of this package's."""
         write = self._statements
-        probe = write.probe() if self._doing[1] == write.state_table else write.probe_history()
-        found = (name.lower() for name in self._warehouse.columns(probe, None))
+        table = write.state if self._doing[1] == write.state_table else write.history
+        found = (name.lower() for name in self._warehouse.columns(write.probe(table), None))
         return [name for name in found if name not in history_columns()]
 
 

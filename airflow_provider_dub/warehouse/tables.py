@@ -121,17 +121,12 @@ class Tables:
         column = written(exp.to_identifier(name), self.dialect)
         return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
 
-    def probe(self) -> str:
-        """Return the query that has the columns of the state table and none of its rows."""
-        return self._sql("SELECT * FROM state WHERE 1 = 0")
+    def probe(self, table: exp.Table) -> str:
+        """Return the query that has the columns of a table and none of its rows.
 
-    def probe_history(self) -> str:
-        """Return the query that has the columns of the history and none of its rows."""
-        return self._sql("SELECT * FROM history WHERE 1 = 0")
-
-    def probe_staging(self) -> str:
-        """Return the query that has the columns of the staging table and none of its rows."""
-        return self._sql("SELECT * FROM staging WHERE 1 = 0")
+        :param table: The table.
+        """
+        return written(exp.select("*").from_(table).where("1 = 0"), self.dialect)
 
     def least_rights(self, role: str, *, staging: bool = False) -> list[str]:
         """Return the statements that give a role what a run needs once the tables are there.
