@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.sync.rows import distinct
+from airflow_provider_dub.sync.rows import RowsOfColumns
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_CHUNK = 4096
 
 
 class UnreadableCell:
     """In the place of a cell that Python cannot hold, such as a date in the year 20000; no field takes it."""
 
 
-class ArrowRows:
+class ArrowRows(RowsOfColumns):
     """The rows of whatever has Arrow's PyCapsule interface: Arrow tables and batches, frames of polars and others.
 
     :param source: An object with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
@@ -28,35 +25,17 @@ class ArrowRows:
     def __init__(self, source: Any) -> None:
         arrow = imported_pyarrow(f"A {type(source).__name__}")
         try:
-            self._table: pa.Table = arrow.table(source)
+            table: pa.Table = arrow.table(source)
         except Exception as error:
             raise TypeError(
                 f"customers is of the kind {type(source).__name__}, which cannot be read as an Arrow table "
                 f"({type(error).__name__}): it must have columns, all of them of types that Arrow has."
             ) from None
-        self.columns: list[Any] | None = list(self._table.column_names)
-        self._names = distinct(self._table.column_names)
-        self._chunk: tuple[int, list[tuple[Any, ...]]] = (-1, [])
+        super().__init__(table.column_names, table.num_rows)
+        self._table = table
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return int(self._table.num_rows)
-
-    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield the cells of these columns, row by row."""
-        places = [self._table.column_names.index(column) for column in columns]
-        for start in range(0, len(self), _CHUNK):
-            yield from self._rows(places, start)
-
-    def whole(self, row: int) -> dict[str, Any]:
-        """Return one row with all its columns."""
-        start = row - row % _CHUNK
-        if self._chunk[0] != start:
-            self._chunk = (start, list(self._rows(range(len(self._names)), start)))
-        return dict(zip(self._names, self._chunk[1][row - start], strict=True))
-
-    def _rows(self, places: Sequence[int], start: int) -> Iterator[tuple[Any, ...]]:
-        return zip(*(objects(self._table.column(at).slice(start, _CHUNK)) for at in places), strict=True)
+    def _column(self, place: int, start: int) -> list[Any]:
+        return objects(self._table.column(place).slice(start, self.AT_ONCE))
 
 
 def imported_pyarrow(what: str) -> Any:

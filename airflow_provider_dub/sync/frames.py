@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import is_missing
-from airflow_provider_dub.sync.rows import distinct
+from airflow_provider_dub.sync.rows import RowsOfColumns
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_CHUNK = 4096
 
-
-class FrameRows:
-    """The rows of a DataFrame, read in chunks so that no second copy of it arises.
+class FrameRows(RowsOfColumns):
+    """The rows of a DataFrame.
 
     :param frame: The DataFrame.
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
+        super().__init__(frame.columns, len(frame))
         self._frame = frame
-        self._names = distinct(frame.columns)
-        self._chunk: tuple[int, list[tuple[Any, ...]]] = (-1, [])
-        self.columns: list[Any] | None = list(frame.columns)
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self._frame)
-
-    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield the cells of these columns, row by row."""
-        if self._frame.empty:
-            return
-        series = [self._series(column) for column in columns]
-        for start in range(0, len(self._frame), _CHUNK):
-            yield from zip(*(_objects(one.iloc[start : start + _CHUNK]) for one in series), strict=True)
-
-    def whole(self, row: int) -> dict[str, Any]:
-        """Return one row with all its columns."""
-        start = row - row % _CHUNK
-        if self._chunk[0] != start:
-            columns = range(self._frame.shape[1])
-            rows = zip(*(_objects(self._frame.iloc[start : start + _CHUNK, at]) for at in columns), strict=True)
-            self._chunk = (start, list(rows))
-        return dict(zip(self._names, self._chunk[1][row - start], strict=True))
-
-    def _series(self, column: str) -> pd.Series[Any]:
-        places = [at for at, name in enumerate(self._frame.columns) if isinstance(name, str) and name == column]
-        if len(places) != 1:
-            raise ValueError(f'The DataFrame has {len(places)} columns named "{column}"; it must have one.')
-        return self._frame.iloc[:, places[0]]
+    def _column(self, place: int, start: int) -> list[Any]:
+        return _objects(self._frame.iloc[start : start + self.AT_ONCE, place])
 
 
 def _objects(series: pd.Series[Any]) -> list[Any]:

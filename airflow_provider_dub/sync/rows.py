@@ -32,6 +32,50 @@ class CountedRows(Rows, Protocol):
     def __len__(self) -> int: ...
 
 
+class RowsOfColumns:
+    """Rows of what is stored by columns, read some at a time so that no second copy of it arises.
+
+    :param names: The names of the columns.
+    :param count: The number of rows.
+    """
+
+    #: Rows that are read at a time.
+    AT_ONCE = 4096
+
+    def __init__(self, names: Iterable[Any], count: int) -> None:
+        self.columns: list[Any] | None = list(names)
+        self._names = distinct(self.columns)
+        self._count = count
+        self._last_read: tuple[int, list[tuple[Any, ...]]] = (-1, [])
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._count
+
+    def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the cells of these columns, row by row."""
+        if not self._count:  # then columns may be missing
+            return
+        names = [name if isinstance(name, str) else None for name in self.columns or ()]
+        places = [names.index(column) for column in columns]
+        for start in range(0, self._count, self.AT_ONCE):
+            yield from self._rows(places, start)
+
+    def whole(self, row: int) -> dict[str, Any]:
+        """Return one row with all its columns; it is fastest if rows are asked for in order."""
+        start = row - row % self.AT_ONCE
+        if self._last_read[0] != start:
+            self._last_read = (start, list(self._rows(range(len(self._names)), start)))
+        return dict(zip(self._names, self._last_read[1][row - start], strict=True))
+
+    def _rows(self, places: Iterable[int], start: int) -> Iterator[tuple[Any, ...]]:
+        return zip(*(self._column(place, start) for place in places), strict=True)
+
+    def _column(self, place: int, start: int) -> list[Any]:
+        """Return the next cells of a column, as Python's objects."""
+        raise NotImplementedError
+
+
 def distinct(names: Iterable[Any]) -> list[str]:
     """Return column names as text, numbered where they would be the same.
 
