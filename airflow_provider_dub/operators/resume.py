@@ -26,7 +26,7 @@ from airflow_provider_dub.sync.updates import CustomerUpdate
 from airflow_provider_dub.version_compat import ObjectStoragePath, instance_suffix, may_run_again, tries_before_clear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import Self
 
     from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Outcomes that another try need not ask Dub about again.
 _PROCESSED = frozenset({Outcome.UPDATED, Outcome.MISSING})
+#: What a batch is called in the store, before its number.
+_KEY = "dub_customers_"
 #: What is kept of a result; the row's update has the rest.
 _KEPT = ("outcome", "record", "unapplied_fields", "code", "reason")
 #: Characters of a value; Airflow's limit is 64 KB.
@@ -73,7 +75,7 @@ class Checkpoints:
 
     def __enter__(self) -> Self:
         try:
-            while (value := self._store.get(self._key)) is not None:
+            while (value := self._store.get(f"{_KEY}{self._kept}")) is not None:
                 if (batch := self._batch(value)) is not None:
                     self._earlier.update(dict.fromkeys(self._opened(batch), batch))
                 self._kept += 1
@@ -96,7 +98,9 @@ class Checkpoints:
         try:
             self._clear()
         except Exception as failure:
-            self._warn("What was kept for a retry is still in Airflow's task state store (%s).", failure)
+            self._operator.log.warning(
+                "What was kept for a retry is still in Airflow's task state store (%s).", type(failure).__name__
+            )
 
     @property
     def processed_rows(self) -> int:
@@ -132,27 +136,28 @@ class Checkpoints:
         if not rows or not self._works:
             return
         try:
-            for batch in self._batches(rows):
-                self._store.set(self._key, self._value(batch))
-                self._kept += 1
+            self._keep(rows)
         except Exception as error:
             if os.getppid() != self._supervisor:
                 raise  # it is dead, so nobody hears of what this process does, and a retry does it again
             self._go_on_without(error)
 
-    @property
-    def _key(self) -> str:
-        return f"dub_customers_{self._kept}"
-
-    def _value(self, batch: bytes) -> str:
-        """Return what the store holds for a batch: itself, or the name of its file."""
-        if not self._folder:
-            return batch.decode()
-        # No try writes into another's file, not even one whose supervisor died and that goes on beside its retry.
-        name = f"{self._file_prefix}{uuid4()}.batch"
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / name).write_bytes(batch)
-        return self._fernet.encrypt(name.encode()).decode()
+    def _keep(self, rows: list[tuple[int, dict[str, Any]]]) -> None:
+        """Keep rows as one batch, or as several if it is too large; a row that is too large by itself is not kept."""
+        batch = self._fernet.encrypt(zlib.compress(json.dumps(rows).encode()))
+        if self._folder:
+            # No try writes into another's file, not even one whose supervisor died and that goes on beside its retry.
+            name = f"{self._file_prefix}{uuid4()}.batch"
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / name).write_bytes(batch)
+            batch = self._fernet.encrypt(name.encode())
+        elif len(batch) > _LONGEST_VALUE:
+            if half := len(rows) // 2:
+                self._keep(rows[:half])
+                self._keep(rows[half:])
+            return
+        self._store.set(f"{_KEY}{self._kept}", batch.decode())
+        self._kept += 1
 
     def _batch(self, value: Any) -> Any:
         """Return the batch for which the store holds a value, or None if its file is on another worker."""
@@ -161,16 +166,6 @@ class Checkpoints:
         with suppress(OSError):
             return (self._folder / self._fernet.decrypt(value).decode()).read_bytes()
         return None
-
-    def _batches(self, rows: list[tuple[int, dict[str, Any]]]) -> Iterator[bytes]:
-        """Yield a batch of the rows, or several if it is too large; of a row that is too large by itself, none."""
-        batch = self._fernet.encrypt(zlib.compress(json.dumps(rows).encode()))
-        if self._folder or len(batch) <= _LONGEST_VALUE:
-            yield batch
-        elif len(rows) > 1:
-            half = len(rows) // 2
-            yield from self._batches(rows[:half])
-            yield from self._batches(rows[half:])
 
     def _unpacked(self, batch: str | bytes) -> dict[int, dict[str, Any]]:
         rows = dict(json.loads(zlib.decompress(self._fernet.decrypt(batch))))
@@ -192,10 +187,9 @@ class Checkpoints:
 
     def _go_on_without(self, error: Exception) -> None:
         self._works = False
-        self._warn("Airflow's task state store fails (%s): a retry would send these rows again.", error)
-
-    def _warn(self, message: str, error: Exception) -> None:
-        self._operator.log.warning(message, type(error).__name__)  # its message could quote what is stored
+        self._operator.log.warning(  # without the error's message, which could quote what is stored
+            "Airflow's task state store fails (%s): a retry would send these rows again.", type(error).__name__
+        )
 
     def _digest(self, updates: Iterable[CustomerUpdate | RowResult]) -> bytes:
         """Return a digest of all that decides what the run sends, and to whom; nobody without the API key can make it.
