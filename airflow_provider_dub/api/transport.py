@@ -55,15 +55,12 @@ class Traffic:
     trouble_since: float = 0.0
     _lock: ForkSafeLock = field(default_factory=ForkSafeLock, repr=False)
 
-    def count_request(self) -> None:
-        """Count one request."""
+    def count(self, *, requests_sent: int = 0, rate_limited: int = 0, seconds_waited: float = 0.0) -> None:
+        """Count requests, responses 429, and seconds that one thread waited for the rate limit."""
         with self._lock:
-            self.requests_sent += 1
-
-    def count_rate_limited(self) -> None:
-        """Count one response 429."""
-        with self._lock:
-            self.rate_limited += 1
+            self.requests_sent += requests_sent
+            self.rate_limited += rate_limited
+            self.seconds_waited += seconds_waited
 
     def record_trouble(self, error: DubError) -> None:
         """Keep a transient error until something succeeds.
@@ -73,11 +70,6 @@ class Traffic:
         if self.trouble is None:
             self.trouble_since = time.monotonic()
         self.trouble = error
-
-    def count_wait(self, seconds: float) -> None:
-        """Add seconds that one thread waited for the rate limit."""
-        with self._lock:
-            self.seconds_waited += seconds
 
 
 class Transport:
@@ -152,7 +144,7 @@ class Transport:
             self._wait_for_turn()
             response = self._exchange(request)
             if response.status == 429:
-                self.traffic.count_rate_limited()
+                self.traffic.count(rate_limited=1)
                 if time.monotonic() < give_up_at:
                     continue
             result = read(response)
@@ -163,7 +155,7 @@ class Transport:
     def _wait_for_turn(self) -> None:
         self._stop.wait_while_paused()  # before a turn is taken that could not be used
         while pause := self._rate_limiter.delay():
-            self.traffic.count_wait(pause)
+            self.traffic.count(seconds_waited=pause)
             self._pause(pause)
         if self._stop.wait_while_paused():
             raise DubStoppedError
@@ -173,7 +165,7 @@ class Transport:
             raise DubStoppedError(sent=sent)
 
     def _exchange(self, request: Request) -> Response:
-        self.traffic.count_request()
+        self.traffic.count(requests_sent=1)
         try:
             response = self._exchanges.exchange(request, self._stop)
         except BaseException as error:
