@@ -25,7 +25,7 @@ from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.json_lines import JsonLinesFile, check_place, names_same_file
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
 from airflow_provider_dub.operators.templated import is_none, is_template, read_flag, read_number, read_rendered
-from airflow_provider_dub.operators.xcom import warn_if_large, without_nul
+from airflow_provider_dub.operators.xcom import without_nul
 from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
@@ -422,10 +422,6 @@ class DubSyncOperator(BaseOperator):
             yield
         except Exception as error:
             self.log.warning("Airflow did not take %s (%s).", what, type(error).__name__)
-
-    def _warn_if_large(self, records: list[Customer] | str) -> None:
-        if self.do_xcom_push:
-            warn_if_large(records, self.log.warning)
 
     def _why(self) -> str:
         summary = self._summary

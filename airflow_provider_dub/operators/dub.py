@@ -10,6 +10,7 @@ from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.base import FILE_ARGUMENTS, DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
+from airflow_provider_dub.operators.xcom import warn_if_large
 from airflow_provider_dub.sync.inputs import StreamedRows, rows_of
 from airflow_provider_dub.sync.options import whole_number
 from airflow_provider_dub.sync.results import Outcome, RowResult
@@ -116,7 +117,8 @@ class DubUpdateCustomersOperator(DubSyncOperator):
                     self.checkpoint_every if checkpoints else None,
                 )
             self._judge(context)
-        self._warn_if_large(customers)
+        if self.do_xcom_push:
+            warn_if_large(customers, self.log.warning)
         return customers
 
     def _read(self) -> CountedRows:

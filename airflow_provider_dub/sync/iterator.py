@@ -51,11 +51,11 @@ def iterate_sync(
             errors.append(error)
         finally:
             at_the_end()
-            results.end()
+            results.put(None)
 
     threading.Thread(target=run, name="dub-results", daemon=True).start()
     try:
-        while result := results.next():
+        while result := results.queue.get():
             yield result
     finally:
         stop.set(urgent=True)
@@ -68,25 +68,20 @@ class _Results:
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
-        self._queue: Queue[RowResult | None] = Queue(_RESULTS)
+        #: The results; None behind the last.
+        self.queue: Queue[RowResult | None] = Queue(_RESULTS)
 
     def write(self, result: RowResult) -> None:
-        self._put(result)
+        self.put(result)
 
     def close(self, unread: range) -> None:
         pass
 
-    def end(self) -> None:
-        self._put(None)
-
-    def next(self) -> RowResult | None:
-        return self._queue.get()
-
-    def _put(self, result: RowResult | None) -> None:
+    def put(self, result: RowResult | None) -> None:
         is_taken = False
-        while not (is_taken or (self._stop.is_urgent and self._queue.full())):  # else nobody takes them any more
+        while not (is_taken or (self._stop.is_urgent and self.queue.full())):  # else nobody takes them any more
             try:
-                self._queue.put(result, timeout=POLL_INTERVAL)
+                self.queue.put(result, timeout=POLL_INTERVAL)
                 is_taken = True
             except Full:
                 continue
