@@ -8,7 +8,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.bulk_insert import insert_rows
-from airflow_provider_dub.warehouse.drivers import Driver, driver_of
+from airflow_provider_dub.warehouse.drivers import FLOAT32, Driver, driver_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -156,9 +156,10 @@ class Cursor:
         return int(getattr(self._cursor, "rowcount", -1))
 
     @property
-    def description(self) -> Sequence[Sequence[Any]]:
-        """The columns of the result, as PEP 249 has them."""
-        return self._cursor.description or ()
+    def columns(self) -> list[tuple[str, str]]:
+        """The columns of the result: their names, and how the driver calls their types, but for one type of floats."""
+        described = [(name, str(kind)) for name, kind, *_ in self._cursor.description or ()]
+        return [(name, FLOAT32 if kind == self._driver.float32 else kind) for name, kind in described]
 
     def fetchone(self) -> tuple[Any, ...]:
         """Return the one row of a result, and leave nothing to be read."""
@@ -178,6 +179,6 @@ class Cursor:
 
     def _tuples(self, rows: Sequence[Any]) -> list[tuple[Any, ...]]:
         if rows and isinstance(rows[0], Mapping):  # a cursor that the connection's extra asks for
-            names = [column[0] for column in self.description]
+            names = [name for name, _ in self.columns]
             return [tuple(row[name] for name in names) for row in rows]
         return [tuple(row) for row in rows]

@@ -86,7 +86,7 @@ class Warehouse:
         """
         with closing(connect(self._hook)) as connection, connection.cursor() as cursor:
             cursor.execute_as_given(sql, parameters)
-            found = [(column[0], str(column[1])) for column in cursor.description]
+            found = cursor.columns
             cursor.fetchall()  # a driver may refuse to close what has unread rows
             self.reads_percent_signs = connection.driver.reads_percent_signs
             return found
@@ -101,8 +101,10 @@ class Warehouse:
             yield from batches
 
     @contextmanager
-    def reading(self, sql: str, parameters: Any) -> Iterator[tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]]:
-        """Run a query once; yield the names of its columns, and its rows as tuples, some at a time.
+    def reading(
+        self, sql: str, parameters: Any
+    ) -> Iterator[tuple[list[tuple[str, str]], Iterator[Sequence[tuple[Any, ...]]]]]:
+        """Run a query once; yield its columns with their types, and its rows as tuples, some at a time.
 
         The cursor is a server-side one where the driver has such.
 
@@ -113,7 +115,7 @@ class Warehouse:
         with self._streaming() as cursor:
             _without_values(cursor.execute_as_given, sql, parameters)
             first = _without_values(cursor.fetchmany, BATCH)  # only now some drivers know the columns
-            yield [column[0] for column in cursor.description], _batches(cursor, first)
+            yield cursor.columns, _batches(cursor, first)
 
     @contextmanager
     def one_transaction(self) -> Iterator[None]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: ``format`` here.
 Style: TypeAlias = Literal["format", "pyformat", "qmark", "numeric", "named"]
 _Rows: TypeAlias = Sequence[Sequence[str | None]]
+#: The type of floats with 32 bits, whichever the driver.
+FLOAT32 = "float32"
 #: What marks a parameter in the statements of this package, whichever the driver.
 PLACEHOLDER = "%s"
 
@@ -42,6 +44,7 @@ class Driver:
     :param streaming_cursor: Returns one whose rows stay on the server until they are fetched.
     :param transactions: What commits: the connection, the cursor, or nothing.
     :param prepare: Makes a new connection ready to be written to.
+    :param float32: How it calls the type of floats with 32 bits, whose cells become Python's.
     :param keeps_percent_signs: Whether a percent sign that marks no parameter is left alone, though others mark them.
     :param most_parameters: The number of parameters that a statement has at most.
     :param executemany_is_fast: Whether ``executemany`` is the quickest way to insert many lines.
@@ -54,6 +57,7 @@ class Driver:
     streaming_cursor: Callable[[Any], Any] = _plain_cursor
     transactions: Literal["connection", "cursor", "none"] = "connection"
     prepare: Callable[[Any], None] | None = None
+    float32: str | None = None
     keeps_percent_signs: bool = False
     most_parameters: int | None = None
     executemany_is_fast: bool = False
@@ -182,6 +186,7 @@ def _psycopg2(_: Any) -> Driver:
 
     return Driver(
         style="format",
+        float32="700",
         cursor=lambda connection: connection.cursor(cursor_factory=cursor),
         streaming_cursor=lambda connection: connection.cursor("dub_rows", cursor_factory=cursor),
         copy=_psycopg2_copy,
@@ -197,6 +202,7 @@ def _psycopg(_: Any) -> Driver:
 
     return Driver(
         style="format",
+        float32="700",
         cursor=lambda connection: connection.cursor(row_factory=tuple_row),
         streaming_cursor=lambda connection: connection.cursor("dub_rows", row_factory=tuple_row),
         prepare=prepare,
@@ -210,6 +216,7 @@ def _mysqlclient(_: Any) -> Driver:
 
     return Driver(
         style="format",
+        float32="4",
         cursor=lambda connection: connection.cursor(Cursor),
         streaming_cursor=lambda connection: connection.cursor(SSCursor),
     )
@@ -220,6 +227,7 @@ def _pymysql(_: Any) -> Driver:
 
     return Driver(
         style="format",
+        float32="4",
         cursor=lambda connection: connection.cursor(Cursor),
         streaming_cursor=lambda connection: connection.cursor(SSCursor),
     )
@@ -244,8 +252,8 @@ def _databricks(connection: Any) -> Driver:
     # Its module says "named", of parameters that the server binds. Spark's own Thrift server cannot; then the
     # connection's extra has use_inline_params.
     if connection.use_inline_params:
-        return Driver(style="format", transactions="none")
-    return Driver(style="qmark", transactions="none", most_parameters=255)
+        return Driver(style="format", float32="float", transactions="none")
+    return Driver(style="qmark", float32="float", transactions="none", most_parameters=255)
 
 
 def _bigquery(_: Any) -> Driver:
@@ -258,13 +266,13 @@ _KNOWN: Mapping[str, Callable[[Any], Driver]] = {
     "psycopg": _psycopg,
     "MySQLdb": _mysqlclient,
     "pymysql": _pymysql,
-    "mysql.connector": lambda _: Driver(style="format", keeps_percent_signs=True),
+    "mysql.connector": lambda _: Driver(style="format", float32="4", keeps_percent_signs=True),
     "sqlite3": lambda _: Driver(style="qmark", executemany_is_fast=True),
-    "duckdb": lambda _: Driver(style="qmark", transactions="cursor"),
-    "_duckdb": lambda _: Driver(style="qmark", transactions="cursor"),
+    "duckdb": lambda _: Driver(style="qmark", float32="FLOAT", transactions="cursor"),
+    "_duckdb": lambda _: Driver(style="qmark", float32="FLOAT", transactions="cursor"),
     "pyodbc": lambda _: Driver(style="qmark", bulk_inserts={"postgres": _postgres_json}),
     "pymssql": lambda _: Driver(style="format", keeps_percent_signs=True),
-    "redshift_connector": lambda _: Driver(style="format", most_parameters=32_767),
+    "redshift_connector": lambda _: Driver(style="format", float32="700", most_parameters=32_767),
     "snowflake.connector": _snowflake,
     "databricks.sql": _databricks,
     "airflow.providers.google.cloud.hooks.bigquery": _bigquery,

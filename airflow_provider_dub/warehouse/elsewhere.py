@@ -103,9 +103,9 @@ class QueryElsewhere:
         """Copy all rows into the staging table; yield their cells as they are, and which columns they are."""
         options = self.query.options
         with Spool() as spool:
-            with self.source.reading(self.query.sql, self.query.parameters) as (names, batches):
-                matched = self.query.match(names)
-                rows = _RowsAsText(names, matched, options)
+            with self.source.reading(self.query.sql, self.query.parameters) as (columns, batches):
+                matched = self.query.match(columns)
+                rows = _RowsAsText([name for name, _ in columns], matched, options)
                 for batch in batches:
                     for some in _batched(batch, len(batch) if options.limit is None else _READ_AT_ONCE):
                         spool.add([rows.used(row) for row in some])

@@ -48,7 +48,7 @@ class QueryHere:
         :raises ValueError: A column is missing.
         """
         found = warehouse.columns_and_types(column_names(query.sql, dialect), query.parameters)
-        return cls(warehouse, dialect, query, query.match([name for name, _ in found]), dict(found))
+        return cls(warehouse, dialect, query, query.match(found), dict(found))
 
     @contextmanager
     def changes(

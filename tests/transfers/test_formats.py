@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_dub.exceptions import DubFixRowsError
+from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError
 from airflow_provider_dub.version_compat import BaseHook
 from tests.support.stored import stored
 
@@ -169,7 +169,7 @@ def test_a_text_in_json_is_sent_without_its_quotes_and_null_is_a_missing_value(
 
 #: Types that a column of ids may have, by engine: the type, a value as it is inserted, and the id.
 IDS = {
-    "postgres": [("NUMERIC(30, 0)", 42), ("NUMERIC(20, 2)", 42), ("DOUBLE PRECISION", 42), ("REAL", 42), ("OID", 42)],
+    "postgres": [("NUMERIC(30, 0)", 42), ("NUMERIC(20, 2)", 42), ("DOUBLE PRECISION", 42), ("OID", 42)],
     "duckdb": [("DECIMAL(30, 0)", 42), ("DECIMAL(20, 2)", 42), ("DOUBLE", 42), ("HUGEINT", 42), ("UTINYINT", 42)],
     "sqlite": [("NUMERIC", 42), ("REAL", 42), ("DECIMAL(20, 2)", 42), ("BOOLEAN", 42)],
     "mysql": [("DECIMAL(30, 0)", 42), ("DECIMAL(20, 2)", 42), ("DOUBLE", 42)],
@@ -188,6 +188,23 @@ def test_a_number_of_any_type_is_sent_once(database, connected, sync, column: st
     assert sync(columns=columns)["updated"] == 1
     assert stored(connected, id="cus_1LABA")["stripeCustomerId"] == "42"
     assert sync(columns=columns)["plan"]["unchanged"] == 2
+
+
+@pytest.mark.parametrize("database", ["postgres", "duckdb", "mysql"], indirect=True)
+@pytest.mark.parametrize("state", ["here", "elsewhere"])
+def test_a_column_of_narrow_floats_is_refused_since_its_ids_may_be_those_of_others(
+    database, connected, sync, state: str
+) -> None:
+    kind = "FLOAT" if database.engine == "mysql" else "REAL"
+    database.run(f"CREATE TABLE customers (user_id {kind}, name VARCHAR(20))")
+    database.insert((16_777_217, "Ada"))
+    elsewhere = {"state_conn_id": "warehouse"} if state == "elsewhere" else {}
+    with pytest.raises(DubFixSetupError, match='The column "user_id" of the query is of floats'):
+        sync(**elsewhere)
+    assert not connected.requests
+    database.run("UPDATE customers SET user_id = 42")
+    cast = "SELECT CAST(user_id AS DECIMAL(20)) AS user_id, name FROM customers"
+    assert sync(cast, on_missing="skip", **elsewhere)["missing"] == 1
 
 
 #: Types that are no text, by engine: the type, and a value as SQL.
