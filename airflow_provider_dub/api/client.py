@@ -282,7 +282,7 @@ def _to_json(value: Any) -> bytes:
 def _query_value(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value
+    return [*map(_query_value, value)] if isinstance(value, list | tuple) else value
 
 
 def _check_filters(filters: Mapping[str, object]) -> None:
