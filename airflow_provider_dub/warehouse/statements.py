@@ -32,7 +32,7 @@ class Statements(Tables):
 
         :param others: The rows of all other attempts instead.
         """
-        return self._sql(f"DELETE FROM staging WHERE attempt {'<>' if others else '='} ?")  # noqa: S608
+        return self._sql(f"DELETE FROM staging WHERE attempt {'<>' if others else '='} ?")
 
     def analyze(self, table: exp.Table, rows: int | None = None) -> list[str]:
         """Return the statement after which the engine plans by what is in a table, where it needs one.
@@ -52,7 +52,7 @@ class Statements(Tables):
         :param columns: The columns.
         """
         read = ", ".join(f"TIMESTAMP_TEXT({name}) AS {name}" if name in TIMESTAMPS else name for name in columns)
-        return self._sql(f"SELECT {read} FROM state")  # noqa: S608 - names
+        return self._sql(f"SELECT {read} FROM state")
 
     def count(self, but: int) -> str:
         """Return the query that counts the rows of the state table, and those of them that a run recorded.
@@ -62,7 +62,7 @@ class Statements(Tables):
         :param but: The number of these keys.
         """
         return self._sql(
-            "SELECT COUNT(*) AS customers, COALESCE(SUM(CASE WHEN run = ? THEN 1 ELSE 0 END), 0) AS of_run FROM state "  # noqa: S608
+            "SELECT COUNT(*) AS customers, COALESCE(SUM(CASE WHEN run = ? THEN 1 ELSE 0 END), 0) AS of_run FROM state "
             f"WHERE NOT customer_key IN ({_marks(but)})"
         )
 
@@ -78,7 +78,7 @@ class Statements(Tables):
             delete = self._sql("DELETE FROM state WHERE :is_one", is_one=self._in(keys))
         columns = ", ".join(state_columns())
         insert = self._sql(
-            f"INSERT INTO state ({columns}) SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER "  # noqa: S608
+            f"INSERT INTO state ({columns}) SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER "
             "(PARTITION BY EXACT(customer_key) ORDER BY last_tried_at DESC) AS place FROM history WHERE attempt = ?) "
             "AS dub_lines WHERE place = 1"
         )
@@ -95,9 +95,9 @@ class Statements(Tables):
         code = exp.Case().when(is_applied(exp.column), exp.Literal.string(attempt)).else_(exp.Null())
         if self.dialect.changes_by_join:  # MariaDB sets one after the other
             changes = f"dub_rows.code = {written(code, self.dialect)}, dub_rows.outcome = '{PENDING}'"
-            return f"UPDATE {self._joined(keys)} SET {changes}"  # noqa: S608 - names, no values
+            return f"UPDATE {self._joined(keys)} SET {changes}"
         return self._sql(
-            f"UPDATE state SET code = :code, outcome = '{PENDING}' WHERE :is_one",  # noqa: S608
+            f"UPDATE state SET code = :code, outcome = '{PENDING}' WHERE :is_one",
             code=code,
             is_one=self._in(keys),
         )
@@ -108,7 +108,7 @@ class Statements(Tables):
         Only of those is the code the attempt: what is merged for a row that was sent replaces it.
         """
         return self._sql(
-            f"UPDATE state SET outcome = CASE WHEN dub_id IS NULL THEN '{BASELINE}' ELSE '{Outcome.UPDATED}' END, "  # noqa: S608
+            f"UPDATE state SET outcome = CASE WHEN dub_id IS NULL THEN '{BASELINE}' ELSE '{Outcome.UPDATED}' END, "
             f"code = NULL WHERE outcome = '{PENDING}' AND code = ?"
         )
 
@@ -122,7 +122,7 @@ class Statements(Tables):
         """
         read = ", ".join(name for name in state_columns() if name not in TIMESTAMPS)
         return self._sql(
-            f"SELECT {read}, (SELECT TIMESTAMP_TEXT(MIN(last_tried_at)) FROM history WHERE attempt <> ?) AS oldest "  # noqa: S608
+            f"SELECT {read}, (SELECT TIMESTAMP_TEXT(MIN(last_tried_at)) FROM history WHERE attempt <> ?) AS oldest "
             f"FROM state WHERE customer_key IN ({_marks(lines)})"
         )
 
@@ -132,7 +132,7 @@ class Statements(Tables):
 
     def set_none_pending(self) -> str:
         """Return the statement that would set rows to pending, and sets none: whether it may is what it shows."""
-        return self._sql(f"UPDATE state SET code = NULL, outcome = '{PENDING}' WHERE 1 = 0")  # noqa: S608
+        return self._sql(f"UPDATE state SET code = NULL, outcome = '{PENDING}' WHERE 1 = 0")
 
     def prune(self, before: str) -> str:
         """Return the statement that deletes old lines of the history.
