@@ -375,7 +375,7 @@ class StateTable:
             except DubDatabaseError as failed:
                 if not left and failed.is_permanent:
                     raise UnusableTableError(
-                        f"The table {table} cannot be read, nor created ({failed.kind}): check the name that "
+                        f"The table {name} cannot be read, nor created ({failed.kind}): check the name that "
                         "state_table has, and that its schema is there.",
                         self._statements,
                     ) from None
