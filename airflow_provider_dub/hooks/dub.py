@@ -173,6 +173,7 @@ class DubHook(BaseHook):
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param filters: ``country``, ``linkId``, ``partnerId``, ``programId`` (whatever it is, Dub takes the workspace's
             default program), and one of ``email``, ``externalId`` (bare) and ``search``.
+        :raises TypeError: A filter is no text.
         :raises ValueError: Dub would ignore a filter, or there is none of this name.
         """
         return self.client.list_customers(include_expanded_fields=include_expanded_fields, **filters)

@@ -37,8 +37,10 @@ def presentable(names: Iterable[Any]) -> list[str]:
     :param names: Names of columns.
     """
     every = list(names)
-    are_data = any(map(_has_address, every))
-    return ["(not shown)" if are_data or _looks_like_data(name) else one_line(name) for name in every[:_NAMES_SHOWN]]
+    first = every[:_NAMES_SHOWN]
+    if any(map(_has_address, every)):
+        return ["(not shown)"] * len(first)
+    return ["(not shown)" if _looks_like_data(name) else one_line(name) for name in first]
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -75,7 +77,6 @@ def _looks_like_data(name: object) -> bool:
         len(text) > _LONGEST_NAME
         or text.startswith((DUB_PREFIX, EXTERNAL_PREFIX))
         or sum(letter.isdigit() for letter in text) >= _MANY_DIGITS
-        or _has_address(text)
     )
 
 

@@ -157,7 +157,7 @@ class Cursor:
 
     @property
     def columns(self) -> list[tuple[str, str]]:
-        """The columns of the result: their names, and how the driver calls their types, but for one type of floats."""
+        """The columns of the result: their names, and how the driver calls their types; 32-bit floats are FLOAT32."""
         described = [(name, str(kind)) for name, kind, *_ in self._cursor.description or ()]
         return [(name, FLOAT32 if kind == self._driver.float32 else kind) for name, kind in described]
 

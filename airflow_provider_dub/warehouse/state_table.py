@@ -373,16 +373,17 @@ class StateTable:
                     self.warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
             except DubDatabaseError as failed:
-                if not left and failed.is_permanent:
-                    raise UnusableTableError(
-                        f"The table {name} cannot be read, nor created ({failed.kind}): check the name that "
-                        "state_table has, and that its schema is there.",
-                        self._statements,
-                    ) from None
-                if not left:
+                if left:
+                    time.sleep(random.uniform(0, _LONGEST_PAUSE_TO_CREATE))  # not all at once again
+                    continue
+                if not failed.is_permanent:
                     failed.add_note(f"{name} cannot be read, so it was to be created.")
                     raise
-                time.sleep(random.uniform(0, _LONGEST_PAUSE_TO_CREATE))  # not all at once again
+                raise UnusableTableError(
+                    f"The table {name} cannot be read, nor created ({failed.kind}): check the name that state_table "
+                    "has, and that its schema is there.",
+                    self._statements,
+                ) from None
         return []
 
     def _columns(self, probe: str) -> list[str]:
