@@ -63,10 +63,11 @@ def test_the_hook_calls_endpoints_that_it_has_no_method_for(connected) -> None:
 def test_a_request_is_sent_as_it_is_meant() -> None:
     with serving(OK) as server:
         client = client_of(server, workspace_slug="acme")
-        query = {"q": "ä b", "ids": ["1", "2"], "all": [True, False]}
+        query = {"q": "ä b", "ids": ["1", "2"], "all": True, "any": [True, False]}
         client.request("POST", "/links/a%2Fb", query=query, body=[1, None])
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
-    assert head.startswith(b"POST /links/a%2Fb?q=%C3%A4+b&ids=1&ids=2&all=true&all=false&projectSlug=acme HTTP/1.1\r\n")
+    sent = b"q=%C3%A4+b&ids=1&ids=2&all=true&any=true&any=false&projectSlug=acme"
+    assert head.startswith(b"POST /links/a%2Fb?" + sent + b" HTTP/1.1\r\n")
     assert body == b"[1,null]"
 
 
