@@ -318,9 +318,11 @@ class ChangeQuery:
         ], exp.Literal.string(Status.PENDING)
 
     def _same_key(self) -> Part:
+        exact = self._exactly_equal(KEY)
+        if self.dialect.exact_collation:
+            return exact
         # The plain comparison lets the engine use an index or a hash; the exact one decides.
         plain = _state_column(KEY).eq(_column(KEY, "dub_keyed"))
-        exact = self._exactly_equal(KEY)
         return plain if plain == exact else exp.and_(plain, exact)
 
     def _exactly_equal(self, column: str) -> Part:

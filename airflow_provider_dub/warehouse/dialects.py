@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import sqlglot
@@ -127,6 +127,15 @@ class Dialect:
     def exactly(self, value: Any) -> Any:
         """Return the text so that it equals only itself."""
         return self._filled(self.exact, value)
+
+    @cached_property
+    def exact_collation(self) -> Any:
+        """The collation in which ``exact`` compares, or None if it compares in another way.
+
+        An index of a key in this collation serves the exact comparison. Elsewhere it serves only the plain one.
+        """
+        exact = parsed(self.exact, self.name)
+        return exact.expression if isinstance(exact, exp.Collate) else None
 
     def table_properties(self) -> list[Any]:
         """Return what a new table needs to hold any text."""

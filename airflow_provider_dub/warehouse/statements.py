@@ -144,12 +144,11 @@ class Statements(Tables):
     def _in(self, keys: Part) -> Part:
         """Return the condition that the key is one of those of a query.
 
-        The plain comparison lets the engine use an index; the exact one decides. They are one condition: of two
-        PostgreSQL may evaluate the second for every pair of rows.
+        The plain comparison lets the engine use an index; the exact one decides, alone where an index serves it, too.
         """
         key, keys = exp.column(KEY), keys.subquery("dub_keys")
         exact = self.dialect.exactly(key)
-        if exact == key or not self.dialect.compares_pairs:
+        if exact == key or self.dialect.exact_collation or not self.dialect.compares_pairs:
             return exp.In(this=exact, query=exp.select(exact.copy()).from_(keys).subquery())
         pair = exp.Tuple(expressions=[key, exact])
         return exp.In(this=pair, query=exp.select(key.copy(), exact.copy()).from_(keys).subquery())

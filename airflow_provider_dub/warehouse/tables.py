@@ -178,9 +178,11 @@ class Tables:
         return written(create, self.dialect)
 
     def _constraints(self, column: str) -> list[Part]:
-        """Return what keeps two runs that begin at once from both making the lease's row."""
-        unique = column == SLOT and self.dialect.indexed
-        return [exp.ColumnConstraint(kind=exp.PrimaryKeyColumnConstraint())] if unique else []
+        if column == SLOT and self.dialect.indexed:  # of two runs that begin at once, one makes the lease's row
+            return [exp.ColumnConstraint(kind=exp.PrimaryKeyColumnConstraint())]
+        if column == KEY and (collation := self.dialect.exact_collation):
+            return [exp.ColumnConstraint(kind=exp.CollateColumnConstraint(this=collation.copy()))]
+        return []
 
     def _index(self, table: exp.Table, column: str) -> list[str]:
         """Return the statement that creates an index, where the engine has one."""

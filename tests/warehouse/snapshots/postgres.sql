@@ -192,8 +192,7 @@ WITH "dub_source" AS (
     "dub_state"."run"
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
-    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-    AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
+    ON "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
 )
 SELECT
   "status",
@@ -379,8 +378,7 @@ WITH "dub_source" AS (
     "dub_state"."run"
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
-    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-    AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
+    ON "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
 )
 SELECT
   "raw_0" AS "cell_0",
@@ -504,7 +502,7 @@ WHERE
 
 -- create 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
-  "customer_key" VARCHAR(255),
+  "customer_key" VARCHAR(255) COLLATE "C",
   "email" TEXT,
   "name" TEXT,
   "avatar" TEXT,
@@ -610,9 +608,8 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  ("customer_key", "customer_key" COLLATE "C") IN (
+  "customer_key" COLLATE "C" IN (
     SELECT
-      "customer_key",
       "customer_key" COLLATE "C"
     FROM (
       WITH "dub_source" AS (
@@ -789,8 +786,7 @@ WHERE
           "dub_state"."run"
         FROM "dub_keyed"
         LEFT JOIN "analytics"."dub_state" AS "dub_state"
-          ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-          AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
+          ON "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
       )
       SELECT
         "customer_key"
@@ -812,9 +808,8 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  ("customer_key", "customer_key" COLLATE "C") IN (
+  "customer_key" COLLATE "C" IN (
     SELECT
-      "customer_key",
       "customer_key" COLLATE "C"
     FROM (
       WITH "dub_source" AS (
@@ -991,8 +986,7 @@ WHERE
           "dub_state"."run"
         FROM "dub_keyed"
         LEFT JOIN "analytics"."dub_state" AS "dub_state"
-          ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-          AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
+          ON "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
       )
       SELECT
         "customer_key"
@@ -1174,8 +1168,7 @@ WITH "dub_source" AS (
     "dub_state"."run"
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
-    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-    AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
+    ON "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
 )
 SELECT
   "raw_0",
@@ -1250,9 +1243,8 @@ UPDATE "analytics"."dub_state" SET "code" = CASE
   ELSE NULL
 END, "outcome" = 'pending'
 WHERE
-  ("customer_key", "customer_key" COLLATE "C") IN (
+  "customer_key" COLLATE "C" IN (
     SELECT
-      "customer_key",
       "customer_key" COLLATE "C"
     FROM (
       SELECT
@@ -1329,9 +1321,8 @@ VALUES
 -- merge 0
 DELETE FROM "analytics"."dub_state"
 WHERE
-  ("customer_key", "customer_key" COLLATE "C") IN (
+  "customer_key" COLLATE "C" IN (
     SELECT
-      "customer_key",
       "customer_key" COLLATE "C"
     FROM (
       SELECT
@@ -1475,7 +1466,7 @@ WHERE
 -- create staging 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state_staging" (
   "position" BIGINT,
-  "customer_key" VARCHAR(255),
+  "customer_key" VARCHAR(255) COLLATE "C",
   "email" TEXT,
   "name" TEXT,
   "avatar" TEXT,
@@ -1658,8 +1649,7 @@ WITH "dub_keyed" AS (
     "dub_state"."run"
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
-    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-    AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
+    ON "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
 )
 SELECT
   "status",
@@ -1820,8 +1810,7 @@ WITH "dub_keyed" AS (
     "dub_state"."run"
   FROM "dub_keyed"
   LEFT JOIN "analytics"."dub_state" AS "dub_state"
-    ON "dub_state"."customer_key" = "dub_keyed"."customer_key"
-    AND "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
+    ON "dub_state"."customer_key" COLLATE "C" = "dub_keyed"."customer_key" COLLATE "C"
 )
 SELECT
   "position" AS "cell_0",
@@ -1858,7 +1847,7 @@ FROM "analytics"."dub_state";
 
 -- create history 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
-  "customer_key" VARCHAR(255),
+  "customer_key" VARCHAR(255) COLLATE "C",
   "email" TEXT,
   "name" TEXT,
   "avatar" TEXT,
