@@ -112,7 +112,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
                     rows,
                     reader.key_column,
                     updates_of(reader, self.options, earlier_result),
-                    self._verified_ids(client, reader, checkpoints.processed_rows if checkpoints else 0),
+                    self._verified_ids(client, reader, len(checkpoints.earlier) if checkpoints else 0),
                     [checkpoints] if checkpoints else [],
                     self.checkpoint_every if checkpoints else None,
                 )

@@ -11,7 +11,7 @@ import json
 import os
 import zlib
 from base64 import urlsafe_b64encode
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -66,9 +66,9 @@ class Checkpoints:
         #: Batches that the store has.
         self._kept = 0
         self._unsaved: list[tuple[int, dict[str, Any]]] = []
-        #: By row, the batch that holds its result.
-        self._earlier: dict[int, str | bytes] = {}
-        self._opened = lru_cache(_OPEN_BATCHES)(self._unpacked)
+        #: By row that earlier tries processed, the value in the store that leads to its result.
+        self.earlier: dict[int, str] = {}
+        self._batch = lru_cache(_OPEN_BATCHES)(self._read)
         #: Where records go to a file, batches do, too: they may be large. The store holds only their names.
         self._folder = ObjectStoragePath(f"{operator.records_path}.resume") if operator.records_path else None
         self._file_prefix = f"dub{instance_suffix(self._task_instance)}-"
@@ -76,18 +76,18 @@ class Checkpoints:
     def __enter__(self) -> Self:
         try:
             while (value := self._store.get(f"{_KEY}{self._kept}")) is not None:
-                if (batch := self._batch(value)) is not None:
-                    self._earlier.update(dict.fromkeys(self._opened(batch), batch))
+                self.earlier |= dict.fromkeys(self._batch(value), value)
                 self._kept += 1
         except (InvalidToken, TypeError, ValueError, zlib.error):  # of another input, or not by us: start anew
             self._clear()
         except Exception as error:
             self._go_on_without(error)
-            with suppress(Exception):
-                self._clear()  # this try may make it untrue
-        if self._earlier:
+            # This try may make it untrue. Before the first there is nothing.
+            with suppress(Exception) if self._task_instance.try_number <= 1 else nullcontext():
+                self._clear()
+        if self.earlier:
             self._operator.log.info(
-                "Earlier tries processed %s; only the others are sent.", counted(len(self._earlier), "row")
+                "Earlier tries processed %s; only the others are sent.", counted(len(self.earlier), "row")
             )
         return self
 
@@ -102,21 +102,17 @@ class Checkpoints:
                 "What was kept for a retry is still in Airflow's task state store (%s).", type(failure).__name__
             )
 
-    @property
-    def processed_rows(self) -> int:
-        """The number of rows that earlier tries processed."""
-        return len(self._earlier)
-
     def result_of(self, update: CustomerUpdate) -> RowResult | None:
         """Return the result of a row that an earlier try processed, or None if it must be sent.
 
         :param update: What the row asks for.
         """
-        if update.row not in self._earlier:
+        value = self.earlier.get(update.row)
+        kept = self._batch(value).get(update.row) if value else None
+        if kept is None:
             return None
-        kept = self._opened(self._earlier[update.row])[update.row]
-        fields = tuple(update.fields) if kept["outcome"] is Outcome.UPDATED else ()
-        omitted = update.omitted_fields
+        is_updated = kept["outcome"] is Outcome.UPDATED
+        fields, omitted = (tuple(update.fields), update.omitted_fields) if is_updated else ((), ())
         return RowResult(update.row, update.key, fields=fields, omitted_fields=omitted, resumed=True, **kept)
 
     def write(self, result: RowResult) -> None:
@@ -133,10 +129,9 @@ class Checkpoints:
     def _save(self) -> None:
         """Save what is not saved yet; raise where the task itself has been given up."""
         rows, self._unsaved = self._unsaved, []
-        if not rows or not self._works:
-            return
         try:
-            self._keep(rows)
+            if rows and self._works:
+                self._keep(rows)
         except Exception as error:
             if os.getppid() != self._supervisor:
                 raise  # it is dead, so nobody hears of what this process does, and a retry does it again
@@ -159,23 +154,22 @@ class Checkpoints:
         self._store.set(f"{_KEY}{self._kept}", batch.decode())
         self._kept += 1
 
-    def _batch(self, value: Any) -> Any:
-        """Return the batch for which the store holds a value, or None if its file is on another worker."""
-        if not self._folder:
-            return value
-        with suppress(OSError):
-            return (self._folder / self._fernet.decrypt(value).decode()).read_bytes()
-        return None
-
-    def _unpacked(self, batch: str | bytes) -> dict[int, dict[str, Any]]:
-        rows = dict(json.loads(zlib.decompress(self._fernet.decrypt(batch))))
+    def _read(self, value: str) -> dict[int, dict[str, Any]]:
+        """Return the results, by row, of the batch for which the store holds a value; none if its file is elsewhere."""
+        batch = self._fernet.decrypt(value)
+        if self._folder:
+            try:
+                batch = self._fernet.decrypt((self._folder / batch.decode()).read_bytes())
+            except OSError:
+                return {}
+        rows = dict(json.loads(zlib.decompress(batch)))
         for kept in rows.values():
             kept.update(outcome=Outcome(kept["outcome"]), unapplied_fields=tuple(kept["unapplied_fields"]))
         return rows
 
     def _clear(self) -> None:
         """Delete everything that is kept; of files only those that tries of this task made."""
-        self._kept, self._earlier = 0, {}
+        self._kept, self.earlier = 0, {}
         with suppress(OSError):
             if self._folder:
                 for file in self._folder.iterdir():
@@ -196,8 +190,7 @@ class Checkpoints:
 
         Airflow keeps the store over retries, but also over success and Clear; after Clear the digest is another one.
         """
-        operator = self._operator
-        tries_before = tries_before_clear(operator, self._task_instance)
+        operator, tries_before = self._operator, tries_before_clear(self._operator, self._task_instance)
         settings = (__version__, repr(operator.options), operator.wants_records, tries_before)
         digest = blake2b(key=operator.hook.settings.fingerprint_key(*settings), digest_size=32)
         for update in updates:

@@ -133,6 +133,18 @@ def test_a_third_try_knows_of_the_first_and_the_second(task) -> None:
     assert task.summary["resumed"] == len(first + second)
 
 
+def test_what_was_left_out_is_counted_alike_in_one_try_and_in_two(task) -> None:
+    unknown = [{"id": f"cus_none{n}", "name": "x", "email": "no e-mail"} for n in range(30)]
+    rows = [*unknown, *({**row, "email": "no e-mail"} for row in ROWS)]
+    task = task(customers=rows, columns={"name": "name", "email": "email"}, on_missing="skip", on_invalid="omit_field")
+    task.stop()
+    task.run(2)
+    in_two_tries = task.summary["omitted_fields"]
+    task.store.values.clear()
+    task.run(1)
+    assert in_two_tries == task.summary["omitted_fields"] != []
+
+
 def test_only_rows_that_failed_are_sent_again(connect) -> None:
     with DubEmulator(faults=["error=0.3"], fault_seed=1) as dub:
         dub.reset(setup_customers=CUSTOMERS)
@@ -276,10 +288,11 @@ def test_a_try_that_cannot_read_what_is_kept_deletes_it(task) -> None:
     assert task.store.calls.count("clear") == 2
 
 
-def test_what_the_run_would_make_untrue_and_cannot_be_deleted_ends_it_before_the_first_request(task) -> None:
+@pytest.mark.parametrize("broken", [{"clear"}, {"get", "clear"}], ids=lambda broken: " and ".join(sorted(broken)))
+def test_what_the_run_would_make_untrue_and_cannot_be_deleted_ends_it_before_the_first_request(task, broken) -> None:
     task = task()
     task.stop()
-    task.store.broken = {"clear"}
+    task.store.broken = broken
     with pytest.raises(RuntimeError):
         task.run(2, customers=ROWS[::-1])
     assert task.sent == []
