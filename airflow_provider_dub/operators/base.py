@@ -22,16 +22,16 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.hooks.sending import sender, verified_ids
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
-from airflow_provider_dub.operators.json_lines import JsonLinesFile, check_place, names_same_file
+from airflow_provider_dub.operators.json_lines import JsonLinesFile, check_place, check_storage, names_same_file
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
 from airflow_provider_dub.operators.templated import is_none, is_template, read_flag, read_number, read_rendered
-from airflow_provider_dub.operators.xcom import without_nul
+from airflow_provider_dub.operators.xcom import as_storable
 from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary
 from airflow_provider_dub.sync.run import run_sync
-from airflow_provider_dub.sync.shown import counted
+from airflow_provider_dub.sync.shown import counted, path_shown
 from airflow_provider_dub.sync.updates import UpdateReader
 from airflow_provider_dub.version_compat import AirflowException, AirflowSkipException, BaseOperator, Stats
 
@@ -192,6 +192,8 @@ class DubSyncOperator(BaseOperator):
             path = getattr(self, name)
             if path and (rendered or not is_template(path)):
                 check_place(name, path)
+            if path and rendered:
+                check_storage(name, path)
 
     def _reader(self, rows: Rows) -> UpdateReader:
         """Return the reader of the rows; it has checked their columns.
@@ -199,7 +201,7 @@ class DubSyncOperator(BaseOperator):
         :param rows: The input.
         """
         reader = UpdateReader(rows, self.options)
-        log_unsent(reader.matched, self.log.info, self.log.warning)
+        log_unsent(reader.matched, self.log)
         return reader
 
     @contextmanager
@@ -391,8 +393,8 @@ class DubSyncOperator(BaseOperator):
             self.log.warning("The field %s was left out of %s: it %s.", field, counted(count, "row"), reason)
         for group in summary.failure_groups.values():
             self.log.warning("%s", group.line())
-        if summary.failed and "rejected_path" in self._files:
-            self.log.warning("The rows that were not applied are in %s.", self.rejected_path)
+        if (rejected := self._files.get("rejected_path")) and rejected.lines:
+            self.log.warning("The rows that were not applied are in %s.", path_shown(self.rejected_path))
         for name, rows in self._not_in_files().items():
             self.log.warning("%s could not be written to %s any more.", counted(rows, "row"), name)
 
@@ -410,7 +412,7 @@ class DubSyncOperator(BaseOperator):
             for outcome, count in self._summary.counts.items():
                 Stats.incr(f"dub.customers.{outcome}", count - self._summary.resumed[outcome])
         with self._best_effort("the XCom summary"):
-            context["ti"].xcom_push(key="summary", value=without_nul(summary)[0])
+            context["ti"].xcom_push(key="summary", value=as_storable(summary)[0])
 
     @contextmanager
     def _best_effort(self, what: str) -> Iterator[None]:
@@ -432,7 +434,7 @@ class DubSyncOperator(BaseOperator):
         if len(groups) > _GROUPS_IN_MESSAGE:
             why.append("More reasons are in the log and the XCom `summary`.")
         if "rejected_path" in self._files:
-            why.append(f"The rows are in {self.rejected_path}.")
+            why.append(f"The rows are in {path_shown(self.rejected_path)}.")
         return " ".join(why)
 
     # What Airflow asks for.

@@ -9,6 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_dub.sync.shown import path_shown
+
 if TYPE_CHECKING:
     from airflow_provider_dub.version_compat import ObjectStoragePath
 
@@ -78,7 +80,7 @@ class JsonLinesFile:
         :param error: What failed; the system does not know which file that was, so it is named.
         """
         if isinstance(error, OSError) and error.errno is not None:
-            error.filename = error.filename or self.uri
+            error.filename = error.filename or path_shown(self._path)
         try:
             self._file.close()
         except Exception:
@@ -118,6 +120,25 @@ def check_place(name: str, path: Any) -> None:
         raise ValueError(
             f"{name} must have three slashes and a whole path behind file:, such as file:///tmp/rows.jsonl."
         )
+
+
+def check_storage(name: str, path: Any) -> None:
+    """Check that Airflow has the storage that a URI names.
+
+    :param name: The argument's name.
+    :param path: A path or URI.
+    :raises ValueError: No installed provider has it.
+    """
+    from airflow_provider_dub.version_compat import ObjectStoragePath
+
+    text = str(path)
+    try:
+        ObjectStoragePath(text).fs  # noqa: B018 - which looks for it
+    except ValueError:
+        raise ValueError(
+            f"{name}: no installed provider of Airflow has the storage {text.partition(':')[0]}://, so nothing can be "
+            "written there. Install the provider, or name another place."
+        ) from None
 
 
 def names_same_file(one: Any, other: Any) -> bool:

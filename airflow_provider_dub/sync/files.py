@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,14 +14,13 @@ from typing import IO, Any
 
 from airflow_provider_dub.sync.arrow import imported_pyarrow, objects
 from airflow_provider_dub.sync.rows import CSV, JSON_LINES, PARQUET, CountedRows, cells_of_mappings, distinct
-from airflow_provider_dub.sync.shown import one_line
+from airflow_provider_dub.sync.shown import path_shown
 
 _CHUNK = 4096
 #: Of a Parquet column, so that a large row group is not held as a whole.
 _BUFFER = 2**20
 #: The longest line that is read: a customer's row has a few kilobytes.
 _LONGEST_LINE = 8 * 2**20
-_PASSWORD = re.compile(r"(?<=//)[^/@]*:[^/@]*@")
 #: What stands between the cells of a CSV file, if its header has no comma.
 _OTHER_DELIMITERS = ";\t|"
 
@@ -43,14 +41,9 @@ def rows_of_file(path: Any) -> CountedRows:
     if name.endswith(PARQUET):
         return ParquetRows(path)
     raise ValueError(
-        f"customers: the name of the file {_shown(path)} must say what it holds: it must end with one of "
+        f"customers: the name of the file {path_shown(path)} must say what it holds: it must end with one of "
         f"{', '.join((*JSON_LINES, *CSV, *PARQUET))} (all but Parquet may be compressed, with .gz behind)."
     )
-
-
-def _shown(path: Any) -> str:
-    """Return a path or URI without a password or a signature."""
-    return one_line(_PASSWORD.sub("***@", str(path).split("?")[0]))
 
 
 @contextmanager
@@ -58,16 +51,16 @@ def _opened(path: Any) -> Iterator[Any]:
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        raise FileNotFoundError(f"customers: there is no file {_shown(path)}.") from None
+        raise FileNotFoundError(f"customers: there is no file {path_shown(path)}.") from None
     except IsADirectoryError:
-        raise ValueError(f"customers: {_shown(path)} is a directory; name the files in it, as a list.") from None
+        raise ValueError(f"customers: {path_shown(path)} is a directory; name the files in it, as a list.") from None
     with file:
         if str(path.name).lower().endswith(".gz"):
             try:
                 with gzip.open(file) as plain:
                     yield plain
             except (EOFError, gzip.BadGzipFile, zlib.error):
-                raise ValueError(f"customers: the file {_shown(path)} is damaged or cut off.") from None
+                raise ValueError(f"customers: the file {path_shown(path)} is damaged or cut off.") from None
         else:
             yield file
 
@@ -102,7 +95,7 @@ class _FileRows:
                 break
             yield cells
         if read != self._count:
-            raise ValueError(f"customers: the file {_shown(self._path)} was changed while it was read.")
+            raise ValueError(f"customers: the file {path_shown(self._path)} was changed while it was read.")
 
     def whole(self, row: int) -> dict[str, Any]:
         """Return one row with all its columns; it is fastest if rows are asked for in order."""
@@ -142,7 +135,8 @@ class JsonLinesRows(_FileRows):
                 names |= dict.fromkeys(record)
         if self._count and not good:
             raise ValueError(
-                f"customers: no line of the file {_shown(path)} is a JSON object; a file of JSON lines has one per row."
+                f"customers: no line of the file {path_shown(path)} is a JSON object; a file of JSON lines has one for "
+                "each row."
             )
         self.columns = [*names]
 
@@ -206,7 +200,7 @@ class CsvRows(_FileRows):
             lines = self._lines(text)
             header = next(lines, "")
             if header.startswith(("\udcff\udcfe", "\udcfe\udcff")):
-                raise ValueError(f"customers: the file {_shown(self._path)} must be in UTF-8; it is in UTF-16.")
+                raise ValueError(f"customers: the file {path_shown(self._path)} must be in UTF-8; it is in UTF-16.")
             others = [delimiter for delimiter in _OTHER_DELIMITERS if delimiter in header]
             yield csv.reader(
                 chain([header], lines), delimiter=others[0] if others and "," not in header else ",", strict=True
@@ -215,7 +209,7 @@ class CsvRows(_FileRows):
     def _lines(self, text: IO[str]) -> Iterator[str]:
         while line := text.readline(_LONGEST_LINE):
             if len(line) == _LONGEST_LINE:
-                raise ValueError(f"customers: the file {_shown(self._path)} has a line that is too long for CSV.")
+                raise ValueError(f"customers: the file {path_shown(self._path)} has a line that is too long for CSV.")
             yield line
 
     def _rows(self, reader: Any) -> Iterator[list[str]]:
@@ -225,8 +219,8 @@ class CsvRows(_FileRows):
         except csv.Error:
             # Behind it nothing is certain: what a quote holds might be taken for rows.
             raise ValueError(
-                f"customers: the file {_shown(self._path)} is no CSV at or before line {reader.line_num}: a quote is "
-                "not closed or not doubled, or a cell is longer than 131,072 characters. Nothing was sent."
+                f"customers: the file {path_shown(self._path)} is no CSV at or before line {reader.line_num}: a quote "
+                "is not closed or not doubled, or a cell is longer than 131,072 characters. Nothing was sent."
             ) from None
 
 
@@ -262,5 +256,5 @@ class ParquetRows(_FileRows):
             try:
                 file = pq.ParquetFile(stream, buffer_size=_BUFFER)
             except pa.ArrowInvalid:
-                raise ValueError(f"customers: the file {_shown(self._path)} is no Parquet file.") from None
+                raise ValueError(f"customers: the file {path_shown(self._path)} is no Parquet file.") from None
             yield file

@@ -13,6 +13,8 @@ _LONGEST_NAME = 64
 _MANY_DIGITS = 6
 #: An ``@`` between other characters, also in its full width (U+FF20) or percent-encoded.
 _EMAIL = re.compile(r"[^@\uff20\s](@|\uff20|%40)[^@\uff20\s]")
+#: A user and a password in front of the host of a URI.
+_PASSWORD = re.compile(r"(?<=//)[^/@]*:[^/@]*@")
 _BETWEEN_DIGITS = r"\s./()\u2010-\u2015-"
 #: A phone number as people write it: with its country behind ``+``, or its digits in groups.
 _PHONE = re.compile(rf"\+[{_BETWEEN_DIGITS}]*\d[\d{_BETWEEN_DIGITS}]*|^[\d{_BETWEEN_DIGITS}]+$")
@@ -41,6 +43,14 @@ def presentable(names: Iterable[Any]) -> list[str]:
     if any(map(_has_address, every)):
         return ["(not shown)"] * len(first)
     return ["(not shown)" if _looks_like_data(name) else one_line(name) for name in first]
+
+
+def path_shown(path: object) -> str:
+    """Return a path or URI without a password or a signature.
+
+    :param path: A path or URI.
+    """
+    return one_line(_PASSWORD.sub("***@", str(path).split("?")[0]))
 
 
 def listed(names: Iterable[Any]) -> str:

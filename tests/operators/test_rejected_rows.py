@@ -10,9 +10,10 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 
-from airflow_provider_dub.exceptions import DubFixSetupError
+from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.operators.json_lines import check_place
 from airflow_provider_dub.operators.rejected_rows import rejected_line
@@ -22,6 +23,11 @@ from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.updates import UpdateReader
 from tests.support.any_value import anything
 from tests.support.task_instance import TaskInstance
+
+try:
+    from airflow.sdk.io import attach
+except ImportError:  # up to Airflow 3.0
+    from airflow.io.store import attach
 
 
 def again(cell: object, column: str = "name", key: object = "u") -> tuple[object, object]:
@@ -130,3 +136,23 @@ def test_a_path_that_lands_elsewhere_is_refused_before_anything_is_written(
 )
 def test_other_paths_are_written_as_they_are(path: str) -> None:
     check_place("rejected_path", path)
+
+
+@pytest.mark.parametrize("argument", ["rejected_path", "records_path"])
+def test_a_storage_that_no_provider_has_ends_the_task_before_the_first_request(connected, argument: str) -> None:
+    operator = DubUpdateCustomersOperator(
+        task_id="update", customers=[{"id": "cus_1", "name": "n"}], **{argument: "gopher://host/rows.jsonl"}
+    )
+    with pytest.raises(DubFixSetupError, match=f"^{argument}: no installed provider of Airflow has the storage gopher"):
+        operator.execute({"ti": TaskInstance()})
+    assert not connected.requests
+
+
+def test_a_password_in_the_place_of_rejected_rows_is_not_shown(connected, logged) -> None:
+    attach(protocol="memory", conn_id="me:PLANTED", fs=MemoryFileSystem())
+    path = f"memory://me:PLANTED@{uuid.uuid4()}/rows.jsonl"
+    rows = [{"id": "no id", "name": "n"}, {"id": "cus_1", "name": "n"}]
+    operator = DubUpdateCustomersOperator(task_id="update", customers=rows, rejected_path=path, max_failures=0)
+    with pytest.raises(DubFixRowsError, match=r"The rows are in memory://\*\*\*@") as failed:
+        operator.execute({"ti": TaskInstance()})
+    assert "PLANTED" not in f"{failed.value}{logged()}"
