@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from copy import copy
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
 from airflow_provider_dub.api import DEFAULT_BASE_URL
 from airflow_provider_dub.api.exchange import Request, Server
 from airflow_provider_dub.api.listing import CustomerListing
-from airflow_provider_dub.api.names import check_names
 from airflow_provider_dub.api.rate_limit import RateLimiter
 from airflow_provider_dub.api.responses import any_json_of, json_of
 from airflow_provider_dub.api.stop import Stop
@@ -286,7 +286,7 @@ def _query_value(value: Any) -> Any:
 
 
 def _check_filters(filters: Mapping[str, object]) -> None:
-    check_names("filter", filters, FILTERS)
+    _check_names("filter", filters, FILTERS)
     for name, value in filters.items():
         if not isinstance(value, str):
             raise TypeError(f"The filter {name} must be text, not {type(value).__name__}.")
@@ -308,7 +308,16 @@ def _check_customer_id(customer_id: object) -> None:
 def _check_fields(fields: object) -> None:
     if not isinstance(fields, Mapping):  # a Series would have its values taken for names
         raise TypeError(f"fields must be a mapping from Dub's names to new values, not {type(fields).__name__}.")
-    check_names("field", fields, FIELDS)
+    _check_names("field", fields, FIELDS)
+
+
+def _check_names(what: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raise an error that names each unknown name, and what may be meant: Dub ignores those that it does not know."""
+    for name in given:
+        if name not in known:
+            close = get_close_matches(str(name), known, n=2, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(close)}? " if close else ""
+            raise ValueError(f'There is no {what} "{name}". {hint}The {what}s are: {", ".join(known)}.')
 
 
 def _is_customer(value: Any) -> TypeGuard[Customer]:

@@ -32,21 +32,11 @@ _SPARED_BY_A_PAGE = 4
 class IdIndex:
     """External ids that are an exact match; a million of them take 8 MB, since only their hashes are kept.
 
-    :param external_ids: The ids.
+    :param hashes: What ``hash`` returns for each id, in this process.
     """
 
-    def __init__(self, external_ids: Iterable[str]) -> None:
-        self._hashes = array("q", sorted(map(hash, external_ids)))
-
-    @classmethod
-    def of_hashes(cls, hashes: Iterable[int]) -> IdIndex:
-        """Return an index of ids whose hashes are known already.
-
-        :param hashes: What ``hash`` returns for each id, in this process.
-        """
-        index = cls(())
-        index._hashes = array("q", sorted(hashes))
-        return index
+    def __init__(self, hashes: Iterable[int]) -> None:
+        self._hashes = array("q", sorted(hashes))
 
     def __len__(self) -> int:
         """Return how many ids there are."""
@@ -79,7 +69,7 @@ def read_id_index(
     known = list(confirmed)
     unknown = rows - len(known)
     look_ups = unknown if limit is None else min(unknown, limit)
-    return IdIndex(chain(known, _listed(client, look_ups // _SPARED_BY_A_PAGE, on_page)))
+    return IdIndex(map(hash, chain(known, _listed(client, look_ups // _SPARED_BY_A_PAGE, on_page))))
 
 
 def _listed(client: DubClient, most_requests: int, on_page: Callable[[int, int], object]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_dub.operators.rejected_rows import rejected_line
-from airflow_provider_dub.operators.xcom import without_nul
+from airflow_provider_dub.operators.xcom import as_storable
 from airflow_provider_dub.sync.results import NOT_APPLIED, not_attempted
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Records:
         """Keep the customer, if there is one."""
         if result.record is None:
             return
-        record, is_replaced = without_nul(result.record)
+        record, is_replaced = as_storable(result.record)
         self.replaced += is_replaced
         if self._file:
             self._file.write(json.dumps(record))

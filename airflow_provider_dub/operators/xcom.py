@@ -18,7 +18,7 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 
 
-def without_nul(value: Any) -> tuple[Any, bool]:
+def as_storable(value: Any) -> tuple[Any, bool]:
     """Return what Dub or a summary holds without characters that no JSON column keeps, and whether there were any.
 
     PostgreSQL's JSONB rejects NUL (U+0000) and halves of surrogate pairs, in keys and values. Each becomes U+FFFD.
@@ -29,11 +29,11 @@ def without_nul(value: Any) -> tuple[Any, bool]:
         storable = _UNSTORABLE.sub(_REPLACEMENT, value)
         return (value, False) if storable == value else (storable, True)
     if isinstance(value, Mapping):
-        pairs = [(without_nul(name), without_nul(item)) for name, item in value.items()]
+        pairs = [(as_storable(name), as_storable(item)) for name, item in value.items()]
         if any(name[1] or item[1] for name, item in pairs):
             return {name[0]: item[0] for name, item in pairs}, True
     elif isinstance(value, list | tuple):
-        items = [without_nul(item) for item in value]
+        items = [as_storable(item) for item in value]
         if any(replaced for _, replaced in items):
             return [item for item, _ in items], True
     return value, False

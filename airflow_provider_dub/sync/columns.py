@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
@@ -61,7 +61,7 @@ def match_columns(
     :raises ValueError: A column is missing, there twice, or means what another one means; or there is no field to
         send although there are rows.
     """
-    wanted = None if columns is None else _wanted(columns)
+    wanted = None if columns is None else fields_named(columns)
     if found is None:
         unnamed = [one for one in _sent_unnamed() if field_named(key_column) is not one]
         by_name = {one.name: one for one in unnamed} if wanted is None else wanted
@@ -82,17 +82,16 @@ def match_columns(
     return MatchedColumns(key=key, fields=fields, latest_by=latest_by, ignored=ignored, warnings=warnings)
 
 
-def log_unsent(matched: MatchedColumns, info: Callable[..., object], warn: Callable[..., object]) -> None:
+def log_unsent(matched: MatchedColumns, log: Any) -> None:
     """Log which columns are not sent, and what may not be as the user meant it.
 
     :param matched: The columns of an input.
-    :param info: Logs what is as it should be.
-    :param warn: Logs a warning.
+    :param log: The logger.
     """
     if matched.ignored:
-        info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
+        log.info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
     for warning in matched.warnings:
-        warn("%s", warning)
+        log.warning("%s", warning)
 
 
 _KEY_ADVICE = "The column of the ids is named by id_column (cus_... or ext_...) or external_id_column (your own ids)."
@@ -148,25 +147,16 @@ def fields_named(columns: Mapping[str, str]) -> dict[str, Field]:
     """Return the field that each column means, as the user names them.
 
     :param columns: Column to field.
-    :raises ValueError: It is no mapping, or names what is no field.
+    :raises ValueError: It is no mapping or empty, or names what is no field, or one field twice.
     """
-    if not isinstance(columns, Mapping):
-        raise ValueError(_NO_MAPPING)
+    if not isinstance(columns, Mapping) or not columns:
+        raise ValueError('columns must be a mapping from column to Dub field, such as {"mail": "email"}.')
     fields = {column: field_named(name) for column, name in columns.items()}
     if unknown := [columns[column] for column, one in fields.items() if one is None]:
         raise ValueError(f"columns: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
-    return {column: one for column, one in fields.items() if one}
-
-
-_NO_MAPPING = 'columns must be a mapping from column to Dub field, such as {"mail": "email"}.'
-
-
-def _wanted(columns: Mapping[str, str]) -> dict[str, Field]:
-    if not columns:
-        raise ValueError(_NO_MAPPING)
-    fields = fields_named(columns)
-    _one_column_each(fields)
-    return fields
+    found = {column: one for column, one in fields.items() if one}
+    _one_column_each(found)
+    return found
 
 
 def _named(names: _Names, wanted: Mapping[str, Field]) -> dict[str, Field]:
@@ -183,12 +173,13 @@ def _named(names: _Names, wanted: Mapping[str, Field]) -> dict[str, Field]:
 
 
 def _recognised(names: _Names, key: str) -> dict[str, Field]:
-    sent = {one.name for one in _sent_unnamed()}
-    pairs = [(text, one) for text in names.texts if text != key and (one := field_named(text)) is not None]
-    pairs = [(text, one) for text, one in pairs if one.name in sent]
-    if twice := [text for text, count in Counter(text for text, _ in pairs).items() if count > 1]:
-        names.find(twice[0], "")
-    fields = dict(pairs)
+    fields: dict[str, Field] = {}
+    for text in names.texts:
+        if text == key or (one := field_named(text)) is None or one.only_if_named:
+            continue
+        if text in fields:
+            names.find(text, "")  # which raises
+        fields[text] = one
     _one_column_each(fields)
     return fields
 

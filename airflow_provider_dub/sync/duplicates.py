@@ -19,31 +19,22 @@ class Duplicates:
     """
 
     def __init__(self, customer_ids: Callable[[], Iterable[str | None]]) -> None:
-        self._first: dict[str, int] = {}
-        self._last: dict[str, int] = {}
+        self._rows: dict[str, tuple[int, int]] = {}
         repeated = _repeated(_hashes(customer_ids()))
         if not repeated:
             return
         for row, customer_id in enumerate(customer_ids()):
             if customer_id is not None and hash(customer_id) in repeated:
-                self._first.setdefault(customer_id, row)
-                self._last[customer_id] = row
+                first, _ = self._rows.get(customer_id, (row, row))
+                self._rows[customer_id] = first, row
 
-    def first_row(self, customer_id: str, row: int) -> int:
-        """Return the first row that names the customer of this row.
-
-        :param customer_id: The customer.
-        :param row: The row.
-        """
-        return self._first.get(customer_id, row)
-
-    def last_row(self, customer_id: str, row: int) -> int:
-        """Return the last row that names the customer of this row.
+    def first_and_last(self, customer_id: str, row: int) -> tuple[int, int]:
+        """Return the first and the last row that name the customer of this row.
 
         :param customer_id: The customer.
         :param row: The row.
         """
-        return self._last.get(customer_id, row)
+        return self._rows.get(customer_id, (row, row))
 
 
 class SeenSoFar:
@@ -52,13 +43,9 @@ class SeenSoFar:
     def __init__(self) -> None:
         self._first: dict[str, int] = {}
 
-    def first_row(self, customer_id: str, row: int) -> int:
-        """Return the first row so far that names the customer of this row."""
-        return self._first.setdefault(customer_id, row)
-
-    def last_row(self, customer_id: str, row: int) -> int:  # noqa: ARG002 - nothing is known of later rows
-        """Return this row."""
-        return row
+    def first_and_last(self, customer_id: str, row: int) -> tuple[int, int]:
+        """Return the first row so far that names the customer of this row, and this one: no later row is known."""
+        return self._first.setdefault(customer_id, row), row
 
 
 def _hashes(customer_ids: Iterable[str | None]) -> Iterator[int]:

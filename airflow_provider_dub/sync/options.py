@@ -96,7 +96,6 @@ class SyncOptions:
             column = getattr(self, name)
             if column is not None and (not isinstance(column, str) or not column):
                 raise ValueError(f"{name} must be the name of a column.")
-        fields_named({} if self.columns is None else self.columns)
         _one_of("on_missing", self.on_missing, OnMissing)
         _one_of("on_duplicate", self.on_duplicate, OnDuplicate)
         _one_of("on_invalid", self.on_invalid, OnInvalid)
@@ -114,9 +113,11 @@ class SyncOptions:
         rate = self.max_failure_rate
         if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1):
             raise ValueError("max_failure_rate must be a share of the rows from 0 to 1, such as 0.05.")
-        self._check_null_policy()
+        self._check_fields()
 
-    def _check_null_policy(self) -> None:
+    def _check_fields(self) -> None:
+        if self.columns is not None:
+            fields_named(self.columns)
         if not isinstance(self.null_policy, Mapping):
             _one_of("null_policy", self.null_policy, NullPolicy)
             return
@@ -140,22 +141,19 @@ class SyncOptions:
         :param fields: The fields that are sent.
         :raises ValueError: Dub cannot clear one of them.
         """
-        policy_of = {field.name: policy for field, policy in self._null_policies(fields).items()}
-        cleared = [field for field in fields if policy_of.get(field.name) == "clear"]
+        given = self.null_policy
+        policies = given if isinstance(given, Mapping) else dict.fromkeys(FIELDS, given)
+        named = {name: field_named(name) for name in policies}
+        if unknown := [name for name, field in named.items() if field is None]:
+            raise ValueError(f"null_policy: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
+        clears = {field.name for name, field in named.items() if field and policies[name] == "clear"}
+        cleared = [field for field in fields if field.name in clears]
         if kept := [field.name for field in cleared if not field.nullable]:
             raise ValueError(
                 f'null_policy: Dub cannot clear {kept[0]}. Give a policy per field, such as {{"name": "clear"}}; '
                 "fields that are not named are omitted."
             )
         return {field.name for field in cleared}
-
-    def _null_policies(self, fields: Iterable[Field]) -> dict[Field, object]:
-        if not isinstance(self.null_policy, Mapping):
-            return dict.fromkeys(fields, self.null_policy)
-        named = {name: field_named(name) for name in self.null_policy}
-        if unknown := [name for name, field in named.items() if field is None]:
-            raise ValueError(f"null_policy: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
-        return {field: self.null_policy[name] for name, field in named.items() if field}
 
     @property
     def of_tasks(self) -> list[str]:

@@ -22,7 +22,7 @@ _TROUBLE_AFTER = 5.0
 class Progress:
     """Knows when a line about the run is due, and what it says.
 
-    :param total: The number of rows, if it is known.
+    :param total: The number of rows.
     :param max_workers: The number of threads that send.
     :param seconds_to_send: Returns how long so many requests take within the rate limit, or None where it is not known.
     :param clock: Returns seconds, from anywhere.
@@ -30,7 +30,7 @@ class Progress:
 
     def __init__(
         self,
-        total: int | None,
+        total: int,
         max_workers: int,
         seconds_to_send: Callable[[int], float | None] = lambda _requests: None,
         clock: Callable[[], float] = time.monotonic,
@@ -55,18 +55,14 @@ class Progress:
         elapsed = now - self._started
         sent = done - resumed
         waiting = min(1.0, traffic.seconds_waited / (elapsed * self._max_workers))
-        rows = (
-            f"{done:,} of {counted(self._total, 'row')} ({done / self._total:.0%})"
-            if self._total
-            else counted(done, "row")
-        )
-        left = self._left(done, sent, elapsed, waiting, traffic) if self._total else ""
+        rows = f"{done:,} of {counted(self._total, 'row')} ({done / max(self._total, 1):.0%})"
+        left = self._left(done, sent, elapsed, waiting, traffic)
         pace = f"{sent / elapsed:.1f} rows/s{left}, {waiting:.0%} of the time waiting for the rate limit"
         return f"{rows}, {pace}{self._trouble(traffic, now)}"
 
     def _left(self, done: int, sent: int, elapsed: float, waiting: float, traffic: Traffic) -> str:
         """Return the time left: at the pace of the workers, or within the rate limit if that takes longer."""
-        rows = (self._total or 0) - done
+        rows = self._total - done
         if not sent or not rows or (traffic.rate_limited and elapsed < _WINDOW):
             return ""
         requests = round(rows * max(traffic.requests_sent / sent, 1))

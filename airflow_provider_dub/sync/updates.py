@@ -151,7 +151,7 @@ def _duplicates(reader: UpdateReader, options: SyncOptions) -> Duplicates | Seen
 
 def _duplicate(update: CustomerUpdate, duplicates: Duplicates | SeenSoFar, options: SyncOptions) -> RowResult | None:
     row, key, customer_id = update[:3]
-    first, last = duplicates.first_row(customer_id, row), duplicates.last_row(customer_id, row)
+    first, last = duplicates.first_and_last(customer_id, row)
     if options.on_duplicate == "last":
         if last == row:
             return None

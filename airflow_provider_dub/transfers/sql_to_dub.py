@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
     from airflow_provider_dub.warehouse.plan import Plan
-    from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
+    from airflow_provider_dub.warehouse.query_rows import WarehouseRows
     from airflow_provider_dub.warehouse.state_sink import StateSink
     from airflow_provider_dub.warehouse.state_table import StateTable
 
@@ -220,7 +220,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         """Send what changed, and record the outcomes."""
         from airflow_provider_dub.warehouse.database import Warehouse
         from airflow_provider_dub.warehouse.elsewhere import QueryElsewhere
-        from airflow_provider_dub.warehouse.here import QueryHere
+        from airflow_provider_dub.warehouse.here import compared_here
         from airflow_provider_dub.warehouse.query_rows import WarehouseReader
         from airflow_provider_dub.warehouse.user_query import UserQuery
 
@@ -231,15 +231,17 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 source, hook, dialect = self._databases()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
                 query = UserQuery(self.sql, self.parameters, self.options, self.latest_by)
-                compared = (
-                    QueryElsewhere(Warehouse(source), query) if source else QueryHere.of(warehouse, dialect, query)
+                changes_of = (
+                    QueryElsewhere(Warehouse(source), query).changes
+                    if source
+                    else compared_here(warehouse, dialect, query)
                 )
                 table = self._table(warehouse, dialect, context)
                 known = stack.enter_context(self._known_state(table, hook, context))
                 recorder = None if self.options.dry_run else table
-                changes, columns = comparing.enter_context(compared.changes(table, known))
+                changes = comparing.enter_context(changes_of(table, known))
             if recorder and self.baseline:
-                self._record_baseline(changes, columns, recorder, context)
+                self._record_baseline(changes, recorder, context)
             with self._checking():
                 changes = comparing.enter_context(changes.in_temporary_table())
             plan = self._plan(changes.counts())
@@ -247,7 +249,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             with self._checking():
                 statuses = self._set_pending(plan, changes, recorder) if recorder else plan.statuses_to_read
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
-            rows = stack.enter_context(changes.read(columns, statuses, failed_in))
+            rows = stack.enter_context(changes.read(statuses, failed_in))
             comparing.close()
             if not changes.has_temporary_table:  # what is read may be more than what was counted
                 self._guard_plan(plan.as_read(rows.counts), table if known else None, context)
@@ -326,11 +328,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         run, prefix = _task_of(context), self.options.key_prefix
         return StateSink(table, rows, run=run, key_prefix=prefix, commit_every=self.commit_every)
 
-    def _record_baseline(self, changes: Changes, columns: Columns, table: StateTable, context: Context) -> None:
+    def _record_baseline(self, changes: Changes, table: StateTable, context: Context) -> None:
         from airflow_provider_dub.warehouse.baseline import KnownRows, record_applied
         from airflow_provider_dub.warehouse.change_query import BASELINE_CANDIDATES
 
-        with changes.read(columns, BASELINE_CANDIDATES) as rows:
+        with changes.read(BASELINE_CANDIDATES) as rows:
             sink = self._sink(table, rows, context)
             if self.baseline == "source":
                 self.log.warning(

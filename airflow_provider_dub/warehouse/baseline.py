@@ -54,7 +54,7 @@ class KnownRows:
     @property
     def listed(self) -> IdIndex:
         """The external ids of the customers that were read: those of rows among them need no look-up."""
-        return IdIndex.of_hashes(self._listed)
+        return IdIndex(self._listed)
 
     def _place(self, wanted: int) -> int | None:
         found = bisect_left(self._ids, wanted)

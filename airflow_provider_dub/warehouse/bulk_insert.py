@@ -33,12 +33,7 @@ def insert_rows(
         load(cursor, table, columns, rows)
         return
     into = f"{written(table, dialect)} ({', '.join(written(exp.to_identifier(name), dialect) for name in columns)})"
-    if driver.copy and dialect.copies:
-        driver.copy(cursor, f"COPY {into} FROM STDIN", rows)
-    elif driver.executemany_is_fast:
-        row_of_all = f"({', '.join([PLACEHOLDER] * len(columns))})"
-        cursor.executemany(driver.marked(f"INSERT INTO {into} VALUES {row_of_all}"), [*map(driver.bound, rows)])  # noqa: S608
-    elif dialect.json_rows:
+    if dialect.json_rows:
         statement = driver.marked(_unpacked(into, len(columns), dialect.json_rows))
         for some in _in_statements(rows, dialect):
             cursor.execute(statement, driver.bound([json.dumps(some)]))

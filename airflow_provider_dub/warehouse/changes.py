@@ -38,6 +38,7 @@ class Changes:
 
     :param warehouse: Where both are.
     :param query: Writes the queries.
+    :param columns: The columns of the user's query.
     :param parameters: Of the user's query.
     :param cells: The cells of all rows by their position, where the query was read elsewhere.
     :param counted: The rows by status, where they are counted already.
@@ -45,6 +46,7 @@ class Changes:
 
     warehouse: Warehouse
     query: ChangeQuery
+    columns: Columns
     parameters: Any = None
     cells: Spool | None = None
     counted: Mapping[Status, Count] | None = None
@@ -123,20 +125,17 @@ class Changes:
         return {status: by_status.get(status, Count(0, 0)) for status in Status}, surplus
 
     @contextmanager
-    def read(
-        self, columns: Columns, statuses: Collection[Status], failed_in: str | None = None
-    ) -> Iterator[WarehouseRows]:
+    def read(self, statuses: Collection[Status], failed_in: str | None = None) -> Iterator[WarehouseRows]:
         """Read rows out of the warehouse, into a temporary file.
 
-        :param columns: The columns of the query.
         :param statuses: The statuses of the rows to read; without any, the warehouse is not asked.
         :param failed_in: Read also the rows that this run refused or did not find in an earlier try.
         """
         wanted = [*statuses, *(FAILED_BEFORE if failed_in else ())]
         with Spool() as spool:
-            rows = WarehouseRows(spool, columns, failed_in, cast=self.cells is None, limit=self.query.limit)
+            rows = WarehouseRows(spool, self.columns, failed_in, cast=self.cells is None, limit=self.query.limit)
             for batch in self._batches(self.query.rows(wanted)) if wanted else ():
-                rows.add(batch if self.cells is None else [_with_cells(row, self.cells, columns) for row in batch])
+                rows.add(batch if self.cells is None else [_with_cells(row, self.cells, self.columns) for row in batch])
             yield rows
 
     def _batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:

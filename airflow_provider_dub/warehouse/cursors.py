@@ -146,11 +146,6 @@ class Cursor:
         insert_rows(self._cursor, self._driver, dialect, table, columns, rows)
 
     @property
-    def has_transactions(self) -> bool:
-        """Whether what is done with it can be rolled back, as far as the driver says."""
-        return self._driver.transactions != "none"
-
-    @property
     def rowcount(self) -> int:
         """The number of rows that the last statement changed; negative where the driver does not count them."""
         return int(getattr(self._cursor, "rowcount", -1))

@@ -53,7 +53,6 @@ class Dialect:
     :param rows_at_once: The number of lines that one statement inserts at most.
     :param bytes_at_once: The size of these lines at most.
     :param json_rows: How lines are inserted as one parameter, where a statement may have only few.
-    :param copies: Whether it has ``COPY … FROM STDIN``.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
     :param compares_pairs: Whether it compares two values with the rows of a query at once.
@@ -95,7 +94,6 @@ class Dialect:
     rows_at_once: int = 2500
     bytes_at_once: int = 8_000_000  # MariaDB takes 16 MB, and quoting may double it
     json_rows: JsonRows | None = None
-    copies: bool = False
     changes_by_join: bool = False
     compares_pairs: bool = True
     temporary_table: str = "CREATE TEMPORARY TABLE {table} AS {query}"
@@ -202,7 +200,6 @@ _DIALECTS = (
         # A pool in front of the server may keep the connection for others.
         temporary_table="CREATE TEMPORARY TABLE {table} ON COMMIT DROP AS {query}",
         analyze_from=100_000,
-        copies=True,
     ),
     # Bytes are compared, since even the binary collations ignore trailing blanks.
     Dialect(

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from io import BytesIO, StringIO
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -47,8 +48,6 @@ class Driver:
     :param float32: How it calls the type of floats with 32 bits, whose cells become Python's.
     :param keeps_percent_signs: Whether a percent sign that marks no parameter is left alone, though others mark them.
     :param most_parameters: The number of parameters that a statement has at most.
-    :param executemany_is_fast: Whether ``executemany`` is the quickest way to insert many lines.
-    :param copy: Runs a ``COPY … FROM STDIN`` of PostgreSQL with rows of text.
     :param bulk_inserts: By dialect, what inserts rows of text into a table in a way of its own.
     """
 
@@ -60,8 +59,6 @@ class Driver:
     float32: str | None = None
     keeps_percent_signs: bool = False
     most_parameters: int | None = None
-    executemany_is_fast: bool = False
-    copy: Callable[[Any, str, _Rows], None] | None = None
     bulk_inserts: Mapping[str, Callable[[Any, exp.Table, Sequence[str], _Rows], None]] = field(default_factory=dict)
 
     @property
@@ -147,8 +144,11 @@ def _modules(connection_class: type) -> Iterator[str]:
             name = name.rpartition(".")[0]
 
 
-def _psycopg2_copy(cursor: Any, statement: str, rows: _Rows) -> None:
-    cursor.copy_expert(statement, StringIO("".join("\t".join(map(_copied, row)) + "\n" for row in rows)))
+def _psycopg2_copy(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:
+    name, names = _quoted("postgres", table, columns)
+    cursor.copy_expert(
+        f"COPY {name} ({names}) FROM STDIN", StringIO("".join("\t".join(map(_copied, row)) + "\n" for row in rows))
+    )
 
 
 def _copied(cell: str | None) -> str:
@@ -157,8 +157,9 @@ def _copied(cell: str | None) -> str:
     return cell.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
 
 
-def _psycopg_copy(cursor: Any, statement: str, rows: _Rows) -> None:
-    with cursor.copy(statement) as copy:
+def _psycopg_copy(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:
+    name, names = _quoted("postgres", table, columns)
+    with cursor.copy(f"COPY {name} ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 
@@ -189,7 +190,7 @@ def _psycopg2(_: Any) -> Driver:
         float32="700",
         cursor=lambda connection: connection.cursor(cursor_factory=cursor),
         streaming_cursor=lambda connection: connection.cursor("dub_rows", cursor_factory=cursor),
-        copy=_psycopg2_copy,
+        bulk_inserts={"postgres": _psycopg2_copy},
     )
 
 
@@ -206,42 +207,45 @@ def _psycopg(_: Any) -> Driver:
         cursor=lambda connection: connection.cursor(row_factory=tuple_row),
         streaming_cursor=lambda connection: connection.cursor("dub_rows", row_factory=tuple_row),
         prepare=prepare,
-        copy=_psycopg_copy,
+        bulk_inserts={"postgres": _psycopg_copy},
         most_parameters=65_535,
     )
 
 
-def _mysqlclient(_: Any) -> Driver:
-    from MySQLdb.cursors import Cursor, SSCursor  # type: ignore[import-untyped]
+def _of_mysql(module: str) -> Callable[[Any], Driver]:
+    """Return the contract of a driver of MySQL with mysqlclient's classes of cursors."""
 
-    return Driver(
-        style="format",
-        float32="4",
-        cursor=lambda connection: connection.cursor(Cursor),
-        streaming_cursor=lambda connection: connection.cursor(SSCursor),
-    )
+    def driver(_: Any) -> Driver:
+        cursors = import_module(f"{module}.cursors")
+        return Driver(
+            style="format",
+            float32="4",
+            cursor=lambda connection: connection.cursor(cursors.Cursor),
+            streaming_cursor=lambda connection: connection.cursor(cursors.SSCursor),
+        )
 
-
-def _pymysql(_: Any) -> Driver:
-    from pymysql.cursors import Cursor, SSCursor  # type: ignore[import-untyped]
-
-    return Driver(
-        style="format",
-        float32="4",
-        cursor=lambda connection: connection.cursor(Cursor),
-        streaming_cursor=lambda connection: connection.cursor(SSCursor),
-    )
+    return driver
 
 
 def _postgres_json(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:
     """Insert the rows from one parameter, since PostgreSQL's ODBC driver breaks its connection with 7,499."""
-    from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
-
-    name = normalize_identifiers(table.copy(), dialect="postgres").sql("postgres", identify=True)
-    names = ", ".join(f'"{column}"' for column in columns)
+    name, names = _quoted("postgres", table, columns)
     source = f"JSON_POPULATE_RECORDSET(CAST(NULL AS {name}), CAST(? AS JSON))"
     lines = json.dumps([dict(zip(columns, row, strict=True)) for row in rows])
     cursor.execute(f"INSERT INTO {name} ({names}) SELECT {names} FROM {source}", (lines,))  # noqa: S608 - names
+
+
+def _sqlite_executemany(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:
+    name, names = _quoted("sqlite", table, columns)
+    cursor.executemany(f"INSERT INTO {name} ({names}) VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608
+
+
+def _quoted(dialect: str, table: exp.Table, columns: Sequence[str]) -> tuple[str, str]:
+    """Return a table and columns of it as statements name them."""
+    from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+
+    name = normalize_identifiers(table.copy(), dialect=dialect).sql(dialect, identify=True)
+    return name, ", ".join(f'"{column}"' for column in columns)
 
 
 def _snowflake(connection: Any) -> Driver:
@@ -264,10 +268,10 @@ def _bigquery(_: Any) -> Driver:
 _KNOWN: Mapping[str, Callable[[Any], Driver]] = {
     "psycopg2": _psycopg2,
     "psycopg": _psycopg,
-    "MySQLdb": _mysqlclient,
-    "pymysql": _pymysql,
+    "MySQLdb": _of_mysql("MySQLdb"),
+    "pymysql": _of_mysql("pymysql"),
     "mysql.connector": lambda _: Driver(style="format", float32="4", keeps_percent_signs=True),
-    "sqlite3": lambda _: Driver(style="qmark", executemany_is_fast=True),
+    "sqlite3": lambda _: Driver(style="qmark", bulk_inserts={"sqlite": _sqlite_executemany}),
     "duckdb": lambda _: Driver(style="qmark", float32="FLOAT", transactions="cursor"),
     "_duckdb": lambda _: Driver(style="qmark", float32="FLOAT", transactions="cursor"),
     "pyodbc": lambda _: Driver(style="qmark", bulk_inserts={"postgres": _postgres_json}),

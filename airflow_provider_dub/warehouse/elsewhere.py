@@ -51,9 +51,7 @@ class QueryElsewhere:
     source: Warehouse
     query: UserQuery
 
-    def changes(
-        self, table: StateTable | None, known: KnownState | None
-    ) -> AbstractContextManager[tuple[Changes, Columns]]:
+    def changes(self, table: StateTable | None, known: KnownState | None) -> AbstractContextManager[Changes]:
         """Return the difference, as the database of the state computes it; without one or in a dry run, this process.
 
         :param table: The state table, if there is one.
@@ -65,7 +63,7 @@ class QueryElsewhere:
         return self._beside(table, known)
 
     @contextmanager
-    def _beside(self, table: StateTable, known: KnownState) -> Iterator[tuple[Changes, Columns]]:
+    def _beside(self, table: StateTable, known: KnownState) -> Iterator[Changes]:
         """Compare the rows beside the state, in its staging table; for the owner of the lease."""
         staging = table.create_staging()
         try:
@@ -77,7 +75,7 @@ class QueryElsewhere:
         _clear(staging)  # not when the process is told to end: seconds count, and the next run does it
 
     @contextmanager
-    def _locally(self, table: StateTable | None, known: KnownState | None) -> Iterator[tuple[Changes, Columns]]:
+    def _locally(self, table: StateTable | None, known: KnownState | None) -> Iterator[Changes]:
         """Compare the rows in a file of this process, and write nothing anywhere else."""
         with closing(LocalDatabase()) as database:
             warehouse, statements = database.warehouse(), database.statements()
@@ -91,12 +89,12 @@ class QueryElsewhere:
 
     def _changes(
         self, warehouse: Warehouse, staging: Staging, cells: Spool, matched: MatchedColumns, known: KnownState | None
-    ) -> tuple[Changes, Columns]:
+    ) -> Changes:
         options = self.query.options
         fields = [field.name for field in matched.fields.values()]
         rows = staging.rows(fields, latest_wins=matched.latest_by is not None)
         query = ChangeQuery(staging.dialect, rows, known, options.limit)
-        return Changes(warehouse, query, cells=cells), Columns.of_query(matched, options)
+        return Changes(warehouse, query, Columns.of_query(matched, options), cells=cells)
 
     @contextmanager
     def _copied(self, staging: Staging) -> Iterator[tuple[Spool, MatchedColumns]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from airflow_provider_dub.warehouse.change_query import ChangeQuery
@@ -13,7 +12,6 @@ from airflow_provider_dub.warehouse.query_rows import Columns
 from airflow_provider_dub.warehouse.source import Source, column_names
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.warehouse.change_query import KnownState
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -21,62 +19,34 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.user_query import UserQuery
 
 
-@dataclass(frozen=True)
-class QueryHere:
-    """The user's query.
+def compared_here(
+    warehouse: Warehouse, dialect: Dialect, query: UserQuery
+) -> Callable[[StateTable | None, KnownState | None], AbstractContextManager[Changes]]:
+    """Ask the database for the columns of the query, and return what gives the difference once the state is known.
 
     :param warehouse: The database.
     :param dialect: Its engine.
     :param query: The query.
-    :param matched: Which of its columns are used.
-    :param types: How the driver calls the columns' types.
+    :raises ValueError: A column is missing.
     """
+    found = warehouse.columns_and_types(column_names(query.sql, dialect), query.parameters)
+    matched, options = query.match(found), query.options
+    # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
+    percent = "%%" if query.parameters and warehouse.reads_percent_signs else "%"
+    source = Source(
+        query.sql,
+        key_column=matched.key.replace("%", percent),
+        columns={column.replace("%", percent): field.name for column, field in matched.fields.items()},
+        clears=frozenset(options.cleared_fields(matched.fields.values())),
+        latest_by=matched.latest_by and matched.latest_by.replace("%", percent),
+        blanks_clear=options.blanks == "missing",
+        strip=options.strip,
+        types={column.replace("%", percent): kind for column, kind in found},
+    )
+    columns = Columns.of_query(matched, options)
 
-    warehouse: Warehouse
-    dialect: Dialect
-    query: UserQuery
-    matched: MatchedColumns
-    types: Mapping[str, str]
+    def changes(_: StateTable | None, known: KnownState | None) -> AbstractContextManager[Changes]:
+        query_of_changes = ChangeQuery(dialect, source, known, options.limit)
+        return nullcontext(Changes(warehouse, query_of_changes, columns, query.parameters))
 
-    @classmethod
-    def of(cls, warehouse: Warehouse, dialect: Dialect, query: UserQuery) -> QueryHere:
-        """Ask the database for the columns of the query.
-
-        :param warehouse: The database.
-        :param dialect: Its engine.
-        :param query: The query.
-        :raises ValueError: A column is missing.
-        """
-        found = warehouse.columns_and_types(column_names(query.sql, dialect), query.parameters)
-        return cls(warehouse, dialect, query, query.match(found), dict(found))
-
-    @contextmanager
-    def changes(
-        self,
-        table: StateTable | None,  # noqa: ARG002 - it is in the same database
-        known: KnownState | None,
-    ) -> Iterator[tuple[Changes, Columns]]:
-        """Yield the difference.
-
-        :param table: The state table, if there is one.
-        :param known: What its outcomes mean; None if every row is new.
-        """
-        query, options = self.query, self.query.options
-        change_query = ChangeQuery(self.dialect, self._source(), known, options.limit)
-        yield Changes(self.warehouse, change_query, query.parameters), Columns.of_query(self.matched, options)
-
-    def _source(self) -> Source:
-        # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
-        percent = "%%" if self.query.parameters and self.warehouse.reads_percent_signs else "%"
-        options, matched = self.query.options, self.matched
-        latest_by = matched.latest_by
-        return Source(
-            self.query.sql,
-            matched.key.replace("%", percent),
-            {column.replace("%", percent): field.name for column, field in matched.fields.items()},
-            frozenset(options.cleared_fields(matched.fields.values())),
-            latest_by and latest_by.replace("%", percent),
-            options.blanks == "missing",
-            options.strip,
-            {column.replace("%", percent): name for column, name in self.types.items()},
-        )
+    return changes

@@ -38,7 +38,7 @@ class TableCheck:
     :param warehouse: Where the tables are.
     :param statements: Writes the statements about them.
     :param insert: Inserts lines into the history, with a cursor.
-    :param token: That of the run.
+    :param attempt: This try of the task instance.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class TableCheck:
         warehouse: Warehouse,
         statements: Statements,
         insert: Callable[[Cursor, Sequence[tuple[Any, ...]]], None],
-        token: str,
+        attempt: str,
     ) -> None:
         self._warehouse = warehouse
         self._statements = statements
         self._insert = insert
-        self._attempt = f"try-{token}"
+        self._attempt = f"try-{attempt}"
         self._at = now()
         #: Whether what is done is rolled back.
         self._undone = True
@@ -92,7 +92,7 @@ class TableCheck:
 
     def _try(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
         write = self._statements
-        self._undone = write.dialect.has_transactions and cursor.has_transactions
+        self._undone = write.dialect.has_transactions
         self._doing = "insert rows", write.history_table
         self._insert(cursor, lines)
         delete, insert = write.merge()

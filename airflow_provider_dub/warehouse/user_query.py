@@ -53,5 +53,5 @@ class UserQuery:
                 "numbers are one. Store it as another type; or, if all its values are whole numbers below 16,777,216, "
                 "cast it to BIGINT in the query."
             )
-        log_unsent(matched, log.info, log.warning)
+        log_unsent(matched, log)
         return matched

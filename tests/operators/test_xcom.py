@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_dub.operators.xcom import without_nul
+from airflow_provider_dub.operators.xcom import as_storable
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(alphabet=st.sampled_from("ab\0\ud800\udfffé😀")),
@@ -21,15 +21,15 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_what_returns_is_without_characters_that_postgresql_rejects(value) -> None:
-    storable, replaced = without_nul(value)
+    storable, replaced = as_storable(value)
     written = json.dumps(storable, ensure_ascii=False)
     assert "\\u0000" not in written
     written.encode()
     assert replaced == (json.dumps(storable) != json.dumps(value))
     assert replaced or storable is value
-    assert without_nul(storable) == (storable, False)
+    assert as_storable(storable) == (storable, False)
 
 
 def test_the_name_of_a_character_is_not_the_character() -> None:
-    assert without_nul({"name": "\\u0000"}) == ({"name": "\\u0000"}, False)
-    assert without_nul([{"na\0me": "a\0"}]) == ([{"na\ufffdme": "a\ufffd"}], True)
+    assert as_storable({"name": "\\u0000"}) == ({"name": "\\u0000"}, False)
+    assert as_storable([{"na\0me": "a\0"}]) == ([{"na\ufffdme": "a\ufffd"}], True)

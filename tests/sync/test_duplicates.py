@@ -18,10 +18,9 @@ def test_the_first_and_the_last_row_of_every_customer_are_known(customer_ids) ->
     for row, customer_id in enumerate(customer_ids):
         if customer_id is not None:
             rows = [other for other, same in enumerate(customer_ids) if same == customer_id]
-            assert duplicates.first_row(customer_id, row) == rows[0]
-            assert duplicates.last_row(customer_id, row) == rows[-1]
+            assert duplicates.first_and_last(customer_id, row) == (rows[0], rows[-1])
 
 
 def test_rows_that_are_read_once_know_the_first_row_so_far() -> None:
     seen = SeenSoFar()
-    assert [seen.first_row(key, row) for row, key in enumerate(["a", "b", "a"])] == [0, 1, 0]
+    assert [seen.first_and_last(key, row)[0] for row, key in enumerate(["a", "b", "a"])] == [0, 1, 0]

@@ -27,13 +27,6 @@ def test_a_line_is_due_every_ten_seconds() -> None:
     ]
 
 
-def test_without_a_total_there_is_no_time_left() -> None:
-    now = 0.0
-    progress = Progress(None, 8, clock=lambda: now)
-    now = 7200.0
-    assert progress.line(7200, Traffic()) == "7,200 rows, 1.0 rows/s, 0% of the time waiting for the rate limit"
-
-
 def test_before_the_first_row_there_is_no_rate_to_reckon_with() -> None:
     now = 0.0
     progress = Progress(10, 8, clock=lambda: now)
