@@ -393,7 +393,8 @@ class DubSyncOperator(BaseOperator):
             self.log.warning("The field %s was left out of %s: it %s.", field, counted(count, "row"), reason)
         for group in summary.failure_groups.values():
             self.log.warning("%s", group.line())
-        if (rejected := self._files.get("rejected_path")) and rejected.lines:
+        rejected = self._files.get("rejected_path")
+        if summary.failed and rejected and rejected.lines:
             self.log.warning("The rows that were not applied are in %s.", path_shown(self.rejected_path))
         for name, rows in self._not_in_files().items():
             self.log.warning("%s could not be written to %s any more.", counted(rows, "row"), name)
