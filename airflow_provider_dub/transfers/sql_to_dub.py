@@ -369,7 +369,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             self.log.warning(
                 "Not sent again, since they were refused or Dub did not know the customer, and did not change: %s. The "
                 "table %s says why. retry_rejected=True sends refused rows again, as after a correction of their type "
-                "alone.",
+                "alone; retry_missing_after is the time after which missing ones are tried again.",
                 counted(plan.failed_before, "row"),
                 self.state_table,
             )
