@@ -123,21 +123,21 @@ def check_place(name: str, path: Any) -> None:
 
 
 def check_storage(name: str, path: Any) -> None:
-    """Check that Airflow has the storage that a URI names.
+    """Check that Airflow can open the storage that a URI names.
 
     :param name: The argument's name.
     :param path: A path or URI.
-    :raises ValueError: No installed provider has it.
+    :raises ValueError: It cannot be opened.
     """
-    from airflow_provider_dub.version_compat import ObjectStoragePath
+    from airflow_provider_dub.version_compat import AirflowNotFoundException, ObjectStoragePath
 
     text = str(path)
     try:
-        ObjectStoragePath(text).fs  # noqa: B018 - which looks for it
-    except ValueError:
+        ObjectStoragePath(text).fs  # noqa: B018 - which opens it
+    except (ValueError, AirflowNotFoundException) as error:  # their texts may show a password in the URI
         raise ValueError(
-            f"{name}: no installed provider of Airflow has the storage {text.partition(':')[0]}://, so nothing can be "
-            "written there. Install the provider, or name another place."
+            f"{name}: Airflow cannot open the storage {text.partition(':')[0]}:// ({type(error).__name__}). Its "
+            "provider must be installed, and what stands in front of @ is the id of an Airflow connection."
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 The store is there from Airflow 3.3 on; without it every try sends all rows. What is kept is encrypted with a digest of
 one input: for any other it cannot be read, so it is deleted, and everything is sent. When the store fails, the run goes
-on without it; only if it holds what the run would make untrue, and cannot be cleared, the run fails.
+on without it; only if it may hold what the run would make untrue, and cannot be cleared, the run fails.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import zlib
 from base64 import urlsafe_b64encode
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from uuid import uuid4
 from cryptography.fernet import Fernet, InvalidToken
 
 from airflow_provider_dub import __version__
+from airflow_provider_dub.exceptions import DubRetryLaterError
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.shown import counted
 from airflow_provider_dub.sync.updates import CustomerUpdate
@@ -40,6 +41,12 @@ _KEY = "dub_customers_"
 _KEPT = ("outcome", "record", "unapplied_fields", "code", "reason")
 #: Characters of a value; Airflow's limit is 64 KB.
 _LONGEST_VALUE = 65_000
+#: What a value in the store raises that is of another input, or not by us.
+_STRANGE = (InvalidToken, TypeError, ValueError, zlib.error)
+_NOT_CLEARED = (
+    "Airflow's task state store cannot be cleared ({}), and this try may make untrue what it holds. Nothing was sent. "
+    "resume=False sends all rows without it."
+)
 #: Batches that are held open: rows come in the order in which they were kept.
 _OPEN_BATCHES = 4
 
@@ -66,9 +73,9 @@ class Checkpoints:
         #: Batches that the store has.
         self._kept = 0
         self._unsaved: list[tuple[int, dict[str, Any]]] = []
-        #: By row that earlier tries processed, the value in the store that leads to its result.
-        self.earlier: dict[int, str] = {}
-        self._batch = lru_cache(_OPEN_BATCHES)(self._read)
+        #: By row that earlier tries processed, the batch that holds its result.
+        self.earlier: dict[int, bytes] = {}
+        self._opened = lru_cache(_OPEN_BATCHES)(self._unpacked)
         #: Where records go to a file, batches do, too: they may be large. The store holds only their names.
         self._folder = ObjectStoragePath(f"{operator.records_path}.resume") if operator.records_path else None
         self._file_prefix = f"dub{instance_suffix(self._task_instance)}-"
@@ -76,15 +83,18 @@ class Checkpoints:
     def __enter__(self) -> Self:
         try:
             while (value := self._store.get(f"{_KEY}{self._kept}")) is not None:
-                self.earlier |= dict.fromkeys(self._batch(value), value)
+                if (batch := self._batch(value)) is not None:
+                    self.earlier |= dict.fromkeys(self._opened(batch), batch)
                 self._kept += 1
-        except (InvalidToken, TypeError, ValueError, zlib.error):  # of another input, or not by us: start anew
-            self._clear()
         except Exception as error:
-            self._go_on_without(error)
-            # This try may make it untrue. Before the first there is nothing.
-            with suppress(Exception) if self._task_instance.try_number <= 1 else nullcontext():
-                self._clear()
+            is_strange = isinstance(error, _STRANGE)
+            if not is_strange:
+                self._go_on_without(error)
+            try:
+                self._clear()  # this try may make it untrue
+            except Exception as failure:
+                if is_strange or self._task_instance.try_number > 1:  # before the first try there is nothing
+                    raise DubRetryLaterError(_NOT_CLEARED.format(type(failure).__name__)) from None
         if self.earlier:
             self._operator.log.info(
                 "Earlier tries processed %s; only the others are sent.", counted(len(self.earlier), "row")
@@ -107,10 +117,9 @@ class Checkpoints:
 
         :param update: What the row asks for.
         """
-        value = self.earlier.get(update.row)
-        kept = self._batch(value).get(update.row) if value else None
-        if kept is None:
+        if update.row not in self.earlier:
             return None
+        kept = self._opened(self.earlier[update.row])[update.row]
         is_updated = kept["outcome"] is Outcome.UPDATED
         fields, omitted = (tuple(update.fields), update.omitted_fields) if is_updated else ((), ())
         return RowResult(update.row, update.key, fields=fields, omitted_fields=omitted, resumed=True, **kept)
@@ -154,14 +163,16 @@ class Checkpoints:
         self._store.set(f"{_KEY}{self._kept}", batch.decode())
         self._kept += 1
 
-    def _read(self, value: str) -> dict[int, dict[str, Any]]:
-        """Return the results, by row, of the batch for which the store holds a value; none if its file is elsewhere."""
+    def _batch(self, value: Any) -> bytes | None:
+        """Return the batch for which the store holds a value, or None if its file is on another worker."""
         batch = self._fernet.decrypt(value)
-        if self._folder:
-            try:
-                batch = self._fernet.decrypt((self._folder / batch.decode()).read_bytes())
-            except OSError:
-                return {}
+        if not self._folder:
+            return batch
+        with suppress(OSError):
+            return self._fernet.decrypt((self._folder / batch.decode()).read_bytes())
+        return None
+
+    def _unpacked(self, batch: bytes) -> dict[int, dict[str, Any]]:
         rows = dict(json.loads(zlib.decompress(batch)))
         for kept in rows.values():
             kept.update(outcome=Outcome(kept["outcome"]), unapplied_fields=tuple(kept["unapplied_fields"]))

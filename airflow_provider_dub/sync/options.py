@@ -123,6 +123,9 @@ class SyncOptions:
             return
         for policy in self.null_policy.values():
             _one_of("null_policy", policy, NullPolicy)
+        fields = [field_named(name) for name in self.null_policy]
+        if twice := [field.name for field in fields if field and fields.count(field) > 1]:
+            raise ValueError(f"null_policy: {twice[0]} is named twice.")
         self.cleared_fields(FIELDS.values())
 
     @property

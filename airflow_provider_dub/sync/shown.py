@@ -14,7 +14,7 @@ _MANY_DIGITS = 6
 #: An ``@`` between other characters, also in its full width (U+FF20) or percent-encoded.
 _EMAIL = re.compile(r"[^@\uff20\s](@|\uff20|%40)[^@\uff20\s]")
 #: A user and a password in front of the host of a URI.
-_PASSWORD = re.compile(r"(?<=//)[^/@]*:[^/@]*@")
+_PASSWORD = re.compile(r"(?<=//)[^/]*:[^/]*@")
 _BETWEEN_DIGITS = r"\s./()\u2010-\u2015-"
 #: A phone number as people write it: with its country behind ``+``, or its digits in groups.
 _PHONE = re.compile(rf"\+[{_BETWEEN_DIGITS}]*\d[\d{_BETWEEN_DIGITS}]*|^[\d{_BETWEEN_DIGITS}]+$")
@@ -50,7 +50,8 @@ def path_shown(path: object) -> str:
 
     :param path: A path or URI.
     """
-    return one_line(_PASSWORD.sub("***@", str(path).split("?")[0]))
+    text = str(path)
+    return one_line(_PASSWORD.sub("***@", text.partition("?")[0]) if "://" in text else text)
 
 
 def listed(names: Iterable[Any]) -> str:

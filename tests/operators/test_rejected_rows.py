@@ -20,7 +20,9 @@ from airflow_provider_dub.operators.rejected_rows import rejected_line
 from airflow_provider_dub.sync.inputs import rows_of
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome, RowResult
+from airflow_provider_dub.sync.shown import path_shown
 from airflow_provider_dub.sync.updates import UpdateReader
+from airflow_provider_dub.version_compat import BaseHook, ObjectStoragePath
 from tests.support.any_value import anything
 from tests.support.task_instance import TaskInstance
 
@@ -143,7 +145,7 @@ def test_a_storage_that_no_provider_has_ends_the_task_before_the_first_request(c
     operator = DubUpdateCustomersOperator(
         task_id="update", customers=[{"id": "cus_1", "name": "n"}], **{argument: "gopher://host/rows.jsonl"}
     )
-    with pytest.raises(DubFixSetupError, match=f"^{argument}: no installed provider of Airflow has the storage gopher"):
+    with pytest.raises(DubFixSetupError, match=f"^{argument}: Airflow cannot open the storage gopher://"):
         operator.execute({"ti": TaskInstance()})
     assert not connected.requests
 
@@ -156,3 +158,24 @@ def test_a_password_in_the_place_of_rejected_rows_is_not_shown(connected, logged
     with pytest.raises(DubFixRowsError, match=r"The rows are in memory://\*\*\*@") as failed:
         operator.execute({"ti": TaskInstance()})
     assert "PLANTED" not in f"{failed.value}{logged()}"
+
+
+def test_a_connection_of_a_storage_that_is_not_there_is_not_quoted(connected, logged, monkeypatch) -> None:
+    monkeypatch.setattr(ObjectStoragePath, "fs", property(lambda _: BaseHook.get_connection("me:PLANTED")))
+    path = "s3://me:PLANTED@bucket/rows.jsonl"
+    operator = DubUpdateCustomersOperator(task_id="update", customers=[{"id": "cus_1"}], rejected_path=path)
+    with pytest.raises(DubFixSetupError, match="the id of an Airflow connection") as failed:
+        operator.execute({"ti": TaskInstance()})
+    assert "PLANTED" not in f"{failed.value}{logged()}"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("rows/what?.jsonl", "rows/what?.jsonl"),
+        ("s3://me@bucket/k?sig=PLANTED", "s3://me@bucket/k"),
+        ("s3://me:p@ss@bucket/k", "s3://***@bucket/k"),
+    ],
+)
+def test_a_path_is_shown_without_its_password(path: str, shown: str) -> None:
+    assert path_shown(path) == shown

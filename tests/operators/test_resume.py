@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import traceback
 import zlib
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable
@@ -293,8 +294,9 @@ def test_what_the_run_would_make_untrue_and_cannot_be_deleted_ends_it_before_the
     task = task()
     task.stop()
     task.store.broken = broken
-    with pytest.raises(RuntimeError):
+    with pytest.raises(DubRetryLaterError, match="resume=False sends all rows") as failed:
         task.run(2, customers=ROWS[::-1])
+    assert "PLANTED" not in "".join(traceback.format_exception(failed.value))
     assert task.sent == []
 
 

@@ -163,6 +163,7 @@ def test_only_named_columns_are_sent() -> None:
         ({"null_policy": {"country": "clear"}}, "cannot clear country"),
         ({"null_policy": {"external_id": "clear"}}, "cannot clear externalId"),
         ({"null_policy": "clear"}, "cannot clear country"),
+        ({"null_policy": {"name": "clear", "Name": "omit"}}, "name is named twice"),
     ],
 )
 def test_an_impossible_option_is_a_value_error(options, message: str) -> None:

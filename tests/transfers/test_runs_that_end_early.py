@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +23,6 @@ from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.warehouse import drivers, leased
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.cursors import Connection, Cursor
-from airflow_provider_dub.warehouse.drivers import Driver
 from airflow_provider_dub.warehouse.lease import Lease
 from tests.support.stored import edit, sent, stored
 from tests.support.task_instance import TaskInstance
@@ -228,7 +228,7 @@ def test_a_run_that_is_killed_at_any_statement_is_made_whole_by_the_next(
         def prepare(connection: Any) -> None:
             connection.isolation_level = None
 
-        driver = Driver(style="qmark", executemany_is_fast=True, transactions="none", prepare=prepare)
+        driver = replace(drivers._KNOWN["sqlite3"](None), transactions="none", prepare=prepare)
         monkeypatch.setitem(drivers._KNOWN, "sqlite3", lambda _: driver)
         engine(has_transactions=False, temporary_table="")
     options: dict[str, Any] = {"commit_every": 5}
