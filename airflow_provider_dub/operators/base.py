@@ -192,8 +192,8 @@ class DubSyncOperator(BaseOperator):
             path = getattr(self, name)
             if path and (rendered or not is_template(path)):
                 check_place(name, path)
-            if path and rendered:
-                check_storage(name, path)
+                if rendered:
+                    check_storage(name, path)
 
     def _reader(self, rows: Rows) -> UpdateReader:
         """Return the reader of the rows; it has checked their columns.

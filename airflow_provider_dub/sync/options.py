@@ -123,7 +123,10 @@ class SyncOptions:
             return
         for policy in self.null_policy.values():
             _one_of("null_policy", policy, NullPolicy)
-        fields = [field_named(name) for name in self.null_policy]
+        named = {name: field_named(name) for name in self.null_policy}
+        if unknown := [name for name, field in named.items() if field is None]:
+            raise ValueError(f"null_policy: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
+        fields = [*named.values()]
         if twice := [field.name for field in fields if field and fields.count(field) > 1]:
             raise ValueError(f"null_policy: {twice[0]} is named twice.")
         self.cleared_fields(FIELDS.values())
@@ -146,11 +149,8 @@ class SyncOptions:
         """
         given = self.null_policy
         policies = given if isinstance(given, Mapping) else dict.fromkeys(FIELDS, given)
-        named = {name: field_named(name) for name in policies}
-        if unknown := [name for name, field in named.items() if field is None]:
-            raise ValueError(f"null_policy: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
-        clears = {field.name for name, field in named.items() if field and policies[name] == "clear"}
-        cleared = [field for field in fields if field.name in clears]
+        clears = {field_named(name) for name, policy in policies.items() if policy == "clear"}
+        cleared = [field for field in fields if field in clears]
         if kept := [field.name for field in cleared if not field.nullable]:
             raise ValueError(
                 f'null_policy: Dub cannot clear {kept[0]}. Give a policy per field, such as {{"name": "clear"}}; '

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from io import BytesIO, StringIO
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from sqlglot import exp
+from sqlglot import exp
+
+from airflow_provider_dub.warehouse.dialects import DIALECTS
+from airflow_provider_dub.warehouse.schema import written
 
 #: PEP 249's names of how a statement marks its parameters. Drivers that say ``pyformat`` and take ``%s``, too, are
 #: ``format`` here.
@@ -242,10 +244,8 @@ def _sqlite_executemany(cursor: Any, table: exp.Table, columns: Sequence[str], r
 
 def _quoted(dialect: str, table: exp.Table, columns: Sequence[str]) -> tuple[str, str]:
     """Return a table and columns of it as statements name them."""
-    from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
-
-    name = normalize_identifiers(table.copy(), dialect=dialect).sql(dialect, identify=True)
-    return name, ", ".join(f'"{column}"' for column in columns)
+    engine = DIALECTS[dialect]
+    return written(table.copy(), engine), ", ".join(written(exp.to_identifier(column), engine) for column in columns)
 
 
 def _snowflake(connection: Any) -> Driver:

@@ -13,18 +13,13 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.operators.json_lines import JsonLinesFile
 from airflow_provider_dub.sync.results import NOT_APPLIED
 from tests.support.paths import ROOT
+from tests.support.storage import attach_memory
 from tests.support.task_instance import TaskInstance
-
-try:
-    from airflow.sdk.io import attach
-except ImportError:  # Airflow 2.11
-    from airflow.io.store import attach
 
 ROWS = 1000
 ARGUMENTS = ("rejected_path", "records_path")
@@ -92,7 +87,7 @@ class FailsAfter:
 
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_an_object_of_which_a_part_was_refused_is_counted_as_it_is_in_the_storage(monkeypatch, is_kept) -> None:
-    attach(protocol="memory", conn_id="storage", fs=MemoryFileSystem())
+    attach_memory("storage")
     file = JsonLinesFile(f"memory://storage@bucket-{uuid.uuid4()}/rejected.jsonl")
     file.open()
     file.write("{}")

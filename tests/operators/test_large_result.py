@@ -6,17 +6,12 @@ import json
 import uuid
 
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_dub.operators import xcom
 from airflow_provider_dub.operators.xcom import warn_if_large
 from airflow_provider_dub.version_compat import ObjectStoragePath
+from tests.support.storage import attach_memory
 from tests.support.update_operator import run
-
-try:
-    from airflow.sdk.io import attach
-except ImportError:  # Airflow 2.11
-    from airflow.io.store import attach
 
 ROWS = [{"id": "cus_1LABA", "name": "Alicia"}]
 
@@ -55,7 +50,7 @@ def test_only_what_goes_into_xcom_is_warned_of(connected, monkeypatch, logged, o
 
 @pytest.mark.parametrize("give", [str, ObjectStoragePath])
 def test_records_may_go_to_any_storage_that_airflow_reaches(connected, give) -> None:
-    attach(protocol="memory", conn_id="storage", fs=MemoryFileSystem())
+    attach_memory("storage")
     path = f"memory://storage@bucket-{uuid.uuid4()}/dub/records.jsonl"
     uri, _ = run(ROWS, records_path=give(path))
     assert str(uri).startswith("memory://storage@")

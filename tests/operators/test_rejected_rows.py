@@ -10,7 +10,6 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError
@@ -24,12 +23,8 @@ from airflow_provider_dub.sync.shown import path_shown
 from airflow_provider_dub.sync.updates import UpdateReader
 from airflow_provider_dub.version_compat import BaseHook, ObjectStoragePath
 from tests.support.any_value import anything
+from tests.support.storage import attach_memory
 from tests.support.task_instance import TaskInstance
-
-try:
-    from airflow.sdk.io import attach
-except ImportError:  # up to Airflow 3.0
-    from airflow.io.store import attach
 
 
 def again(cell: object, column: str = "name", key: object = "u") -> tuple[object, object]:
@@ -151,7 +146,7 @@ def test_a_storage_that_no_provider_has_ends_the_task_before_the_first_request(c
 
 
 def test_a_password_in_the_place_of_rejected_rows_is_not_shown(connected, logged) -> None:
-    attach(protocol="memory", conn_id="me:PLANTED", fs=MemoryFileSystem())
+    attach_memory("me:PLANTED")
     path = f"memory://me:PLANTED@{uuid.uuid4()}/rows.jsonl"
     rows = [{"id": "no id", "name": "n"}, {"id": "cus_1", "name": "n"}]
     operator = DubUpdateCustomersOperator(task_id="update", customers=rows, rejected_path=path, max_failures=0)
