@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.bulk_insert import insert_rows
-from airflow_provider_dub.warehouse.drivers import FLOAT32, Driver, driver_of
+from airflow_provider_dub.warehouse.drivers import FLOAT32, Driver, driver_of, is_being_closed
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.bulk_insert import Row
     from airflow_provider_dub.warehouse.dialects import Dialect
 
+#: For so long a database may be closed by this process, and the pause between two tries to connect to it, in seconds.
+_CLOSED_WITHIN, _PAUSE = 30.0, 0.02
+
 
 def connect(hook: DbApiHook, *, to_write: bool = False) -> Connection:
     """Return a new connection, which nobody else has.
@@ -27,13 +31,24 @@ def connect(hook: DbApiHook, *, to_write: bool = False) -> Connection:
     :param to_write: Whether its transactions begin and end explicitly.
     """
     own = copy(hook)  # a hook may keep its connection, and give it to all who ask
-    connection = own.get_conn()
+    connection = _connected(own)
     driver = driver_of(connection, hook.placeholder)
     if to_write and driver.transactions != "none" and hook.supports_autocommit:  # some drivers begin with it
         own.set_autocommit(connection, False)
     if to_write and driver.prepare:
         driver.prepare(connection)
     return Connection(connection, driver)
+
+
+def _connected(hook: DbApiHook) -> Any:
+    until = time.monotonic() + _CLOSED_WITHIN
+    while True:
+        try:
+            return hook.get_conn()
+        except Exception as error:  # every driver has its own
+            if not is_being_closed(error) or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE)
 
 
 class Connection:

@@ -119,6 +119,14 @@ def driver_of(connection: Any, placeholder: str) -> Driver:
     )
 
 
+def is_being_closed(error: Exception) -> bool:
+    """Return whether a driver does not connect, since this process is about to close the same database.
+
+    :param error: What the driver raised.
+    """
+    return "Unique file handle conflict" in str(error)  # DuckDB's; its class is another one in each version
+
+
 def codes_of(error: Exception) -> list[str]:
     """Return the codes of an error of any driver, as far as it has any, and nothing else of it.
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 #: The history is pruned when its oldest line is so much older than it may be.
 _PRUNED_EVERY = timedelta(days=1)
 #: Tries to create a table that other runs may be about to create, and the longest pause between them, in seconds.
-_TRIES_TO_CREATE, _LONGEST_PAUSE_TO_CREATE = 10, 1.0
+_TRIES_TO_CREATE, _LONGEST_PAUSE_TO_CREATE = 5, 1.0
 #: Seconds between attempts to record while the database is away: the first, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 #: So many times a database that responds may fail to record; it may have come back only just now.

@@ -38,7 +38,9 @@ def begin(database, runs: int) -> list[str]:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not failed, failed
+    if failed:
+        # Shown with its notes and its traceback, since a thread has none of its own in a test's report.
+        raise AssertionError(f"{len(failed)} of {runs} runs failed; the first:") from failed[0]
     return acquired
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
@@ -52,3 +54,19 @@ def test_of_a_hundred_runs_one_has_the_lease(database, has_transactions, without
     assert len(owners) == 1
     ((task, owner),) = set(database.run("SELECT task, owner FROM dub_state_lease WHERE task IS NOT NULL"))
     assert [task] == [owner] == owners
+
+
+@pytest.mark.parametrize("database", ["duckdb"], indirect=True)
+def test_a_file_that_another_thread_is_about_to_close_is_connected_to(database) -> None:
+    database.run("CREATE TABLE customers (id INTEGER)")
+
+    def insert(number: int) -> None:
+        for pause in range(60):
+            with closing(warehouse()) as own:
+                own.transaction(lambda cursor: cursor.execute(f"INSERT INTO customers VALUES ({number})"))
+            time.sleep(pause % 5 / 300)
+
+    with ThreadPoolExecutor(3) as threads:
+        for _ in threads.map(insert, range(3)):
+            pass
+    assert database.run("SELECT count(*) FROM customers") == [(180,)]
