@@ -32,6 +32,8 @@ from airflow_provider_dub.version_compat import (
     instance_suffix,
     tries_before_clear,
 )
+from airflow_provider_dub.warehouse.plan import Plan
+from airflow_provider_dub.warehouse.status import BASELINE_CANDIDATES, SET_PENDING, UPDATES, KnownState, Status
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -41,11 +43,9 @@ if TYPE_CHECKING:
     from airflow_provider_dub.customers.cells import BlankPolicy
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
     from airflow_provider_dub.version_compat import Connection, Context, ObjectStoragePath
-    from airflow_provider_dub.warehouse.change_query import KnownState, Status
     from airflow_provider_dub.warehouse.changes import Changes, Count
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
-    from airflow_provider_dub.warehouse.plan import Plan
     from airflow_provider_dub.warehouse.query_rows import WarehouseRows
     from airflow_provider_dub.warehouse.state_sink import StateSink
     from airflow_provider_dub.warehouse.state_table import StateTable
@@ -292,8 +292,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         :param changes: The changes.
         :param table: The state table.
         """
-        from airflow_provider_dub.warehouse.change_query import SET_PENDING, Status
-
         if not plan.to_set_pending:
             if plan.to_send:
                 table.check_update()
@@ -330,7 +328,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
     def _record_baseline(self, changes: Changes, table: StateTable, context: Context) -> None:
         from airflow_provider_dub.warehouse.baseline import KnownRows, record_applied
-        from airflow_provider_dub.warehouse.change_query import BASELINE_CANDIDATES
 
         with changes.read(BASELINE_CANDIDATES) as rows:
             sink = self._sink(table, rows, context)
@@ -354,9 +351,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.log.info("Recorded as applied: %s.", counted(recorded, "row"))
 
     def _plan(self, counts: Mapping[Status, Count]) -> Plan:
-        from airflow_provider_dub.warehouse.change_query import UPDATES
-        from airflow_provider_dub.warehouse.plan import Plan
-
         unknown = sum(counts[status].rows - counts[status].with_dub_id for status in UPDATES)
         look_ups = unknown if self.options.external_id_column and self.options.check_external_ids else 0
         rows = {status: count.rows for status, count in counts.items()}
@@ -478,17 +472,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         :param hook: The hook of the database.
         :param context: The task's context.
         """
-        from airflow_provider_dub.warehouse.change_query import KnownState
-        from airflow_provider_dub.warehouse.schema import timestamp
-
         if table is None or (self.options.dry_run and not self._can_read(table)):
             yield None
             return
-        missing_before = timestamp(datetime.now(UTC) - self.retry_missing_after)
         known = KnownState(
             str(self.state_table),
             retry_rejected=self._retry_rejected,
-            missing_before=missing_before,
+            missing_before=datetime.now(UTC) - self.retry_missing_after,
             attempt=table.lease.attempt,
             full_refresh=self._full_refresh,
             run=self._continued_run(context),

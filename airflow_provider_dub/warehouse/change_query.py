@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,11 @@ from airflow_provider_dub.warehouse.schema import (
     compared_columns,
     is_applied,
     table_named,
+    timestamp,
     written,
 )
 from airflow_provider_dub.warehouse.source import in_list, with_parts
+from airflow_provider_dub.warehouse.status import SET_PENDING, UPDATES, KnownState, Status
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -30,42 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.staging import StagedRows
 
 
-class Status(StrEnum):
-    """What the state table says about a row of the query."""
-
-    #: Never seen before.
-    NEW = "new"
-    #: Its values are others than those that were last sent.
-    CHANGED = "changed"
-    #: An earlier run ended between sending it and knowing the outcome.
-    PENDING = "pending"
-    #: It was refused or missing before, and is to be tried again.
-    RETRIED = "retried"
-    #: As it was, and to be sent again in a full refresh.
-    REFRESHED = "refreshed"
-    #: It names no customer.
-    NO_KEY = "no_key"
-    #: As it was when it was last applied.
-    UNCHANGED = "unchanged"
-    #: As it was when it was refused, a permanent failure.
-    REFUSED = "refused"
-    #: As it was when Dub did not know the customer.
-    MISSING = "missing"
-    #: Another row names the same customer.
-    DUPLICATE = "duplicate"
-    #: A later row names the same customer.
-    SUPERSEDED = "superseded"
-
-
-#: Of rows that become a request, if their values are right.
-UPDATES = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED, Status.REFRESHED)
-TO_SEND = (*UPDATES, Status.NO_KEY)
-#: Of rows that the state table has, and that become pending before they are sent.
-SET_PENDING = (Status.CHANGED, Status.RETRIED, Status.REFRESHED)
-#: Of rows that failed before and did not change since.
-FAILED_BEFORE = (Status.REFUSED, Status.MISSING)
-#: Of rows that a baseline may record as applied.
-BASELINE_CANDIDATES = (*UPDATES, Status.REFUSED, Status.MISSING)
 #: The outcomes of rows that failed permanently.
 _FAILED = (Outcome.FAILED, Outcome.REJECTED)
 _APPLIED_AT = ("first_applied_at", "last_applied_at")
@@ -83,29 +48,6 @@ def row_columns() -> tuple[str, ...]:
     ``copies`` is the number of rows that name the same customer. The key and what is compared are as text.
     """
     return ("status", "copies", *_OF_CUSTOMER, SAME_FIELDS, KEY, *compared_columns(), *_RESULT)
-
-
-@dataclass(frozen=True)
-class KnownState:
-    """The state table, and what its outcomes mean for a run.
-
-    :param table: Its name.
-    :param retry_rejected: Rows that failed permanently are sent again.
-    :param missing_before: Customers that Dub did not know before this timestamp (UTC) are tried again.
-    :param attempt: This try of the task instance: what it has set to pending was applied before, with the values that
-        the table has.
-    :param full_refresh: All rows are sent, whatever is known of them.
-    :param run: The run whose outcomes stand, as this is its retry: none of them is asked for again.
-    :param missing_columns: The columns that the table of an older version lacks; nothing is known about them.
-    """
-
-    table: str
-    retry_rejected: bool
-    missing_before: str
-    attempt: str = ""
-    full_refresh: bool = False
-    run: str | None = None
-    missing_columns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -313,7 +255,7 @@ class ChangeQuery:
             *cases,
             (outcome.isin(*APPLIED), Status.UNCHANGED),
             (outcome.isin(*_FAILED), Status.RETRIED if known.retry_rejected else Status.REFUSED),
-            (exp.and_(missing, _state_column("last_tried_at") < known.missing_before), Status.RETRIED),
+            (exp.and_(missing, _state_column("last_tried_at") < timestamp(known.missing_before)), Status.RETRIED),
             (missing, Status.MISSING),
         ], exp.Literal.string(Status.PENDING)
 

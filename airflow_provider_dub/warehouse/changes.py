@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubIncompleteCopyError, DubUnreadableRowsError
-from airflow_provider_dub.warehouse.change_query import FAILED_BEFORE, ChangeQuery, Status
 from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
 from airflow_provider_dub.warehouse.spool import Spool
+from airflow_provider_dub.warehouse.status import FAILED_BEFORE, Status
 
 if TYPE_CHECKING:
+    from airflow_provider_dub.warehouse.change_query import ChangeQuery
     from airflow_provider_dub.warehouse.database import Warehouse
 
 log = logging.getLogger(__name__)

@@ -26,10 +26,10 @@ from airflow_provider_dub.warehouse.staging import Staging
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.options import SyncOptions
-    from airflow_provider_dub.warehouse.change_query import KnownState
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.state_table import StateTable
     from airflow_provider_dub.warehouse.statements import Statements
+    from airflow_provider_dub.warehouse.status import KnownState
     from airflow_provider_dub.warehouse.user_query import UserQuery
 
 T = TypeVar("T")

@@ -12,10 +12,10 @@ from airflow_provider_dub.warehouse.query_rows import Columns
 from airflow_provider_dub.warehouse.source import Source, column_names
 
 if TYPE_CHECKING:
-    from airflow_provider_dub.warehouse.change_query import KnownState
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
     from airflow_provider_dub.warehouse.state_table import StateTable
+    from airflow_provider_dub.warehouse.status import KnownState
     from airflow_provider_dub.warehouse.user_query import UserQuery
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_dub.api.rate_limit import PLAN_LIMITS
 from airflow_provider_dub.sync.shown import counted, duration
-from airflow_provider_dub.warehouse.change_query import SET_PENDING, TO_SEND, UPDATES, Status
+from airflow_provider_dub.warehouse.status import SET_PENDING, TO_SEND, UPDATES, Status
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
 from airflow_provider_dub.sync.updates import UpdateReader
-from airflow_provider_dub.warehouse.change_query import (
-    FAILED_BEFORE,
-    SAME_FIELDS,
-    SET_PENDING,
-    UPDATES,
-    Status,
-    row_columns,
-)
+from airflow_provider_dub.warehouse.change_query import SAME_FIELDS, row_columns
 from airflow_provider_dub.warehouse.schema import KEY, compared_columns
+from airflow_provider_dub.warehouse.status import FAILED_BEFORE, SET_PENDING, UPDATES, Status
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.columns import MatchedColumns

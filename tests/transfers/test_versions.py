@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from airflow_provider_dub.customers import converters
 from airflow_provider_dub.customers.fields import FIELDS, Field
 from airflow_provider_dub.exceptions import DubFixSetupError
-from airflow_provider_dub.warehouse.change_query import ChangeQuery, KnownState
+from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.schema import schema_version
 from airflow_provider_dub.warehouse.source import Source
+from airflow_provider_dub.warehouse.status import KnownState
 
 
 @pytest.fixture
@@ -30,7 +33,8 @@ def eighth_field(monkeypatch) -> None:
 
 def test_a_new_field_is_one_entry(customers, connected, sync, eighth_field) -> None:
     source = Source("SELECT * FROM customers", "user_id", {"name": "name", "plan_name": "planName"})
-    query = ChangeQuery(DIALECTS["postgres"], source, KnownState("dub_state", False, "2026-01-01")).rows(["new"])
+    known = KnownState("dub_state", retry_rejected=False, missing_before=datetime.now(UTC))
+    query = ChangeQuery(DIALECTS["postgres"], source, known).rows(["new"])
     assert 'CAST("dub_source"."plan_name" AS TEXT) AS "plan_name"' in query
     assert '"dub_state"."plan_name" COLLATE "C" = "dub_keyed"."plan_name" COLLATE "C"' in query
     assert sync(max_failures=2)["fields"] == {"name": 2, "planName": 2}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_dub.warehouse.change_query import Status
 from airflow_provider_dub.warehouse.plan import Plan
+from airflow_provider_dub.warehouse.status import Status
 
 
 @pytest.mark.parametrize(

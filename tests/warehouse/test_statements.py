@@ -6,12 +6,13 @@ They are compared as parsed trees, since another sqlglot may lay out the same st
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlglot
 
-from airflow_provider_dub.warehouse.change_query import TO_SEND, ChangeQuery, KnownState
+from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER, Driver
@@ -20,6 +21,7 @@ from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.source import Source, column_names
 from airflow_provider_dub.warehouse.staging import StagedRows
 from airflow_provider_dub.warehouse.statements import Statements
+from airflow_provider_dub.warehouse.status import TO_SEND, KnownState
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SOURCE = Source(
@@ -30,7 +32,7 @@ SOURCE = Source(
     latest_by="updated_at",
 )
 KNOWN = KnownState(
-    "analytics.dub_state", retry_rejected=False, missing_before="2026-01-01 00:00:00.000000", attempt="token"
+    "analytics.dub_state", retry_rejected=False, missing_before=datetime(2026, 1, 1, tzinfo=UTC), attempt="token"
 )
 #: To write and parse them all takes seconds.
 EACH_DIALECT = pytest.mark.parametrize(
