@@ -237,7 +237,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                     else compared_here(warehouse, dialect, query)
                 )
                 table = self._table(warehouse, dialect, context)
-                known = stack.enter_context(self._known_state(table, hook, context))
+                known = stack.enter_context(self._known_state(table, context))
                 recorder = None if self.options.dry_run else table
                 changes = comparing.enter_context(changes_of(table, known))
             if recorder and self.baseline:
@@ -256,7 +256,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             with self._checking():
                 reader = WarehouseReader(rows, self.options)
             with self._publishing(len(rows), context):
-                sinks = [self._recording(recorder, rows, hook, context)] if recorder else []
+                sinks = [self._recording(recorder, rows, context)] if recorder else []
                 with self._connected(rows, context) as client:
                     verified = self._listed or self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
                     # Rows that the database takes for one customer are results already.
@@ -305,20 +305,16 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             *(status for status in plan.statuses_to_read if status not in (*SET_PENDING, Status.PENDING)),
         ]
 
-    def _recording(self, table: StateTable, rows: WarehouseRows, hook: DbApiHook, context: Context) -> StateSink:
+    def _recording(self, table: StateTable, rows: WarehouseRows, context: Context) -> StateSink:
         """Return what records the outcomes, over a connection of its own; from now on requests end with the lease.
 
         :param table: The state table.
         :param rows: The rows.
-        :param hook: The hook of the database.
         :param context: The task's context.
         """
-        from airflow_provider_dub.warehouse.database import Warehouse
-
         table.lease.begin_requests()
         self._stop.pauses = table.lease.pauses
-        own = table.through(Warehouse(hook))
-        return self._sink(own, rows, context)
+        return self._sink(table.another(), rows, context)
 
     def _sink(self, table: StateTable, rows: WarehouseRows, context: Context) -> StateSink:
         from airflow_provider_dub.warehouse.state_sink import StateSink
@@ -465,11 +461,10 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return StateTable(warehouse, Statements(dialect, self.state_table), owner)
 
     @contextmanager
-    def _known_state(self, table: StateTable | None, hook: DbApiHook, context: Context) -> Iterator[KnownState | None]:
+    def _known_state(self, table: StateTable | None, context: Context) -> Iterator[KnownState | None]:
         """Give what is known of the rows; hold the lease of the table as long, unless nothing is written.
 
         :param table: The state table, if there is to be one.
-        :param hook: The hook of the database.
         :param context: The task's context.
         """
         if table is None or (self.options.dry_run and not self._can_read(table)):
@@ -486,7 +481,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         if self.options.dry_run:
             yield replace(known, missing_columns=table.missing_columns())
             return
-        with self._leased(table, hook, context):
+        with self._leased(table, context):
             table.upgrade()
             table.merge_previous()
             table.check_and_prune(self.keep_history)
@@ -507,15 +502,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return False
 
     @contextmanager
-    def _leased(self, table: StateTable, hook: DbApiHook, context: Context) -> Iterator[None]:
-        from airflow_provider_dub.warehouse.database import Warehouse
+    def _leased(self, table: StateTable, context: Context) -> Iterator[None]:
         from airflow_provider_dub.warehouse.lease import LockedError
         from airflow_provider_dub.warehouse.leased import leased
 
         waits = self.on_locked == "wait"
         may_reschedule = waits and callable(getattr(context["ti"], "get_first_reschedule_date", None))
         try:
-            with leased(table, Warehouse(hook), self._stop, wait=waits and not may_reschedule):
+            with leased(table, self._stop, wait=waits and not may_reschedule):
                 yield
         except LockedError as locked:
             if self.on_locked == "skip":

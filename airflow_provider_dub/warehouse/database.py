@@ -70,6 +70,10 @@ class Warehouse:
         #: Whether a percent sign anywhere in a statement with parameters belongs to one; known after the first query.
         self.reads_percent_signs = False
 
+    def another(self) -> Warehouse:
+        """Return the same database over connections of its own, for another thread."""
+        return Warehouse(self._hook)
+
     def columns(self, sql: str, parameters: Any) -> list[str]:
         """Return the names of a query's columns.
 

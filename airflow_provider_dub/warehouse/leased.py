@@ -29,18 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_dub.api.stop import Stop
-    from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.state_table import StateTable
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def leased(table: StateTable, beside: Warehouse, stop: Stop, *, wait: bool) -> Iterator[None]:
+def leased(table: StateTable, stop: Stop, *, wait: bool) -> Iterator[None]:
     """Hold the lease of a state table, which is created if it is not there; in the end merge the outcomes of the run.
 
     :param table: The state table.
-    :param beside: A connection for the heartbeat alone.
     :param stop: Ends the run; set when the lease is lost. If it is urgent, the next run merges the outcomes.
     :param wait: Whether to wait for another run to end.
     :raises LockedError: Another run has the lease.
@@ -49,7 +47,7 @@ def leased(table: StateTable, beside: Warehouse, stop: Stop, *, wait: bool) -> I
     table.create()
     table.lease.acquire(wait=wait, log=log.info)
     try:
-        with Heartbeat(table.lease, beside, on_lost=lambda: stop.set(urgent=True)):
+        with Heartbeat(table.lease, table.warehouse.another(), on_lost=lambda: stop.set(urgent=True)):
             try:
                 yield
                 _end(table, stop)

@@ -90,13 +90,10 @@ class StateTable:
         """The name of the table, as the user gives it."""
         return self._statements.table
 
-    def through(self, warehouse: Warehouse) -> StateTable:
-        """Return the same table over another connection, for another thread.
-
-        :param warehouse: The connection.
-        """
+    def another(self) -> StateTable:
+        """Return the same table over a connection of its own, for another thread."""
         table = copy(self)
-        table.warehouse = warehouse
+        table.warehouse = self.warehouse.another()
         return table
 
     def close(self) -> None:
