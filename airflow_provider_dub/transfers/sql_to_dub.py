@@ -33,7 +33,7 @@ from airflow_provider_dub.version_compat import (
     tries_before_clear,
 )
 from airflow_provider_dub.warehouse.plan import Plan
-from airflow_provider_dub.warehouse.status import BASELINE_CANDIDATES, SET_PENDING, UPDATES, KnownState, Status
+from airflow_provider_dub.warehouse.status import BASELINE_CANDIDATES, UPDATES, KnownState, Status
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -247,7 +247,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             plan = self._plan(changes.counts())
             self._guard_plan(plan, table if known else None, context)
             with self._checking():
-                statuses = self._set_pending(plan, changes, recorder) if recorder else plan.statuses_to_read
+                statuses = changes.set_pending(plan, recorder) if recorder else plan.statuses_to_read
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
             rows = stack.enter_context(changes.read(statuses, failed_in))
             comparing.close()
@@ -284,26 +284,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         except AirflowException:
             with self._publishing(plan.rows_to_read, context):
                 raise
-
-    def _set_pending(self, plan: Plan, changes: Changes, table: StateTable) -> list[Status]:
-        """Record that changed rows are about to be sent, and return the statuses of the rows to read.
-
-        :param plan: The plan.
-        :param changes: The changes.
-        :param table: The state table.
-        """
-        if not plan.to_set_pending:
-            if plan.to_send:
-                table.check_update()
-            return plan.statuses_to_read
-        table.set_pending(changes.query, changes.parameters, plan.to_set_pending)
-        if changes.has_temporary_table:
-            return plan.statuses_to_read
-        # A row that changes only now is not pending, and is left for the next run.
-        return [
-            Status.PENDING,
-            *(status for status in plan.statuses_to_read if status not in (*SET_PENDING, Status.PENDING)),
-        ]
 
     def _recording(self, table: StateTable, rows: WarehouseRows, context: Context) -> StateSink:
         """Return what records the outcomes, over a connection of its own; from now on requests end with the lease.
@@ -403,31 +383,22 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:
         """Return the hook of the query, if it is only read, and that of the database that computes the difference."""
         from airflow_provider_dub.warehouse.dialects import dialect_named
-        from airflow_provider_dub.warehouse.sql_hooks import sql_hook
+        from airflow_provider_dub.warehouse.sql_hooks import dialect_to_use, sql_hook
 
         connection = BaseHook.get_connection(self.sql_conn_id)
-        hook = sql_hook(connection, self.sql_hook_params or {})
-        self._set_lineage(copy(hook), connection)
+        source = hook = sql_hook(connection, self.sql_hook_params or {})
+        self._set_lineage(copy(source), connection)
         if self.state_conn_id:
             connection = BaseHook.get_connection(self.state_conn_id)
-            beside = sql_hook(connection, self.state_hook_params or {})
-            return hook, beside, self._dialect_of(connection, beside)
+            hook = sql_hook(connection, self.state_hook_params or {})
         try:
-            return None, hook, self._dialect_of(connection, hook)
+            dialect = dialect_to_use(connection, hook, self.dialect, allow_untested=self.allow_untested_dialect)
         except ValueError:
             if self.state_table or self.dialect:
                 raise
-        self.log.info("The rows of %s are compared on this worker, as no SQL is known for it.", self.sql_conn_id)
-        return hook, hook, dialect_named("sqlite")  # that of the worker; nothing is asked of the other but the query
-
-    def _dialect_of(self, connection: Connection, hook: DbApiHook) -> Dialect:
-        from airflow_provider_dub.warehouse.dialects import check_is_tested, dialect_named
-        from airflow_provider_dub.warehouse.sql_hooks import dialect_of
-
-        dialect = dialect_named(self.dialect) if self.dialect else dialect_of(connection, hook)
-        if not self.allow_untested_dialect:
-            check_is_tested(dialect)
-        return dialect
+            self.log.info("The rows of %s are compared on this worker, as no SQL is known for it.", self.sql_conn_id)
+            return source, hook, dialect_named("sqlite")  # that of the worker; the database is asked only the query
+        return source if self.state_conn_id else None, hook, dialect
 
     def _set_lineage(self, hook: DbApiHook, connection: Connection) -> None:
         try:

@@ -13,11 +13,13 @@ from airflow_provider_dub.exceptions import DubDatabaseError, DubIncompleteCopyE
 from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
 from airflow_provider_dub.warehouse.spool import Spool
-from airflow_provider_dub.warehouse.status import FAILED_BEFORE, Status
+from airflow_provider_dub.warehouse.status import FAILED_BEFORE, SET_PENDING, Status
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.change_query import ChangeQuery
     from airflow_provider_dub.warehouse.database import Warehouse
+    from airflow_provider_dub.warehouse.plan import Plan
+    from airflow_provider_dub.warehouse.state_table import StateTable
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +126,24 @@ class Changes:
             )
         surplus = max((int(surplus or 0) for *_, surplus in found), default=0)
         return {status: by_status.get(status, Count(0, 0)) for status in Status}, surplus
+
+    def set_pending(self, plan: Plan, table: StateTable) -> list[Status]:
+        """Record that changed rows are about to be sent, and return the statuses of the rows to read.
+
+        :param plan: What the run is going to do.
+        :param table: The state table.
+        :raises UnusableTableError: Its user may not update rows.
+        """
+        if not plan.to_set_pending:
+            if plan.to_send:
+                table.check_update()
+            return plan.statuses_to_read
+        table.set_pending(self.query, self.parameters, plan.to_set_pending)
+        if self.has_temporary_table:
+            return plan.statuses_to_read
+        # A row that changes only now is not pending, and is left for the next run.
+        already_pending = (*SET_PENDING, Status.PENDING)
+        return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in already_pending)]
 
     @contextmanager
     def read(self, statuses: Collection[Status], failed_in: str | None = None) -> Iterator[WarehouseRows]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.version_compat import AirflowException
 from airflow_provider_dub.warehouse.cursors import connect
-from airflow_provider_dub.warehouse.dialects import Dialect, dialect_named
+from airflow_provider_dub.warehouse.dialects import Dialect, check_is_tested, dialect_named
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -94,6 +94,23 @@ def _hook_of_airflow(connection: Connection, arguments: Mapping[str, Any]) -> ob
             f"Airflow has no hook for the connection {connection.conn_id}: install the Airflow provider for "
             f"connections of type {connection.conn_type}, with what it needs."
         ) from error
+
+
+def dialect_to_use(
+    connection: Connection, hook: DbApiHook, name: str | None = None, *, allow_untested: bool = False
+) -> Dialect:
+    """Return the dialect in which statements for a connection's database are written.
+
+    :param connection: The Airflow connection.
+    :param hook: Its hook.
+    :param name: The dialect that the user names, if one is named.
+    :param allow_untested: Whether the dialect may be one that CI has never run.
+    :raises ValueError: None is known, or it was never run.
+    """
+    dialect = dialect_named(name) if name else dialect_of(connection, hook)
+    if not allow_untested:
+        check_is_tested(dialect)
+    return dialect
 
 
 def dialect_of(connection: Connection, hook: DbApiHook) -> Dialect:
