@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlglot import exp
 
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER, Driver
-from airflow_provider_dub.warehouse.schema import written
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect, JsonRows
@@ -32,7 +31,7 @@ def insert_rows(
     if load := driver.bulk_inserts.get(dialect.name):
         load(cursor, table, columns, rows)
         return
-    into = f"{written(table, dialect)} ({', '.join(written(exp.to_identifier(name), dialect) for name in columns)})"
+    into = f"{dialect.to_sql(table)} ({', '.join(dialect.to_sql(exp.to_identifier(name)) for name in columns)})"
     if dialect.json_rows:
         statement = driver.marked(_unpacked(into, len(columns), dialect.json_rows))
         for some in _in_statements(rows, dialect):

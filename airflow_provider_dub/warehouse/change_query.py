@@ -15,14 +15,13 @@ from airflow_provider_dub.warehouse.schema import (
     APPLIED,
     KEY,
     PENDING,
-    Part,
+    Expression,
     compared_columns,
     is_applied,
     table_named,
     timestamp,
-    written,
 )
-from airflow_provider_dub.warehouse.source import in_list, with_parts
+from airflow_provider_dub.warehouse.source import in_list, with_ctes
 from airflow_provider_dub.warehouse.status import SET_PENDING, UPDATES, KnownState, Status
 
 if TYPE_CHECKING:
@@ -86,8 +85,8 @@ class ChangeQuery:
         # All columns of all rows: PostgreSQL would compute the status anew for each that depends on it.
         names = dict.fromkeys((*self.source.cells(self.dialect), *row_columns()))
         columns = [name for name in names if name not in self._constants]
-        result = self._with_parts(exp.select(*map(_column, columns)).from_("dub_classified"))
-        table, query = written(self.temporary_table, self.dialect), written(result, self.dialect)
+        result = self._with_ctes(exp.select(*map(_column, columns)).from_("dub_classified"))
+        table, query = self.dialect.to_sql(self.temporary_table), self.dialect.to_sql(result)
         return self.dialect.temporary_table.format(table=table, query=query)
 
     def counts(self) -> str:
@@ -103,7 +102,7 @@ class ChangeQuery:
         )
         surplus = self._surplus() if self.unique else exp.Literal.number(0)
         query = exp.select("status", rows, with_dub_id, surplus.as_("surplus"))
-        return self._written(query.from_(self._result).group_by("status"))
+        return self._to_sql(query.from_(self._result).group_by("status"))
 
     def repeated_keys(self) -> str:
         """Return the query that counts the keys for which the state table has several rows."""
@@ -112,7 +111,7 @@ class ChangeQuery:
         several = exp.Count(this=exp.Star()) > 1
         repeated = exp.select(same.as_("dub_key")).from_(known).group_by(same.copy()).having(several)
         count = exp.select(exp.Count(this=exp.Star()).as_("repeated")).from_(repeated.subquery("dub_repeated"))
-        return written(count, self.dialect)
+        return self.dialect.to_sql(count)
 
     def rows(self, statuses: Collection[Status]) -> str:
         """Return the query for the rows with one of these statuses.
@@ -127,9 +126,9 @@ class ChangeQuery:
             query = query.order_by(self._by_key())
         elif self.source.in_order:
             query = query.order_by(self.source.cells(self.dialect)[0])
-        return self._written(query)
+        return self._to_sql(query)
 
-    def keys_to_set_pending(self) -> Part:
+    def keys_to_set_pending(self) -> Expression:
         """Return the query for the keys of the rows that the state table has and that are about to be sent."""
         changing = _column("status").isin(*SET_PENDING)
         if self.limit is None:
@@ -138,29 +137,29 @@ class ChangeQuery:
         first = first.order_by(self._by_key()).limit(self.limit)
         return self._asked(exp.select(KEY).from_(first.subquery("dub_first")).where(changing))
 
-    def _surplus(self) -> Part:
+    def _surplus(self) -> Expression:
         customers = exp.Distinct(expressions=[self.dialect.exactly(_column(KEY))])
         surplus = exp.Count(this=_column(KEY)) - exp.Count(this=customers)
         return exp.select(surplus).from_(self._result).subquery()
 
-    def _by_key(self) -> Part:
+    def _by_key(self) -> Expression:
         return exp.Ordered(this=self.dialect.exactly(_column(KEY)), nulls_first=False)
 
-    def _written(self, query: exp.Select) -> str:
-        return written(self._asked(query), self.dialect)
+    def _to_sql(self, query: exp.Select) -> str:
+        return self.dialect.to_sql(self._asked(query))
 
     @property
-    def _cells(self) -> Iterator[Part]:
+    def _cells(self) -> Iterator[Expression]:
         return (_column(name).as_(f"cell_{n}") for n, name in enumerate(self.source.cells(self.dialect)))
 
     @cached_property
-    def _constants(self) -> dict[str, Part]:
+    def _constants(self) -> dict[str, Expression]:
         """The columns that are the same in all rows, and so need not be kept."""
         not_sent = [field.column for name, field in FIELDS.items() if name not in self.source.fields]
         copies = {"copies": exp.Literal.number(1)} if self.unique else {}
         return dict.fromkeys(not_sent, self.dialect.as_text(exp.Null())) | copies
 
-    def _read(self, name: str) -> Part:
+    def _read(self, name: str) -> Expression:
         if name in self._constants:
             return self._constants[name].as_(name)
         if name in _APPLIED_AT and self.known:
@@ -172,11 +171,11 @@ class ChangeQuery:
         return self.temporary_table.copy() if self.temporary_table else exp.to_table("dub_classified")
 
     def _asked(self, query: exp.Select) -> exp.Select:
-        return query if self.temporary_table else self._with_parts(query)
+        return query if self.temporary_table else self._with_ctes(query)
 
-    def _with_parts(self, query: exp.Select) -> exp.Select:
-        parts = self.source.parts(self.dialect, unique=self.unique)
-        return with_parts(query, {**parts, "dub_classified": self._classified()})
+    def _with_ctes(self, query: exp.Select) -> exp.Select:
+        ctes = self.source.ctes(self.dialect, unique=self.unique)
+        return with_ctes(query, {**ctes, "dub_classified": self._classified()})
 
     def _classified(self) -> exp.Select:
         query = exp.select("dub_keyed.*").from_("dub_keyed")
@@ -189,7 +188,7 @@ class ChangeQuery:
         same = self._same_fields(self.known).as_(SAME_FIELDS)
         return query.select(status, same, *map(_state_column, (*_OF_CUSTOMER, *_RESULT)))
 
-    def _same_fields(self, known: KnownState) -> Part:
+    def _same_fields(self, known: KnownState) -> Expression:
         """Return the names of the fields that need not be sent, as Dub has applied them in full."""
         empty = exp.Literal.string("")
         if known.full_refresh:
@@ -209,18 +208,18 @@ class ChangeQuery:
         has_values = exp.or_(is_applied(_state_column), ours)
         return exp.Case().when(has_values, exp.Concat(expressions=[*names, empty.copy()])).else_(empty.copy())
 
-    def _cleared_alike(self, field: str) -> Part:
+    def _cleared_alike(self, field: str) -> Expression:
         """Return the condition that an empty cell clears the field now and did when it was sent, or neither."""
         then, now = (_state_column("cleared"), _column("cleared", "dub_keyed"))
         # Mostly all fields are alike, which is found out faster.
         return exp.or_(then.eq(now), self._is_cleared(field, then).eq(self._is_cleared(field, now)))
 
-    def _is_cleared(self, field: str, cleared: Part) -> Part:
+    def _is_cleared(self, field: str, cleared: Expression) -> Expression:
         names = exp.Concat(expressions=[exp.Literal.string(" "), cleared])
         place = exp.StrPosition(this=names, substr=exp.Literal.string(f" {field} "))  # LIKE would need a percent sign
         return exp.Case().when(place > 0, exp.Literal.number(1)).else_(exp.Literal.number(0))
 
-    def _status(self, cases: list[tuple[Part, Status]], otherwise: Part) -> Part:
+    def _status(self, cases: list[tuple[Expression, Status]], otherwise: Expression) -> Expression:
         if self.source.latest_wins:
             twice = (_column("place", "dub_keyed") > 1, Status.SUPERSEDED)
         else:
@@ -229,7 +228,7 @@ class ChangeQuery:
         ifs = [exp.If(this=condition, true=exp.Literal.string(status)) for condition, status in cases]
         return exp.Case(ifs=ifs, default=otherwise)
 
-    def _by_state(self, known: KnownState) -> tuple[list[tuple[Part, Status]], Part]:
+    def _by_state(self, known: KnownState) -> tuple[list[tuple[Expression, Status]], Expression]:
         same = exp.and_(*map(self._equal, compared_columns()), copy=False)
         is_same = exp.Case().when(same, exp.Literal.number(1)).else_(exp.Literal.number(0))
         outcome = _state_column("outcome")
@@ -259,7 +258,7 @@ class ChangeQuery:
             (missing, Status.MISSING),
         ], exp.Literal.string(Status.PENDING)
 
-    def _same_key(self) -> Part:
+    def _same_key(self) -> Expression:
         exact = self._exactly_equal(KEY)
         if self.dialect.exact_collation:
             return exact
@@ -267,23 +266,23 @@ class ChangeQuery:
         plain = _state_column(KEY).eq(_column(KEY, "dub_keyed"))
         return plain if plain == exact else exp.and_(plain, exact)
 
-    def _exactly_equal(self, column: str) -> Part:
+    def _exactly_equal(self, column: str) -> Expression:
         ours, theirs = self._state_or_null(column), _column(column, "dub_keyed")
         return exp.EQ(this=self.dialect.exactly(ours), expression=self.dialect.exactly(theirs))
 
-    def _equal(self, column: str) -> Part:
+    def _equal(self, column: str) -> Expression:
         """Return the condition that both are the same or both are NULL; it may itself be NULL instead of false."""
         both_null = [one.is_(exp.Null()) for one in (self._state_or_null(column), _column(column, "dub_keyed"))]
         return exp.or_(self._exactly_equal(column), exp.and_(*both_null, copy=False), copy=False)
 
-    def _state_or_null(self, column: str) -> Part:
+    def _state_or_null(self, column: str) -> Expression:
         is_missing = self.known is not None and column in self.known.missing_columns
         return self.dialect.as_text(exp.Null()) if is_missing else _state_column(column)
 
 
-def _state_column(name: str) -> Part:
+def _state_column(name: str) -> Expression:
     return _column(name, "dub_state")
 
 
-def _column(name: str, table: str | None = None) -> Part:
+def _column(name: str, table: str | None = None) -> Expression:
     return exp.column(name, table=table)

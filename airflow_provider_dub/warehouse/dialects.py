@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,14 @@ class Dialect:
     lease_length: float = 300
     append_every: float = 30
     commit_every: int = 2500
+
+    def to_sql(self, tree: Any) -> str:
+        """Return a statement, or a part of one, as text: its identifiers are quoted, in the engine's own case.
+
+        :param tree: A tree of sqlglot's; it is done with afterwards.
+        """
+        normal = normalize_identifiers(tree, dialect=self.name)
+        return str(normal.sql(dialect=self.name, identify=True, copy=False))
 
     def as_text(self, value: Any, kind: str | None = None) -> Any:
         """Return the value as text.

@@ -19,7 +19,6 @@ from typing import Any, Literal, TypeAlias
 from sqlglot import exp
 
 from airflow_provider_dub.warehouse.dialects import DIALECTS
-from airflow_provider_dub.warehouse.schema import written
 
 #: PEP 249's names of how a statement marks its parameters. Drivers that say ``pyformat`` and take ``%s``, too, are
 #: ``format`` here.
@@ -77,13 +76,13 @@ class Driver:
             return sql
         if self.style == "qmark":
             return sql.replace(PLACEHOLDER, "?")
-        written: Callable[[int], str] = {
+        mark: Callable[[int], str] = {
             "numeric": ":{}".format,
             "named": ":p{}".format,
             "pyformat": "%(p{})s".format,
         }[self.style]
         numbers = count(1)
-        return _MARK.sub(lambda _: written(next(numbers)), sql)
+        return _MARK.sub(lambda _: mark(next(numbers)), sql)
 
     def bound(self, parameters: Sequence[Any]) -> Sequence[Any] | Mapping[str, Any]:
         """Return the parameters of a statement of this package as the driver wants them.
@@ -253,7 +252,7 @@ def _sqlite_executemany(cursor: Any, table: exp.Table, columns: Sequence[str], r
 def _quoted(dialect: str, table: exp.Table, columns: Sequence[str]) -> tuple[str, str]:
     """Return a table and columns of it as statements name them."""
     engine = DIALECTS[dialect]
-    return written(table.copy(), engine), ", ".join(written(exp.to_identifier(column), engine) for column in columns)
+    return engine.to_sql(table.copy()), ", ".join(engine.to_sql(exp.to_identifier(column)) for column in columns)
 
 
 def _snowflake(connection: Any) -> Driver:

@@ -1,4 +1,4 @@
-"""The columns of the state table, and how statements about it are put together."""
+"""The columns of the state table and of those beside it, and how their names and timestamps are written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlglot import exp
-from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.results import Outcome
@@ -16,8 +15,8 @@ from airflow_provider_dub.sync.results import Outcome
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
-#: A part of a statement; sqlglot's classes for it have other names in other versions.
-Part: TypeAlias = Any
+#: A tree of sqlglot's; its classes have other names in other versions.
+Expression: TypeAlias = Any
 
 KEY = "customer_key"
 #: The try of the task instance that wrote a line of the history: a name of it alone.
@@ -33,7 +32,7 @@ PENDING, BASELINE = "pending", "baseline"
 #: Outcomes that stand for rows that Dub has as they are.
 APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED, BASELINE)
 #: The columns by which a state table is recognised, whatever its version.
-MARKS = (KEY, "cleared", "outcome", "last_tried_at", "run")
+REQUIRED_COLUMNS = (KEY, "cleared", "outcome", "last_tried_at", "run")
 #: Changes with the columns that every version has beside those of the fields.
 _LAYOUT = 1
 #: PostgreSQL cuts names after 63 characters, and with them what keeps the names of the lease and the index apart.
@@ -71,13 +70,6 @@ def state_columns() -> tuple[str, ...]:
     return (KEY, *compared_columns(), *RESULT_COLUMNS)
 
 
-def written(statement: Part, dialect: Dialect) -> str:
-    """Return a statement as text; its identifiers are quoted, in the case that the engine gives to unquoted ones."""
-    # Neither step copies the tree, which is done with.
-    normal = normalize_identifiers(statement, dialect=dialect.name)
-    return str(normal.sql(dialect=dialect.name, identify=True, copy=False))
-
-
 def table_named(name: str, dialect: Dialect, suffix: str = "") -> exp.Table:
     """Return a table by its name, possibly with schema and database.
 
@@ -94,7 +86,7 @@ def table_named(name: str, dialect: Dialect, suffix: str = "") -> exp.Table:
     return table
 
 
-def is_applied(column: Callable[[str], Part]) -> Part:
+def is_applied(column: Callable[[str], Expression]) -> Expression:
     """Return the condition that Dub has the values of a row of the state table, all of them, at a known customer.
 
     What a baseline records of the source is believed without.

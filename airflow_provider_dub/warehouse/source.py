@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from airflow_provider_dub.customers.fields import FIELDS
-from airflow_provider_dub.warehouse.schema import KEY, Part, written
+from airflow_provider_dub.warehouse.schema import KEY, Expression
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -68,8 +68,8 @@ class Source:
             for n, (column, as_text) in enumerate(zip((self.key_column, *self.columns), compared, strict=True))
         ]
 
-    def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
-        """Return the parts of a statement, by name.
+    def ctes(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Expression]:
+        """Return the common table expressions of a statement, by name.
 
         The last is ``dub_keyed``: the cells, the key as text, what is compared, as text, ``copies``, how many
         rows name the same customer, and with ``latest_wins`` the row's ``place`` among them.
@@ -96,7 +96,7 @@ class Source:
         latest_first = [_source_column(self.latest_by), *(self._text(name, dialect) for name in self.columns)]
         return query.select(place_of(same_customer, latest_first))
 
-    def _key(self, dialect: Dialect) -> Part:
+    def _key(self, dialect: Dialect) -> Expression:
         """Return the key as text, and NULL for one of blanks, which names no customer."""
         text = self._text(self.key_column, dialect)
         stripped = exp.Trim(this=text.copy())
@@ -107,7 +107,7 @@ class Source:
         timestamps = (column for column, name in self.columns.items() if FIELDS[name].server_type == "timestamp")
         return [*timestamps] if dialect.reads_timestamps_as_text else []
 
-    def _compared(self, dialect: Dialect) -> list[Part]:
+    def _compared(self, dialect: Dialect) -> list[Expression]:
         """Return the values as text, NULL for a field that is not sent, and which fields an empty cell clears."""
         by_field = {name: column for column, name in self.columns.items()}
         values = [
@@ -122,17 +122,17 @@ class Source:
         ]
         return [*values, (exp.Concat(expressions=[*cleared, empty]) if cleared else empty).as_("cleared")]
 
-    def _is_empty(self, column: str, dialect: Dialect) -> Part:
+    def _is_empty(self, column: str, dialect: Dialect) -> Expression:
         is_null = _source_column(column).is_(exp.Null())
         if not self.blanks_clear:
             return is_null
         return exp.or_(is_null, exp.Trim(this=self._text(column, dialect)).eq(""))
 
-    def _text(self, column: str, dialect: Dialect) -> Part:
+    def _text(self, column: str, dialect: Dialect) -> Expression:
         return dialect.as_text(_source_column(column), self.types.get(column))
 
 
-def copies_of(same_customer: Part, *, unique: bool) -> Part:
+def copies_of(same_customer: Expression, *, unique: bool) -> Expression:
     """Return the number of rows that name the same customer.
 
     :param same_customer: Is equal for them.
@@ -143,7 +143,7 @@ def copies_of(same_customer: Part, *, unique: bool) -> Part:
     return exp.Window(this=exp.Count(this=exp.Star()), partition_by=[same_customer.copy()]).as_("copies")
 
 
-def place_of(same_customer: Part, latest_first: Collection[Part]) -> Part:
+def place_of(same_customer: Expression, latest_first: Collection[Expression]) -> Expression:
     """Return the place of a row among those that name the same customer: 1 is sent.
 
     :param same_customer: Is equal for them.
@@ -153,12 +153,12 @@ def place_of(same_customer: Part, latest_first: Collection[Part]) -> Part:
     return exp.Window(this=exp.RowNumber(), partition_by=[same_customer.copy()], order=order).as_("place")
 
 
-def in_list(field: str) -> Part:
+def in_list(field: str) -> Expression:
     """Return a field's name as it stands in a list of them, with a blank behind."""
     return exp.Literal.string(f"{field} ")
 
 
-def source_query(sql: str, dialect: Dialect) -> Part:
+def source_query(sql: str, dialect: Dialect) -> Expression:
     """Return the user's query, put in as it is; the line breaks end a comment of its last line."""
     as_it_is = exp.Table(this=exp.Var(this=f"(\n{_without_end(sql, dialect)}\n)"))
     return exp.select("*").from_(as_it_is.as_("dub_query"))
@@ -174,18 +174,18 @@ def _without_end(sql: str, dialect: Dialect) -> str:
     return sql[: ends[-1].start] if ends else sql
 
 
-def with_parts(query: exp.Select, parts: Mapping[str, Part]) -> exp.Select:
-    """Return the query with its parts in front, by name."""
-    ctes = [exp.CTE(this=part, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, part in parts.items()]
-    query.set(_WITH, exp.With(expressions=ctes))
+def with_ctes(query: exp.Select, ctes: Mapping[str, Expression]) -> exp.Select:
+    """Return the query with common table expressions in front, by name."""
+    named = [exp.CTE(this=cte, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, cte in ctes.items()]
+    query.set(_WITH, exp.With(expressions=named))
     return query
 
 
 def column_names(sql: str, dialect: Dialect) -> str:
     """Return the query that has the user's columns and none of the rows."""
     none = exp.select("*").from_("dub_source").where("1 = 0")
-    return written(with_parts(none, {"dub_source": source_query(sql, dialect)}), dialect)
+    return dialect.to_sql(with_ctes(none, {"dub_source": source_query(sql, dialect)}))
 
 
-def _source_column(name: str) -> Part:
+def _source_column(name: str) -> Expression:
     return exp.column(exp.to_identifier(name, quoted=True), table="dub_source")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlglot import exp
 
 from airflow_provider_dub.customers.fields import FIELDS
-from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, LATEST, POSITION, Part
+from airflow_provider_dub.warehouse.schema import ATTEMPT, KEY, LATEST, POSITION, Expression
 from airflow_provider_dub.warehouse.source import copies_of, place_of
 from airflow_provider_dub.warehouse.unusable_table import refusal_explained
 
@@ -44,8 +44,8 @@ class StagedRows:
         """
         return [POSITION]
 
-    def parts(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Part]:
-        """Return the parts of a statement.
+    def ctes(self, dialect: Dialect, *, unique: bool = False) -> dict[str, Expression]:
+        """Return the common table expressions of a statement, by name.
 
         :param dialect: The engine.
         :param unique: Each customer is taken to be named by one row.
@@ -129,5 +129,5 @@ class Staging:
             self._warehouse.transaction(lambda cursor: cursor.execute(statement, [self._attempt]))
 
 
-def _column(name: str) -> Part:
+def _column(name: str) -> Expression:
     return exp.column(name, table="dub_staged")

@@ -17,13 +17,12 @@ from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.schema import (
     ATTEMPT,
     KEY,
-    MARKS,
     POSITION,
+    REQUIRED_COLUMNS,
     history_columns,
     staging_columns,
     state_columns,
     timestamp,
-    written,
 )
 from airflow_provider_dub.warehouse.staging import Staging
 from airflow_provider_dub.warehouse.table_check import TRIED_KEYS, TableCheck
@@ -208,7 +207,7 @@ class StateTable:
 
         :raises ValueError: It is no state table.
         """
-        if missing := [name for name in MARKS if found and name not in found]:
+        if missing := [name for name in REQUIRED_COLUMNS if found and name not in found]:
             raise ValueError(
                 f"{self._statements.table} is a table, but not a state table of airflow-provider-dub: it has no column "
                 f"{', '.join(missing)}. Give state_table the name of a table that does not exist yet; it is created."
@@ -361,7 +360,7 @@ class StateTable:
 
     def _create(self, table: exp.Table, statements: Sequence[str], probe: str = "") -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
-        name, probe = written(table, self.dialect), probe or self._statements.probe(table)
+        name, probe = self.dialect.to_sql(table), probe or self._statements.probe(table)
         for left in reversed(range(_TRIES_TO_CREATE)):
             if found := self._columns(probe):
                 return found

@@ -15,10 +15,9 @@ from airflow_provider_dub.warehouse.schema import (
     KEY,
     PENDING,
     TIMESTAMPS,
-    Part,
+    Expression,
     is_applied,
     state_columns,
-    written,
 )
 from airflow_provider_dub.warehouse.tables import Tables
 
@@ -44,7 +43,7 @@ class Statements(Tables):
         """
         least = self.dialect.analyze_from
         is_needed = least is not None and (rows is None or rows >= least)
-        return [f"ANALYZE {written(table, self.dialect)}"] if is_needed else []
+        return [f"ANALYZE {self.dialect.to_sql(table)}"] if is_needed else []
 
     def read_state(self, columns: Sequence[str]) -> str:
         """Return the query for all rows of the state table; timestamps are text.
@@ -63,7 +62,7 @@ class Statements(Tables):
         """
         return self._sql(
             "SELECT COUNT(*) AS customers, COALESCE(SUM(CASE WHEN run = ? THEN 1 ELSE 0 END), 0) AS of_run FROM state "
-            f"WHERE NOT customer_key IN ({_marks(but)})"
+            f"WHERE NOT customer_key IN ({_placeholders(but)})"
         )
 
     def merge(self) -> list[str]:
@@ -84,7 +83,7 @@ class Statements(Tables):
         )
         return [delete, insert]
 
-    def set_pending(self, keys: Part, attempt: str) -> str:
+    def set_pending(self, keys: Expression, attempt: str) -> str:
         """Return the statement that sets the outcome of rows that are about to be sent.
 
         The code of those whose values Dub has is the attempt: this run alone may leave out what did not change.
@@ -94,7 +93,7 @@ class Statements(Tables):
         """
         code = exp.Case().when(is_applied(exp.column), exp.Literal.string(attempt)).else_(exp.Null())
         if self.dialect.changes_by_join:  # MariaDB sets one after the other
-            changes = f"dub_rows.code = {written(code, self.dialect)}, dub_rows.outcome = '{PENDING}'"
+            changes = f"dub_rows.code = {self.dialect.to_sql(code)}, dub_rows.outcome = '{PENDING}'"
             return f"UPDATE {self._joined(keys)} SET {changes}"
         return self._sql(
             f"UPDATE state SET code = :code, outcome = '{PENDING}' WHERE :is_one",
@@ -123,7 +122,7 @@ class Statements(Tables):
         read = ", ".join(name for name in state_columns() if name not in TIMESTAMPS)
         return self._sql(
             f"SELECT {read}, (SELECT TIMESTAMP_TEXT(MIN(last_tried_at)) FROM history WHERE attempt <> ?) AS oldest "
-            f"FROM state WHERE customer_key IN ({_marks(lines)})"
+            f"FROM state WHERE customer_key IN ({_placeholders(lines)})"
         )
 
     def delete_attempt(self) -> str:
@@ -141,7 +140,7 @@ class Statements(Tables):
         """
         return self._sql("DELETE FROM history WHERE last_tried_at < :before", before=exp.Literal.string(before))
 
-    def _in(self, keys: Part) -> Part:
+    def _in(self, keys: Expression) -> Expression:
         """Return the condition that the key is one of those of a query.
 
         The plain comparison lets the engine use an index; the exact one decides, alone where an index serves it, too.
@@ -153,19 +152,19 @@ class Statements(Tables):
         pair = exp.Tuple(expressions=[key, exact])
         return exp.In(this=pair, query=exp.select(key.copy(), exact.copy()).from_(keys).subquery())
 
-    def _joined(self, keys: Part) -> str:
+    def _joined(self, keys: Expression) -> str:
         """Return the state table, as ``dub_rows``, joined with the query for some of its keys.
 
         The plain comparison lets the engine use an index; the exact one decides.
         """
-        state, query = written(self.state, self.dialect), written(keys, self.dialect)
+        state, query = self.dialect.to_sql(self.state), self.dialect.to_sql(keys)
         ours, theirs = (exp.column(KEY, table=table) for table in ("dub_rows", "dub_keys"))
         same = exp.and_(
             ours.eq(theirs),
             exp.EQ(this=self.dialect.exactly(ours.copy()), expression=self.dialect.exactly(theirs.copy())),
         )
-        return f"{state} AS dub_rows JOIN ({query}) AS dub_keys ON {written(same, self.dialect)}"
+        return f"{state} AS dub_rows JOIN ({query}) AS dub_keys ON {self.dialect.to_sql(same)}"
 
 
-def _marks(parameters: int) -> str:
+def _placeholders(parameters: int) -> str:
     return ", ".join("?" * parameters)

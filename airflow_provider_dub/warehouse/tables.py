@@ -16,12 +16,11 @@ from airflow_provider_dub.warehouse.schema import (
     KEY,
     POSITION,
     TIMESTAMPS,
-    Part,
+    Expression,
     history_columns,
     staging_columns,
     state_columns,
     table_named,
-    written,
 )
 
 if TYPE_CHECKING:
@@ -66,28 +65,28 @@ class Tables:
     @property
     def state_table(self) -> str:
         """The state table, as statements name it."""
-        return written(self.state, self.dialect)
+        return self.dialect.to_sql(self.state)
 
     @property
     def lease_table(self) -> str:
         """The table of the lease, as statements name it."""
-        return written(self.lease, self.dialect)
+        return self.dialect.to_sql(self.lease)
 
     @property
     def history_table(self) -> str:
         """The history, as statements name it."""
-        return written(self.history, self.dialect)
+        return self.dialect.to_sql(self.history)
 
     @property
     def staging_table(self) -> str:
         """The staging table, as statements name it."""
-        return written(self.staging, self.dialect)
+        return self.dialect.to_sql(self.staging)
 
     @property
     def schema(self) -> str:
         """The schema of the tables, as statements name it; empty if their name has none."""
         parts = [part for part in (self.state.args.get("catalog"), self.state.args.get("db")) if part]
-        return ".".join(written(part, self.dialect) for part in parts)
+        return ".".join(self.dialect.to_sql(part) for part in parts)
 
     def create(self) -> list[str]:
         """Return the statements that create the state table, and its index where the engine has one."""
@@ -118,7 +117,7 @@ class Tables:
         :param to_history: Whether it is added to the history.
         """
         table = self.history_table if to_history else self.state_table
-        column = written(exp.to_identifier(name), self.dialect)
+        column = self.dialect.to_sql(exp.to_identifier(name))
         return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
 
     def probe(self, table: exp.Table) -> str:
@@ -126,7 +125,7 @@ class Tables:
 
         :param table: The table.
         """
-        return written(exp.select("*").from_(table).where("1 = 0"), self.dialect)
+        return self.dialect.to_sql(exp.select("*").from_(table).where("1 = 0"))
 
     def least_rights(self, role: str, *, staging: bool = False) -> list[str]:
         """Return the statements that give a role what a run needs once the tables are there.
@@ -175,9 +174,9 @@ class Tables:
         create = exp.Create(
             this=exp.Schema(this=table, expressions=columns), kind="TABLE", exists=True, properties=properties
         )
-        return written(create, self.dialect)
+        return self.dialect.to_sql(create)
 
-    def _constraints(self, column: str) -> list[Part]:
+    def _constraints(self, column: str) -> list[Expression]:
         if column == SLOT and self.dialect.indexed:  # of two runs that begin at once, one makes the lease's row
             return [exp.ColumnConstraint(kind=exp.PrimaryKeyColumnConstraint())]
         if column == KEY and (collation := self.dialect.exact_collation):
@@ -190,23 +189,23 @@ class Tables:
             return []
         # Not unique: on engines that ignore case two keys may look the same.
         parameters = exp.IndexParameters(columns=[exp.column(column)])
-        name: Part = exp.to_identifier(f"{table.name}_by_key")
+        name: Expression = exp.to_identifier(f"{table.name}_by_key")
         if self.dialect.index_names_schema and table.args.get("db"):
             name = exp.Dot(this=table.args["db"].copy(), expression=name)
             table.set("db", None)
         index = exp.Index(this=name, table=table, params=parameters)
-        return [written(exp.Create(this=index, kind="INDEX"), self.dialect)]
+        return [self.dialect.to_sql(exp.Create(this=index, kind="INDEX"))]
 
     def _role(self, name: str) -> str:
         if self.dialect.role == "identifier":
-            return written(exp.to_identifier(name), self.dialect)
+            return self.dialect.to_sql(exp.to_identifier(name))
         parts = [name]
         if self.dialect.role == "account":
             user, _, host = name.rpartition("@")
             parts = [user, host] if user else [name, "%"]
         return "@".join(exp.Literal.string(part).sql(dialect=self.dialect.name) for part in parts)
 
-    def _sql(self, statement: str, **parts: Part) -> str:
+    def _sql(self, statement: str, **parts: Expression) -> str:
         """Return a statement in the engine's SQL.
 
         :param statement: The statement, about the tables ``state``, ``history``, ``lease`` and ``staging``. ``?`` is a
@@ -215,18 +214,18 @@ class Tables:
         :param parts: What stands in the place of each name.
         """
         dialect = self.dialect
-        functions: dict[str, Callable[..., Part]] = {
+        functions: dict[str, Callable[..., Expression]] = {
             "EXACT": dialect.exactly,
             "TIMESTAMP_TEXT": dialect.own_timestamp_as_text,
             "CLOCK": lambda: parsed(dialect.clock, dialect.name).copy(),
         }
         tables = ("state", "history", "lease", "staging")
 
-        def of_engine(node: Part) -> Part:
+        def of_engine(node: Expression) -> Expression:
             if isinstance(node, exp.Placeholder):
                 return parts.get(node.name, exp.Var(this=PLACEHOLDER))
             if isinstance(node, exp.Table) and node.name in tables:
                 return getattr(self, node.name)
             return functions[node.name](*node.expressions) if isinstance(node, exp.Anonymous) else node
 
-        return written(sqlglot.parse_one(statement).transform(of_engine, copy=False), dialect)
+        return dialect.to_sql(sqlglot.parse_one(statement).transform(of_engine, copy=False))
