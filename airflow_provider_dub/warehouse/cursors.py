@@ -9,7 +9,8 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.warehouse.bulk_insert import insert_rows
-from airflow_provider_dub.warehouse.drivers import FLOAT32, Driver, driver_of, is_being_closed
+from airflow_provider_dub.warehouse.database_errors import is_being_closed
+from airflow_provider_dub.warehouse.drivers import FLOAT32, Driver, driver_of
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse.cursors import connect
-from airflow_provider_dub.warehouse.dialects import is_denied, is_permanent, is_transient
-from airflow_provider_dub.warehouse.drivers import codes_of
+from airflow_provider_dub.warehouse.database_errors import database_error, kind_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -31,29 +30,6 @@ class _UndoneError(NotRepeatedError):
     def __init__(self, result: Any) -> None:
         super().__init__()
         self.result = result
-
-
-#: The classes of the DB-API for errors of the statement or its values.
-_OF_THE_STATEMENT = {"ProgrammingError", "DataError", "IntegrityError", "NotSupportedError"}
-
-
-def database_error(error: Exception) -> DubDatabaseError:
-    """Return what is kept of an error of the database or its driver.
-
-    :param error: The error.
-    """
-    codes, classes = codes_of(error), {base.__name__ for base in type(error).__mro__}
-    denied = any(is_denied(code) for code in (type(error).__name__, *codes))
-    of_the_statement = not _OF_THE_STATEMENT.isdisjoint(classes) and not any(map(is_transient, codes))
-    permanent = denied or of_the_statement or any(map(is_permanent, codes))
-    return DubDatabaseError(_kind(error), is_denied=denied, is_permanent=permanent)
-
-
-def _kind(error: Exception) -> str:
-    """Return the class of a database's error and its code, as far as it has one."""
-    kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    codes = codes_of(error)
-    return f"{kind} {codes[0]}" if codes else kind
 
 
 class Warehouse:
@@ -225,5 +201,5 @@ def _without_values(ask: Callable[..., T], *arguments: Any) -> T:
     try:
         return ask(*arguments)
     except Exception as error:
-        failed = DubUnreadableRowsError(_kind(error))
+        failed = DubUnreadableRowsError(kind_of(error))
     raise failed from None  # here, where it has no context

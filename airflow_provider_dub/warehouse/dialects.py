@@ -361,52 +361,6 @@ DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _DIALECT
 _BY_CONNECTION_TYPE = {"gcpbigquery": "bigquery", "google_cloud_platform": "bigquery", "mssql": "tsql", "odbc": "tsql"}
 
 
-#: How drivers say that a right is missing, or that nothing can be written: a code, or the class of the error.
-_DENIED = {
-    "42501",  # the standard's: PostgreSQL, Redshift, Snowflake
-    *("1044", "1142", "1143", "1227", "1290"),  # MySQL and MariaDB
-    *("SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_DBMOVED", "SQLITE_PERM"),
-    "25006",  # PostgreSQL: a transaction that only reads
-    "InvalidInputException",  # DuckDB: a file that is attached to be read only
-    *("229", "230", "262"),  # SQL Server
-    "403",  # BigQuery
-}
-
-
-def is_denied(code: str) -> bool:
-    """Return whether a database's error says that it does not allow a statement.
-
-    :param code: Its code, or the name of its class.
-    """
-    return code in _DENIED
-
-
-#: MariaDB and MySQL: no default, no such value of the type, too long, no NULL, no such column, a CHECK. Their drivers
-#: take some of these for a failure of the server.
-_NOT_TAKEN = {"1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"}
-
-
-def is_permanent(code: str) -> bool:
-    """Return whether a database's error says that it does not take a statement or a value, also the next time.
-
-    :param code: Its code.
-    """
-    return code in _NOT_TAKEN
-
-
-#: The standard's classes of codes: the connection, a transaction that was rolled back, resources, an operator. A driver
-#: may have the class of a wrong statement for these, too, as redshift_connector has.
-_TRANSIENT = ("08", "40", "53", "57")
-
-
-def is_transient(code: str) -> bool:
-    """Return whether a database's error says that a statement did not succeed this time, but may the next.
-
-    :param code: Its code.
-    """
-    return len(code) == 5 and code.startswith(_TRANSIENT)
-
-
 def dialect_named(name: str) -> Dialect:
     """Return the dialect to write in.
 

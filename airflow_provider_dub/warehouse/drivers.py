@@ -118,32 +118,6 @@ def driver_of(connection: Any, placeholder: str) -> Driver:
     )
 
 
-def is_being_closed(error: Exception) -> bool:
-    """Return whether a driver does not connect, since this process is about to close the same database.
-
-    :param error: What the driver raised.
-    """
-    return "Unique file handle conflict" in str(error)  # DuckDB's; its class is another one in each version
-
-
-def codes_of(error: Exception) -> list[str]:
-    """Return the codes of an error of any driver, as far as it has any, and nothing else of it.
-
-    :param error: The error.
-    """
-    named = (getattr(error, name, None) for name in ("sqlstate", "pgcode", "sqlite_errorname", "errno", "code"))
-    numbers = (argument for argument in error.args if isinstance(argument, int))
-    found = [str(code) for code in (*named, *numbers) if isinstance(code, int | str) and code]
-    return found or _states(*error.args)
-
-
-def _states(first: Any = None, message: Any = None, *_: Any) -> list[str]:
-    """Return the SQLSTATE that the arguments of an error have in the way of redshift_connector or of pyodbc."""
-    if isinstance(first, Mapping):
-        return [str(first["C"])] if "C" in first else []
-    return [first] if isinstance(first, str) and str(message).startswith(f"[{first}]") else []
-
-
 def _modules(connection_class: type) -> Iterator[str]:
     """Yield the modules of a class and its bases, each with what is above it."""
     for one in connection_class.__mro__:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_dub.warehouse.database import database_error
+from airflow_provider_dub.warehouse.database_errors import database_error
 
 
 class OperationalError(Exception):

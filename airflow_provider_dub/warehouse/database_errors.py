@@ -1,0 +1,73 @@
+"""What an error of any database and driver says: whether a right is missing, and whether a retry meets it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_dub.exceptions import DubDatabaseError
+
+#: The classes of the DB-API for errors of the statement or its values.
+_OF_THE_STATEMENT = {"ProgrammingError", "DataError", "IntegrityError", "NotSupportedError"}
+#: How drivers say that a right is missing, or that nothing can be written: a code, or the class of the error.
+_DENIED = {
+    "42501",  # the standard's: PostgreSQL, Redshift, Snowflake
+    *("1044", "1142", "1143", "1227", "1290"),  # MySQL and MariaDB
+    *("SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_DBMOVED", "SQLITE_PERM"),
+    "25006",  # PostgreSQL: a transaction that only reads
+    "InvalidInputException",  # DuckDB: a file that is attached to be read only
+    *("229", "230", "262"),  # SQL Server
+    "403",  # BigQuery
+}
+#: MariaDB and MySQL: no default, no such value of the type, too long, no NULL, no such column, a CHECK. Their drivers
+#: take some of these for a failure of the server.
+_NOT_TAKEN = {"1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"}
+#: The standard's classes of codes: the connection, a transaction that was rolled back, resources, an operator. A driver
+#: may have the class of a wrong statement for these, too, as redshift_connector has.
+_TRANSIENT, _SQLSTATE = ("08", "40", "53", "57"), 5
+
+
+def database_error(error: Exception) -> DubDatabaseError:
+    """Return what is kept of an error of the database or its driver.
+
+    :param error: The error.
+    """
+    codes, classes = _codes(error), {base.__name__ for base in type(error).__mro__}
+    is_denied = not _DENIED.isdisjoint((type(error).__name__, *codes))
+    is_transient = any(len(code) == _SQLSTATE and code.startswith(_TRANSIENT) for code in codes)
+    is_of_statement = not _OF_THE_STATEMENT.isdisjoint(classes) and not is_transient
+    is_permanent = is_denied or is_of_statement or not _NOT_TAKEN.isdisjoint(codes)
+    return DubDatabaseError(kind_of(error), is_denied=is_denied, is_permanent=is_permanent)
+
+
+def kind_of(error: Exception) -> str:
+    """Return the class of a database's error and its code, as far as it has one.
+
+    :param error: The error.
+    """
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    codes = _codes(error)
+    return f"{kind} {codes[0]}" if codes else kind
+
+
+def is_being_closed(error: Exception) -> bool:
+    """Return whether a driver does not connect, since this process is about to close the same database.
+
+    :param error: What the driver raised.
+    """
+    return "Unique file handle conflict" in str(error)  # DuckDB's; its class is another one in each version
+
+
+def _codes(error: Exception) -> list[str]:
+    """Return the codes of an error of any driver, as far as it has any, and nothing else of it."""
+    named = (getattr(error, name, None) for name in ("sqlstate", "pgcode", "sqlite_errorname", "errno", "code"))
+    numbers = (argument for argument in error.args if isinstance(argument, int))
+    found = [str(code) for code in (*named, *numbers) if isinstance(code, int | str) and code]
+    return found or _states(*error.args)
+
+
+def _states(first: Any = None, message: Any = None, *_: Any) -> list[str]:
+    """Return the SQLSTATE that the arguments of an error have in the way of redshift_connector or of pyodbc."""
+    if isinstance(first, Mapping):
+        return [str(first["C"])] if "C" in first else []
+    return [first] if isinstance(first, str) and str(message).startswith(f"[{first}]") else []
