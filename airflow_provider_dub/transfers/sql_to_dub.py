@@ -218,9 +218,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
     def execute(self, context: Context) -> str | None:
         """Send what changed, and record the outcomes."""
+        from airflow_provider_dub.warehouse.copied_query import CopiedQuery
         from airflow_provider_dub.warehouse.database import Warehouse
-        from airflow_provider_dub.warehouse.elsewhere import QueryElsewhere
-        from airflow_provider_dub.warehouse.here import compared_here
+        from airflow_provider_dub.warehouse.query_in_place import QueryInPlace
         from airflow_provider_dub.warehouse.query_rows import WarehouseReader
         from airflow_provider_dub.warehouse.user_query import UserQuery
 
@@ -230,16 +230,16 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 self._check_templated()
                 source, hook, dialect = self._databases()
                 warehouse = stack.enter_context(closing(Warehouse(hook)))
-                query = UserQuery(self.sql, self.parameters, self.options, self.latest_by)
-                changes_of = (
-                    QueryElsewhere(Warehouse(source), query).changes
+                given = UserQuery(self.sql, self.parameters, self.options, self.latest_by)
+                query = (
+                    CopiedQuery(Warehouse(source), given)
                     if source
-                    else compared_here(warehouse, dialect, query)
+                    else QueryInPlace.described(warehouse, dialect, given)
                 )
                 table = self._table(warehouse, dialect, context)
                 known = stack.enter_context(self._known_state(table, context))
                 recorder = None if self.options.dry_run else table
-                changes = comparing.enter_context(changes_of(table, known))
+                changes = comparing.enter_context(query.changes(table, known))
             if recorder and self.baseline:
                 self._record_baseline(changes, recorder, context)
             with self._checking():

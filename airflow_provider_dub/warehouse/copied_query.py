@@ -1,4 +1,4 @@
-"""A query that is read in one database and compared in another: the first needs nothing but the right to SELECT."""
+"""A query whose rows are copied, and compared where the copy is: its own database needs only the right to SELECT."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ _READ_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
-class QueryElsewhere:
-    """The user's query.
+class CopiedQuery:
+    """The user's query, compared in another database than its own.
 
     :param source: The database that it reads.
     :param query: The query.
