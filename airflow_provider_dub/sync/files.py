@@ -13,9 +13,12 @@ from itertools import chain
 from typing import IO, Any
 
 from airflow_provider_dub.sync.arrow import imported_pyarrow, objects
-from airflow_provider_dub.sync.rows import CSV, JSON_LINES, PARQUET, CountedRows, cells_of_mappings, distinct
+from airflow_provider_dub.sync.rows import CountedRows, cells_of_mappings, distinct
 from airflow_provider_dub.sync.shown import path_shown
 
+#: The kinds of files, by the end of their names; each may be compressed (``.csv.gz``), but for Parquet.
+_JSON_LINES, _CSV, _PARQUET = (".jsonl", ".ndjson", ".json"), (".csv", ".tsv"), (".parquet", ".pq")
+_SUFFIXES = (*_JSON_LINES, *_CSV, *_PARQUET)
 _CHUNK = 4096
 #: Of a Parquet column, so that a large row group is not held as a whole.
 _BUFFER = 2**20
@@ -23,6 +26,14 @@ _BUFFER = 2**20
 _LONGEST_LINE = 8 * 2**20
 #: What stands between the cells of a CSV file, if its header has no comma.
 _OTHER_DELIMITERS = ";\t|"
+
+
+def is_named_like_rows(name: str) -> bool:
+    """Return whether a file's name says that it holds rows.
+
+    :param name: The name.
+    """
+    return name.lower().removesuffix(".gz").endswith(_SUFFIXES)
 
 
 def rows_of_file(path: Any) -> CountedRows:
@@ -35,14 +46,14 @@ def rows_of_file(path: Any) -> CountedRows:
     """
     name = str(path.name).lower()
     plain_name = name.removesuffix(".gz")
-    for suffixes, rows in ((JSON_LINES, JsonLinesRows), (CSV, CsvRows)):
+    for suffixes, rows in ((_JSON_LINES, JsonLinesRows), (_CSV, CsvRows)):
         if plain_name.endswith(suffixes):
             return rows(path)
-    if name.endswith(PARQUET):
+    if name.endswith(_PARQUET):
         return ParquetRows(path)
     raise ValueError(
         f"customers: the name of the file {path_shown(path)} must say what it holds: it must end with one of "
-        f"{', '.join((*JSON_LINES, *CSV, *PARQUET))} (all but Parquet may be compressed, with .gz behind)."
+        f"{', '.join(_SUFFIXES)} (all but Parquet may be compressed, with .gz behind)."
     )
 
 

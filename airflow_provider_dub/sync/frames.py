@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.customers.converters import is_missing
+from airflow_provider_dub.sync.arrow import objects
 from airflow_provider_dub.sync.rows import RowsOfColumns
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ def _objects(series: pd.Series[Any]) -> list[Any]:
     dtype: Any = series.dtype
     if hasattr(dtype, "pyarrow_dtype"):
         import pyarrow
-
-        from airflow_provider_dub.sync.arrow import objects
 
         return objects(pyarrow.array(series.array))
     cells = series.tolist()

@@ -12,16 +12,10 @@ from typing import Any
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE
 from airflow_provider_dub.customers.fields import field_named, normalized_name
-from airflow_provider_dub.sync.rows import (
-    ABSENT,
-    CSV,
-    JSON_LINES,
-    PARQUET,
-    CountedRows,
-    Rows,
-    cells_of_mappings,
-    distinct,
-)
+from airflow_provider_dub.sync.arrow import ArrowRows
+from airflow_provider_dub.sync.files import is_named_like_rows, rows_of_file
+from airflow_provider_dub.sync.frames import FrameRows
+from airflow_provider_dub.sync.rows import ABSENT, CountedRows, Rows, cells_of_mappings, distinct
 
 _KINDS = (
     "a pandas or polars DataFrame, a list of mappings, one mapping, an Arrow table, or the path or URI of a file of "
@@ -79,15 +73,9 @@ def _rows_of_mapping(customers: Mapping[Any, Any]) -> MappingRows:
 
 def _rows_of_one(customers: Any, path_of: Callable[[str], Any]) -> CountedRows:
     if _is_frame(customers):
-        from airflow_provider_dub.sync.frames import FrameRows
-
         return FrameRows(customers)
     if _is_arrow(customers):
-        from airflow_provider_dub.sync.arrow import ArrowRows
-
         return ArrowRows(customers)
-    from airflow_provider_dub.sync.files import rows_of_file
-
     return rows_of_file(path_of(customers) if isinstance(customers, str) else customers)
 
 
@@ -149,8 +137,7 @@ def _is_file_name(text: str) -> bool:
     """Return whether a text is the path or URI of a file, rather than rows that became text."""
     if len(text) > _LONGEST_PATH or not text.isprintable() or text.startswith(("[", "{", "(", "<")):
         return False
-    name = text.lower().removesuffix(".gz")
-    return name.endswith((*JSON_LINES, *CSV, *PARQUET)) or text.startswith("/") or _URI.match(text) is not None
+    return is_named_like_rows(text) or text.startswith("/") or _URI.match(text) is not None
 
 
 def _what_is_needed(customers: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from queue import Full, Queue
 from typing import TYPE_CHECKING
 
@@ -78,10 +79,7 @@ class _Results:
         pass
 
     def put(self, result: RowResult | None) -> None:
-        is_taken = False
-        while not (is_taken or (self._stop.is_urgent and self.queue.full())):  # else nobody takes them any more
-            try:
+        while not (self._stop.is_urgent and self.queue.full()):  # else nobody takes them any more
+            with suppress(Full):
                 self.queue.put(result, timeout=POLL_INTERVAL)
-                is_taken = True
-            except Full:
-                continue
+                return

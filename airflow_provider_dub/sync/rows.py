@@ -9,9 +9,6 @@ from typing import Any, Final, Protocol
 #: The cell of a row that does not have the column at all. Unlike an empty cell it never clears a field.
 ABSENT: Final = object()
 
-#: The kinds of files, by the end of their names; each may be compressed (``.csv.gz``), but for Parquet.
-JSON_LINES, CSV, PARQUET = (".jsonl", ".ndjson", ".json"), (".csv", ".tsv"), (".parquet", ".pq")
-
 
 class Rows(Protocol):
     """Rows that can be read by column."""
