@@ -1,4 +1,4 @@
-"""Every exception of this provider, in one tree.
+"""Every exception that leaves this provider, in one tree.
 
 ::
 
@@ -282,10 +282,12 @@ class DubStoppedError(DubError):
 
 
 class DubRetryLaterError(DubError):
-    """More rows failed than allowed, some of them for a reason that may pass: the task's retries apply.
+    """A task failed for a reason that may pass: its retries apply.
+
+    More rows failed than allowed, or a file, a table or Airflow's task state store did not take what the run wrote.
 
     :param message: What failed.
-    :param codes: The codes of the failures that may pass, such as ``rate_limited``.
+    :param codes: The codes of the failures of rows that may pass, such as ``rate_limited``.
     """
 
     def __init__(self, message: str, codes: Iterable[str] = ()) -> None:

@@ -26,8 +26,8 @@ from airflow_provider_dub.customers.ids import (
     external_id_of,
     is_exact_match,
     is_in_another_case,
-    path_as_it_is,
     path_of,
+    path_of_dub_id,
     travels_in_a_path,
 )
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError, DubUnreadableResponseError, DubWrongCustomerError
@@ -169,7 +169,7 @@ class DubClient:
         _check_fields(fields)
         if _must_be_looked_up(customer_id, fields, verified_ids):
             customer_id = self._dub_id_of(customer_id)
-            path = path_as_it_is(customer_id)
+            path = path_of_dub_id(customer_id)
         else:
             path = path_of(customer_id)
         body = _to_json(dict(fields))

@@ -77,7 +77,7 @@ class RateLimiter:
         self._window = window
         self._cap = math.inf if requests_per_minute is None else requests_per_minute
         self._limit: int | None = None  # Dub's
-        self._ahead = 0.0  # Dub's clock minus ours; far too little until the first response
+        self._clock_offset = 0.0  # Dub's clock minus ours; far too little until the first response
         self._sent: list[float] = []  # when, of the last windows' requests that Dub may have counted
         self._share = math.inf
         self._learnt_at = -math.inf
@@ -151,7 +151,7 @@ class RateLimiter:
             if status == 429:
                 self._refused(now, limit)
                 if not limit:  # somebody else's refusal, say a proxy's; what Dub asks for is not meant
-                    asked = seconds_to_wait(headers.get("Retry-After", ""), now + self._ahead)
+                    asked = seconds_to_wait(headers.get("Retry-After", ""), now + self._clock_offset)
                     self._resume_at = max(self._resume_at, now + asked)
             else:
                 self._backoff, self._resume_at = 0.0, -math.inf
@@ -169,7 +169,7 @@ class RateLimiter:
                 self._sent.pop()
 
     def _set_clock(self, least: float, most: float) -> None:
-        self._ahead = min(max(self._ahead, least), most)
+        self._clock_offset = min(max(self._clock_offset, least), most)
 
     def _refused(self, now: float, limit: int) -> None:
         if self._sent:
@@ -208,7 +208,7 @@ class RateLimiter:
         return min(max(self._share, 1) + growth, self._cap)
 
     def _minute(self, now: float) -> tuple[float, int, int]:
-        elapsed = (now + self._ahead) % self._window
+        elapsed = (now + self._clock_offset) % self._window
         start = bisect_left(self._sent, now - elapsed)
         before = bisect_left(self._sent, now - elapsed - self._window)
         return elapsed, start - before, len(self._sent) - start

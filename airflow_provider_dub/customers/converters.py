@@ -187,11 +187,11 @@ def timestamp(value: object) -> str:
     :raises ValueError: It is none of these.
     """
     if type(value).__name__ == "datetime64":
-        value = of_numpy(value)
+        value = datetime_of_numpy(value)
     if isinstance(value, str):
-        value = _parsed(value)
+        value = _datetime_of_text(value)
     elif _is_number(value):
-        value = _of_epoch(value)
+        value = _datetime_of_epoch(value)
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time.min)
     if not isinstance(value, datetime):
@@ -206,7 +206,7 @@ def timestamp(value: object) -> str:
     return sent
 
 
-def of_numpy(value: Any) -> datetime:
+def datetime_of_numpy(value: Any) -> datetime:
     """Return the datetime of a ``datetime64``; numpy itself would turn one that is too large into another.
 
     :param value: The ``datetime64``.
@@ -224,16 +224,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real | Decimal) and type(value).__name__ not in ("bool", "bool_")
 
 
-def _parsed(value: str) -> datetime:
+def _datetime_of_text(value: str) -> datetime:
     if _NUMBER.fullmatch(value) and not (len(value) == _DIGITS_OF_A_DATE and value.isdigit()):
-        return _of_epoch(Decimal(value))
+        return _datetime_of_epoch(Decimal(value))
     try:
         return datetime.fromisoformat(_IN_UTC.sub("+00:00", value))
     except ValueError:
         raise ValueError("is no ISO 8601 timestamp") from None
 
 
-def _of_epoch(value: Any) -> datetime:
+def _datetime_of_epoch(value: Any) -> datetime:
     """Return the datetime of an epoch time, whose unit follows from its magnitude."""
     kind = type(value).__name__
     if kind in ("float16", "float32"):

@@ -43,10 +43,10 @@ def path_of(customer_id: str) -> str:
             "A customer id is cus_ with letters, digits, _ and - behind it (Dub's own), or ext_ followed by your "
             "external id."
         )
-    return path_as_it_is(customer_id)
+    return path_of_dub_id(customer_id)
 
 
-def path_as_it_is(customer_id: str) -> str:
+def path_of_dub_id(customer_id: str) -> str:
     """Return the path of an id that Dub itself has given; old ones may not start with ``cus_``."""
     return "/customers/" + quote(customer_id, safe="")
 

@@ -225,9 +225,9 @@ class DubHook(BaseHook):
         from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 
         options = options or SyncOptions()
-        if options.of_tasks:
+        if options.task_options:
             raise ValueError(
-                f"{', '.join(options.of_tasks)}: only operators look at this. Count the results instead; limit and "
+                f"{', '.join(options.task_options)}: only operators look at this. Count the results instead; limit and "
                 "dry_run are for the hook, too."
             )
         reader = UpdateReader(rows_of(customers), options)

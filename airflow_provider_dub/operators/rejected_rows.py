@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from airflow_provider_dub.customers.converters import is_exact, is_missing, of_numpy
+from airflow_provider_dub.customers.converters import datetime_of_numpy, is_exact, is_missing
 from airflow_provider_dub.sync.columns import RESULT_PREFIX
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _json_of_number(cell: int | float | Decimal) -> Any:
 
 def _json_of_numpy(cell: Any) -> Any:
     if type(cell).__name__ == "datetime64":
-        return of_numpy(cell).isoformat()
+        return datetime_of_numpy(cell).isoformat()
     if isinstance(cell, str) or not type(cell).__name__.startswith("float") or is_exact(cell):
         return _json(cell.tolist())
     return {"type": type(cell).__name__, "text": str(cell)}

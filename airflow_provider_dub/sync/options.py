@@ -20,7 +20,7 @@ OnEmpty: TypeAlias = Literal["succeed", "skip", "fail"]
 OnInvalid: TypeAlias = Literal["reject", "omit_field"]
 
 #: What judges a task, so that it means nothing where there is none.
-_OF_TASKS = ("max_failures", "max_failure_rate", "max_changes", "on_empty")
+_TASK_OPTIONS = ("max_failures", "max_failure_rate", "max_changes", "on_empty")
 #: The most threads of a run, and so the most connections to Dub.
 MAX_WORKERS = 64
 
@@ -159,9 +159,9 @@ class SyncOptions:
         return {field.name for field in cleared}
 
     @property
-    def of_tasks(self) -> list[str]:
+    def task_options(self) -> list[str]:
         """The names of those options that are given and judge a task."""
-        return [name for name in _OF_TASKS if getattr(self, name) != getattr(SyncOptions, name)]
+        return [name for name in _TASK_OPTIONS if getattr(self, name) != getattr(SyncOptions, name)]
 
     def allows(self, failed: int, total: int) -> bool:
         """Return whether so many failures are within the limits.

@@ -198,7 +198,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.state_hook_params = state_hook_params
         self._read_from: OperatorLineage[Any, Any] | None = None
         #: The external ids of all of Dub's customers, where the baseline has just read them.
-        self._listed: IdIndex | None = None
+        self._known_ids: IdIndex | None = None
         self._read_own_templated(rendered=False)
         if on_locked not in get_args(OnLocked):
             raise ValueError('on_locked must be "fail", "wait" or "skip".')
@@ -258,7 +258,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             with self._publishing(len(rows), context):
                 sinks = [self._recording(recorder, rows, context)] if recorder else []
                 with self._connected(rows, context) as client:
-                    verified = self._listed or self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
+                    verified = self._known_ids or self._verified_ids(
+                        client, reader, confirmed=self._confirmed_ids(rows)
+                    )
                     # Rows that the database takes for one customer are results already.
                     updates = updates_of(reader, replace(self.options, on_duplicate="fail"))
                     uri = self._send(client, rows, reader.key_column, updates, verified, sinks)
@@ -303,7 +305,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return StateSink(table, rows, run=run, key_prefix=prefix, commit_every=self.commit_every)
 
     def _record_baseline(self, changes: Changes, table: StateTable, context: Context) -> None:
-        from airflow_provider_dub.warehouse.baseline import KnownRows, record_applied
+        from airflow_provider_dub.warehouse.baseline import RowIndex, record_applied
 
         with changes.read(BASELINE_CANDIDATES) as rows:
             sink = self._sink(table, rows, context)
@@ -315,11 +317,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 recorded = record_applied(sink, ((row, None) for row in range(len(rows))))
             else:
                 self.log.info("Reading Dub's customers, to record those that are as their row.")
-                known = KnownRows(UpdateReader(rows, self.options))
-                recorded = record_applied(sink, known.matching(self.hook.list_customers()))
-                self._listed = known.listed if self.options.check_external_ids else None
+                index = RowIndex(UpdateReader(rows, self.options))
+                recorded = record_applied(sink, index.matching(self.hook.list_customers()))
+                self._known_ids = index.external_ids if self.options.check_external_ids else None
         table.merge()
         if self.baseline == "source":
+            # What could not be recorded, such as a row without a key, fails the task as in a run that sends.
             limited = self.options.max_failures is not None or self.options.max_failure_rate is not None
             most = self.options.max_failures if limited else 0
             self.options = replace(self.options, dry_run=True, max_failures=most)

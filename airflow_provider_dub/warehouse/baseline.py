@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.state_sink import StateSink
 
 
-class KnownRows:
-    """The rows, small enough to have them all at hand: hashes of the id and of what would be sent.
+class RowIndex:
+    """An index of all rows, small enough for memory: hashes of the id and of what would be sent.
 
     :param updates: What each row asks for. Rows with a value that Dub does not show as it was sent (an avatar, a
         cleared name) are left out.
@@ -36,7 +36,7 @@ class KnownRows:
         by_id = sorted(one << 32 | place for place, one in enumerate(ids))  # a number each is the least to sort
         self._ids = array("q", (both >> 32 for both in by_id))
         self._places = array("q", (both & 0xFFFFFFFF for both in by_id))
-        self._listed = array("q")
+        self._external_ids = array("q")
 
     def matching(self, customers: Iterable[Customer]) -> Iterator[tuple[int, str]]:
         """Yield the position of each row that Dub shows as it would be sent, and Dub's id of the customer.
@@ -45,16 +45,16 @@ class KnownRows:
         """
         for customer in customers:
             if isinstance(external_id := customer.get("externalId"), str):
-                self._listed.append(hash(external_id))
+                self._external_ids.append(hash(external_id))
             for customer_id in (customer["id"], EXTERNAL_PREFIX + str(customer.get("externalId"))):
                 place = self._place(hash(customer_id))
                 if place is not None and self._values[place] == hash(_shown(self._fields[place], customer)):
                     yield self._rows[place], customer["id"]
 
     @property
-    def listed(self) -> IdIndex:
+    def external_ids(self) -> IdIndex:
         """The external ids of the customers that were read: those of rows among them need no look-up."""
-        return IdIndex(self._listed)
+        return IdIndex(self._external_ids)
 
     def _place(self, wanted: int) -> int | None:
         found = bisect_left(self._ids, wanted)

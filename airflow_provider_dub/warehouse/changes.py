@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubIncompleteCopyError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse.cursors import Cursor
-from airflow_provider_dub.warehouse.query_rows import Columns, WarehouseRows
+from airflow_provider_dub.warehouse.query_rows import QueryColumns, WarehouseRows
 from airflow_provider_dub.warehouse.spool import Spool
 from airflow_provider_dub.warehouse.status import FAILED_BEFORE, SET_PENDING, Status
 
@@ -49,7 +49,7 @@ class Changes:
 
     warehouse: Warehouse
     query: ChangeQuery
-    columns: Columns
+    columns: QueryColumns
     parameters: Any = None
     cells: Spool | None = None
     counted: Mapping[Status, Count] | None = None
@@ -163,6 +163,6 @@ class Changes:
         return self.warehouse.batches(sql, self.parameters)
 
 
-def _with_cells(row: tuple[Any, ...], cells: Spool, columns: Columns) -> tuple[Any, ...]:
+def _with_cells(row: tuple[Any, ...], cells: Spool, columns: QueryColumns) -> tuple[Any, ...]:
     position, *rest = row
     return (*cells[position][: 1 + len(columns.fields)], *rest)

@@ -18,7 +18,7 @@ from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.local_database import LocalDatabase
-from airflow_provider_dub.warehouse.query_rows import Columns
+from airflow_provider_dub.warehouse.query_rows import QueryColumns
 from airflow_provider_dub.warehouse.schema import KEY, LATEST, POSITION
 from airflow_provider_dub.warehouse.spool import Spool
 from airflow_provider_dub.warehouse.staging import Staging
@@ -94,7 +94,7 @@ class CopiedQuery:
         fields = [field.name for field in matched.fields.values()]
         rows = staging.rows(fields, latest_wins=matched.latest_by is not None)
         query = ChangeQuery(staging.dialect, rows, known, options.limit)
-        return Changes(warehouse, query, Columns.of_query(matched, options), cells=cells)
+        return Changes(warehouse, query, QueryColumns.of_query(matched, options), cells=cells)
 
     @contextmanager
     def _copied(self, staging: Staging) -> Iterator[tuple[Spool, MatchedColumns]]:

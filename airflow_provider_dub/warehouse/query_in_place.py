@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.changes import Changes
-from airflow_provider_dub.warehouse.query_rows import Columns
+from airflow_provider_dub.warehouse.query_rows import QueryColumns
 from airflow_provider_dub.warehouse.source import Source, column_names
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class QueryInPlace:
     warehouse: Warehouse
     dialect: Dialect
     source: Source
-    columns: Columns
+    columns: QueryColumns
     query: UserQuery
 
     @classmethod
@@ -59,7 +59,7 @@ class QueryInPlace:
             strip=options.strip,
             types={column.replace("%", percent): kind for column, kind in found},
         )
-        return cls(warehouse, dialect, source, Columns.of_query(matched, options), query)
+        return cls(warehouse, dialect, source, QueryColumns.of_query(matched, options), query)
 
     def changes(self, table: StateTable | None, known: KnownState | None) -> AbstractContextManager[Changes]:  # noqa: ARG002 - as a CopiedQuery has it
         """Return the difference, as the database computes it.

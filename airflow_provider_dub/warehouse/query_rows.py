@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Columns:
+class QueryColumns:
     """The columns of a query that a sync uses.
 
     :param key: What the user calls the column that holds the customers' ids.
@@ -35,7 +35,7 @@ class Columns:
     fields: dict[str, str]
 
     @classmethod
-    def of_query(cls, matched: MatchedColumns, options: SyncOptions) -> Columns:
+    def of_query(cls, matched: MatchedColumns, options: SyncOptions) -> QueryColumns:
         """Return the columns as the rows have them.
 
         :param matched: The columns as the engine spells them.
@@ -78,7 +78,7 @@ class WarehouseRows:
     def __init__(
         self,
         spool: Spool,
-        columns: Columns,
+        columns: QueryColumns,
         failed_in: str | None = None,
         *,
         cast: bool = True,

@@ -69,13 +69,13 @@ class StateSink:
         is_final = _is_final(result)
         if is_final or _may_be_applied(result):
             row = self._rows.state_of(result.row)
-            if _has_a_place(row) and is_final:
+            if _fits(row) and is_final:
                 self._keep(result, row)
-            elif _has_a_place(row) and row.last_applied_at:
+            elif _fits(row) and row.last_applied_at:
                 self._waiting.append(self._line(row, PENDING, dub_id=row.dub_id, applied=False))
         else:
             self._has_unsent = True
-        if len(self._waiting) >= self._commit_every or self._is_time:
+        if len(self._waiting) >= self._commit_every or self._is_due:
             self._write()
 
     def write_as_applied(self, row: int, dub_id: str | None) -> bool:
@@ -85,7 +85,7 @@ class StateSink:
         :param dub_id: Dub's id of the customer, if it is known.
         """
         recorded = self._rows.state_of(row)
-        if not _has_a_place(recorded):
+        if not _fits(recorded):
             return False
         self._waiting.append(self._line(recorded, BASELINE, dub_id=dub_id, applied=True))
         if len(self._waiting) >= self._commit_every:
@@ -93,7 +93,7 @@ class StateSink:
         return True
 
     @property
-    def _is_time(self) -> bool:
+    def _is_due(self) -> bool:
         """Whether the lease was renewed just now, so that the engine is awake, and the last write is long ago."""
         lease, dialect = self._table.lease, self._table.dialect
         long_ago = lease.renewed_at - self._written_at > dialect.append_every - dialect.renew_every
@@ -156,7 +156,7 @@ def _may_be_applied(result: RowResult) -> bool:
     return result.outcome is Outcome.FAILED and not (is_known or result.resumed)
 
 
-def _has_a_place(row: StateOfRow) -> bool:
+def _fits(row: StateOfRow) -> bool:
     """Return whether the row's id fits into the table; if not, the row is refused anew by every run."""
     return row.key is not None and len(row.key) <= MAX_LENGTH
 
