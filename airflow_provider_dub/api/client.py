@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
-from airflow_provider_dub.api import DEFAULT_BASE_URL
+from airflow_provider_dub.api import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from airflow_provider_dub.api.exchange import Request, Server
 from airflow_provider_dub.api.listing import CustomerListing
 from airflow_provider_dub.api.rate_limit import RateLimiter
@@ -65,8 +65,8 @@ class DubClient:
         make_session: Callable[[], requests.Session],
         base_url: str = DEFAULT_BASE_URL,
         *,
-        timeout: float = 30.0,
-        max_retries: int = 5,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_retries: int = DEFAULT_MAX_RETRIES,
         rate_limiter: RateLimiter | None = None,
         workspace_slug: str | None = None,
         https_assumed: bool = False,
@@ -185,7 +185,7 @@ class DubClient:
 
         :param method: The HTTP method.
         :param path: The path from ``/`` on, such as ``/links``; percent-encode what you put into it.
-        :param query: Query parameters; None is left out, and a list is repeated.
+        :param query: Query parameters; None is left out, and a list becomes a repeated parameter.
         :param body: What is sent as JSON; None sends no body.
         :return: The JSON of the response; None if it has no body.
         :raises ValueError: The path is none.

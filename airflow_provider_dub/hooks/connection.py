@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_dub.api import DEFAULT_BASE_URL
+from airflow_provider_dub.api import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from airflow_provider_dub.exceptions import DubConfigurationError
 from airflow_provider_dub.get_provider_info import CONN_FIELDS, CONN_TYPE
 from airflow_provider_dub.hooks.workspace import Workspace
@@ -39,8 +39,8 @@ class DubConnection:
 
     base_url: str
     api_key: str = field(repr=False)
-    timeout: float = 30.0
-    max_retries: int = 5
+    timeout: float = DEFAULT_TIMEOUT
+    max_retries: int = DEFAULT_MAX_RETRIES
     requests_per_minute: int | None = None
     workspace_slug: str | None = None
     verify: bool | str = True

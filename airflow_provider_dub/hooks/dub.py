@@ -152,7 +152,7 @@ class DubHook(BaseHook):
 
         :param method: The HTTP method.
         :param path: The path from ``/`` on, such as ``/links``; percent-encode what you put into it.
-        :param query: Query parameters; None is left out, and a list is repeated.
+        :param query: Query parameters; None is left out, and a list becomes a repeated parameter.
         :param json: What is sent as JSON; None sends no body.
         :return: The JSON of the response; None if it has no body.
         """

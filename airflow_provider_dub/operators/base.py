@@ -71,8 +71,8 @@ class DubSyncOperator(BaseOperator):
     earlier try processed; ``fields``, how often each was sent; ``accepted_but_not_applied``, how often Dub dropped
     each; ``omitted_fields``, which values were left out and why; ``requests_sent``, ``rate_limited``,
     ``seconds_waited_for_rate_limit``; ``not_in_rejected_path`` and ``not_in_records_path``, the rows that a file should
-    have and lacks, where there are any. Neither it nor any log line or error holds a field's value, but for the code
-    that is meant where a country is none.
+    have and lacks, where there are any. Neither it nor any log line or error holds a field's value, except for the
+    country code that is meant where a row has the country's name or another code.
 
     :param options: What the sync does with its rows.
     :param dub_conn_id: (templated) The connection to Dub; its password is the API key.
@@ -417,7 +417,7 @@ class DubSyncOperator(BaseOperator):
 
     @contextmanager
     def _best_effort(self, what: str) -> Iterator[None]:
-        """Let the outcome of the run stand, whatever becomes of what is reported about it.
+        """Warn of what cannot be reported, and leave the outcome of the run as it is.
 
         :param what: What is reported.
         """

@@ -74,7 +74,7 @@ def run_sync(
     poll: Callable[[], object] = lambda: None,
     checkpoint_every: int | None = None,
 ) -> SyncSummary:
-    """Send updates, and write what becomes of each row to the sinks; return when all of it is over.
+    """Send updates, and write the result of each row to the sinks; return when the run is over.
 
     :param updates: What each row asks for, in order: an update, or the result of a row that needs none. It is read in
         the run's thread.

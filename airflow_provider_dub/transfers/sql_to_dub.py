@@ -279,12 +279,12 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             known, of_this_run = table.count(_task_of(context))
             is_retried = context["ti"].try_number > 1
             changes = plan.changes(is_first=not known or (is_retried and known == of_this_run))
-            if changes and changes / max(known, 1) > self._max_change_rate:
+            if known and changes / known > self._max_change_rate:
                 share = f"{changes / known:.1%} of the {known:,} in the state table"
                 found = f"{counted(changes, 'row')} would be sent, {share}"
                 raise too_many_changes(found, "max_change_rate", self._max_change_rate, plan.log_line())
         except AirflowException:
-            with self._publishing(plan.rows_to_read, context):
+            with self._publishing(plan.rows_to_read, context):  # no row is attempted, and the summary says so
                 raise
 
     def _recording(self, table: StateTable, rows: WarehouseRows, context: Context) -> StateSink:
@@ -340,9 +340,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.log.info("%s.", plan.log_line())
         if plan.failed_before:
             self.log.warning(
-                "Not sent again, since they were refused or Dub did not know the customer, and did not change: %s. The "
-                "table %s says why. retry_rejected=True sends refused rows again, as after a correction of their type "
-                "alone; retry_missing_after is the time after which missing ones are tried again.",
+                "Not sent again: %s (refused, or unknown to Dub, in an earlier run, and unchanged since). "
+                "The table %s says why. retry_rejected=True sends refused rows again, as after a correction of their "
+                "type alone; retry_missing_after is the time after which missing ones are tried again.",
                 counted(plan.failed_before, "row"),
                 self.state_table,
             )

@@ -12,14 +12,12 @@ from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
-from airflow_provider_dub.customers.converters import is_missing, plain_int
+from airflow_provider_dub.customers.converters import is_exact, is_missing, plain_int
 
 #: Kinds of values that sort among themselves.
 NUMBER, TIMESTAMP, DATE, TEXT = "a number", "a timestamp", "a date", "text"
 #: Numbers with more digits before the point than this are written with an exponent.
 _WRITTEN_OUT = 200
-#: Floats that are whole numbers are exact below this.
-_EXACT_BELOW = 2**53
 #: More than any exponent of a decimal number that a database has.
 _MOST_DIGITS = 500_000
 _NINES_COMPLEMENT = str.maketrans("0123456789", "9876543210")
@@ -78,7 +76,7 @@ def _text(cell: Any) -> str:
 
 def _real(cell: Any) -> str:
     number = float(cell)
-    return str(int(number)) if number.is_integer() and abs(number) < _EXACT_BELOW else repr(number)
+    return str(int(number)) if number.is_integer() and is_exact(number) else repr(number)
 
 
 def _plain(value: Any) -> Any:

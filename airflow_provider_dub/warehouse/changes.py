@@ -56,10 +56,10 @@ class Changes:
 
     @contextmanager
     def in_temporary_table(self) -> Iterator[Changes]:
-        """Yield the difference as a temporary table has it, so that all questions have one answer.
+        """Yield the difference as a temporary table has it, so that all queries see the same.
 
         What is asked and done meanwhile is one transaction. Where no such table can be made, the database computes the
-        difference anew for each question.
+        difference anew for each query.
 
         :raises ValueError: The state table has several rows for a customer, which somebody else wrote.
         """

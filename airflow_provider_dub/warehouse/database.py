@@ -99,9 +99,7 @@ class Warehouse:
 
     @contextmanager
     def one_transaction(self) -> Iterator[None]:
-        """Make all that is read and done meanwhile one transaction, over one connection, which is closed behind it.
-
-        Nothing is tried twice.
+        """Do all that follows in one transaction, over one connection that is closed at its end; nothing is retried.
 
         :raises DubDatabaseError: The database cannot be reached, or does not commit.
         """

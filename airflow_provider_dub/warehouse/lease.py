@@ -114,7 +114,7 @@ class Lease:
 
     @property
     def probe(self) -> str:
-        """The query that its table must be able to answer."""
+        """The query that shows whether its table is there."""
         return self._statements.read()
 
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
@@ -129,7 +129,8 @@ class Lease:
         :raises ValueError: The table is about another Dub or other ids, or was written by a newer version.
         :raises UnusableTableError: A right is missing.
         """
-        logged, gone, met, tries = False, "", False, _TRIES
+        logged, gone, tries = False, "", _TRIES
+        met = False  # whether another run began at the same time, so that each of them lets go and tries again
         while True:
             asked_at = time.monotonic()
             seen = self._try_to_acquire(gone)
@@ -248,7 +249,7 @@ class Lease:
         return self._owner.attempt
 
     def set_merged(self, cursor: Cursor) -> None:
-        """Write down, within a transaction, that the outcomes of the previous owners are merged.
+        """Write down, within a transaction, that the outcomes of the previous attempts are merged.
 
         :param cursor: The cursor of the transaction.
         """
@@ -283,7 +284,7 @@ class Lease:
     def _try_to_acquire(self, gone: str) -> _Seen:
         """Return who has the lease after a try to acquire it.
 
-        :param gone: The owner whose process is gone.
+        :param gone: The attempt whose process is gone.
         """
         error: DubDatabaseError | None = None
         try:

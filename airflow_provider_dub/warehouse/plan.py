@@ -62,10 +62,10 @@ class Plan:
         return replace(self, counts={**self.counts, Status.NEW: counts.get(Status.NEW, 0), Status.CHANGED: changed})
 
     def changes(self, *, is_first: bool) -> int:
-        """Return the number of updates that a broken model may be behind.
+        """Return the number of updates that may come from a broken model.
 
-        These are not those of rows that are sent only since all are, and of rows that an earlier run began to send. A
-        first run is about new rows, also in its retries.
+        Rows that only a full refresh sends do not count, nor do rows that an earlier run began to send, nor the new
+        rows of a first run and of its retries.
 
         :param is_first: Whether no other run recorded a customer.
         """

@@ -132,6 +132,7 @@ class StateSink:
         code: str | None = None,
         message: str | None = None,
     ) -> tuple[Any, ...]:
+        """Return a line of the history but for its attempt; in the order of :func:`~.schema.state_columns`."""
         at = now()
         first, last = (row.first_applied_at or at, at) if applied else (row.first_applied_at, row.last_applied_at)
         return (row.key, *row.compared, outcome, code, message, dub_id, first, last, at, self._run)

@@ -26,7 +26,7 @@ from airflow_provider_dub.warehouse.schema import (
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
-LEASE_COLUMNS = ("target", "task", "owner", "process", "expires_at", "schema_version", "previous")
+LEASE_COLUMNS = ("target", "task", "attempt", "process", "expires_at", "schema_version", "previous")
 #: The key of the one row that the table of the lease has.
 SLOT = "slot"
 

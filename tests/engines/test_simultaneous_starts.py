@@ -21,5 +21,5 @@ STARTS = {"redshift": 100, "snowflake": 100, "bigquery": 40, "databricks": 10}
 def test_of_first_runs_that_begin_at_once_one_has_the_lease(database) -> None:
     owners = begin(database, int(os.environ.get("DUB_TEST_STARTS", STARTS[database.engine])))
     assert len(owners) == 1
-    ((task, owner),) = set(database.run("SELECT task, owner FROM dub_state_lease WHERE task IS NOT NULL"))
-    assert [task] == [owner] == owners
+    ((task, attempt),) = set(database.run("SELECT task, attempt FROM dub_state_lease WHERE task IS NOT NULL"))
+    assert [task] == [attempt] == owners

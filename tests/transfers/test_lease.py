@@ -56,7 +56,7 @@ def test_two_runs_never_work_with_one_state_table_at_once(
 
 def test_the_lease_of_a_run_that_crashed_expires(warehouse, connected, sync, monkeypatch) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_lease SET task = 'crashed', owner = 'h', expires_at = 99999999999")
+    warehouse.run("UPDATE dub_state_lease SET task = 'crashed', attempt = 'h', expires_at = 99999999999")
     with pytest.raises(DubStateTableLockedError, match=r'locked by crashed.*on_locked="wait"'):
         sync()
     warehouse.run("UPDATE dub_state_lease SET expires_at = 1")
@@ -84,7 +84,7 @@ def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
     warehouse, connected, sync, monkeypatch, logged
 ) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_lease SET task = 'dag/run/sync', owner = 'h', expires_at = 99999999999")
+    warehouse.run("UPDATE dub_state_lease SET task = 'dag/run/sync', attempt = 'h', expires_at = 99999999999")
     meanwhile(monkeypatch, lambda: warehouse.run("UPDATE dub_state_lease SET expires_at = 1"))
     assert sync()["plan"]["unchanged"] == 2
     assert "waiting for it to end" in logged()
@@ -92,14 +92,14 @@ def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
 
 def test_a_waiting_run_begins_when_the_other_ends(warehouse, connected, sync, monkeypatch) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_lease SET task = 'another', owner = 'h', expires_at = 99999999999")
+    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
     meanwhile(monkeypatch, lambda: warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0"))
     assert sync(on_locked="wait")["plan"]["unchanged"] == 2
 
 
 def test_a_locked_table_skips_the_task_if_the_user_wants_it(warehouse, connected, sync) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_lease SET task = 'another', owner = 'h', expires_at = 99999999999")
+    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
     with pytest.raises(AirflowSkipException, match="locked by another"):
         sync(on_locked="skip")
 
@@ -108,7 +108,7 @@ def test_a_waiting_task_leaves_its_worker_where_airflow_can_reschedule(
     warehouse, connected, sync, monkeypatch, logged
 ) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_lease SET task = 'another', owner = 'h', expires_at = 99999999999")
+    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
     # As Airflow's own task instance has it.
     monkeypatch.setattr(TaskInstance, "get_first_reschedule_date", lambda self, context: None, raising=False)
     with pytest.raises(AirflowRescheduleException) as rescheduled:
@@ -218,7 +218,7 @@ def test_a_lease_that_cannot_be_released_is_logged_and_does_not_change_how_the_r
 def test_a_worker_whose_clock_is_ahead_takes_no_lease_of_a_living_run(warehouse, connected, sync, monkeypatch) -> None:
     sync()
     in_a_while = "CAST(strftime('%s', 'now') AS INTEGER) + 30"
-    warehouse.run(f"UPDATE dub_state_lease SET task = 'alive', owner = 'h', expires_at = {in_a_while}")
+    warehouse.run(f"UPDATE dub_state_lease SET task = 'alive', attempt = 'h', expires_at = {in_a_while}")
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + 3600)
     with pytest.raises(DubStateTableLockedError, match="locked by alive"):
@@ -353,7 +353,7 @@ def test_a_process_id_that_was_given_to_another_process_is_no_life(warehouse, co
     place, pid, started_at = this_process().rsplit(" ", 2)
     earlier = f"{place} {pid} {int(started_at) - 1}"
     warehouse.run(
-        "UPDATE dub_state_lease SET task = 'a', owner = 'h', expires_at = 99999999999, process = ?",
+        "UPDATE dub_state_lease SET task = 'a', attempt = 'h', expires_at = 99999999999, process = ?",
         parameters=(earlier,),
     )
     assert sync()["plan"]["unchanged"] == 2

@@ -52,8 +52,8 @@ def test_of_a_hundred_runs_one_has_the_lease(database, has_transactions, without
             StateTable(admins, statements(database), Owner("dub", "admin", "admin")).create()
     owners = begin(database, STARTS)
     assert len(owners) == 1
-    ((task, owner),) = set(database.run("SELECT task, owner FROM dub_state_lease WHERE task IS NOT NULL"))
-    assert [task] == [owner] == owners
+    ((task, attempt),) = set(database.run("SELECT task, attempt FROM dub_state_lease WHERE task IS NOT NULL"))
+    assert [task] == [attempt] == owners
 
 
 @pytest.mark.parametrize("database", ["duckdb"], indirect=True)

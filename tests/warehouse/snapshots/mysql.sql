@@ -564,7 +564,7 @@ CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_lease` (
   `slot` INT PRIMARY KEY,
   `target` LONGTEXT,
   `task` LONGTEXT,
-  `owner` LONGTEXT,
+  `attempt` LONGTEXT,
   `process` LONGTEXT,
   `expires_at` BIGINT,
   `schema_version` INT,
@@ -581,7 +581,7 @@ SELECT
 SELECT
   `target`,
   `task`,
-  `owner`,
+  `attempt`,
   `process`,
   `expires_at`,
   `schema_version`,
@@ -594,7 +594,7 @@ INSERT INTO `analytics`.`dub_state_lease` (
   `slot`,
   `target`,
   `task`,
-  `owner`,
+  `attempt`,
   `process`,
   `expires_at`,
   `schema_version`,
@@ -604,10 +604,10 @@ VALUES
   (1, :p, NULL, NULL, NULL, 0, :p, NULL);
 
 -- acquire lease
-UPDATE `analytics`.`dub_state_lease` SET `previous` = COALESCE(`previous`, `owner`), `task` = :p, `owner` = :p, `process` = :p, `expires_at` = :p
+UPDATE `analytics`.`dub_state_lease` SET `previous` = COALESCE(`previous`, `attempt`), `task` = :p, `attempt` = :p, `process` = :p, `expires_at` = :p
 WHERE
   (
-    `task` IS NULL OR `expires_at` < :p OR `owner` = :p
+    `task` IS NULL OR `expires_at` < :p OR `attempt` = :p
   )
   AND `target` = :p
   AND `schema_version` <= :p;
@@ -615,12 +615,12 @@ WHERE
 -- renew lease
 UPDATE `analytics`.`dub_state_lease` SET `task` = :p, `expires_at` = UNIX_TIMESTAMP() + :p
 WHERE
-  `owner` = :p AND NOT `task` IS NULL;
+  `attempt` = :p AND NOT `task` IS NULL;
 
 -- set version
 UPDATE `analytics`.`dub_state_lease` SET `schema_version` = :p
 WHERE
-  `owner` = :p;
+  `attempt` = :p;
 
 -- add column
 ALTER TABLE `analytics`.`dub_state`
@@ -1162,12 +1162,12 @@ WHERE
 -- set merged
 UPDATE `analytics`.`dub_state_lease` SET `previous` = NULL
 WHERE
-  `owner` = :p;
+  `attempt` = :p;
 
 -- end lease
-UPDATE `analytics`.`dub_state_lease` SET `task` = NULL, `owner` = NULL
+UPDATE `analytics`.`dub_state_lease` SET `task` = NULL, `attempt` = NULL
 WHERE
-  `owner` = :p;
+  `attempt` = :p;
 
 -- tried
 SELECT

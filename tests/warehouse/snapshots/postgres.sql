@@ -536,7 +536,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "slot" INT PRIMARY KEY,
   "target" TEXT,
   "task" TEXT,
-  "owner" TEXT,
+  "attempt" TEXT,
   "process" TEXT,
   "expires_at" BIGINT,
   "schema_version" INT,
@@ -551,7 +551,7 @@ SELECT
 SELECT
   "target",
   "task",
-  "owner",
+  "attempt",
   "process",
   "expires_at",
   "schema_version",
@@ -564,7 +564,7 @@ INSERT INTO "analytics"."dub_state_lease" (
   "slot",
   "target",
   "task",
-  "owner",
+  "attempt",
   "process",
   "expires_at",
   "schema_version",
@@ -574,10 +574,10 @@ VALUES
   (1, %(p)s, NULL, NULL, NULL, 0, %(p)s, NULL);
 
 -- acquire lease
-UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = %(p)s, "owner" = %(p)s, "process" = %(p)s, "expires_at" = %(p)s
+UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "attempt"), "task" = %(p)s, "attempt" = %(p)s, "process" = %(p)s, "expires_at" = %(p)s
 WHERE
   (
-    "task" IS NULL OR "expires_at" < %(p)s OR "owner" = %(p)s
+    "task" IS NULL OR "expires_at" < %(p)s OR "attempt" = %(p)s
   )
   AND "target" = %(p)s
   AND "schema_version" <= %(p)s;
@@ -585,12 +585,12 @@ WHERE
 -- renew lease
 UPDATE "analytics"."dub_state_lease" SET "task" = %(p)s, "expires_at" = CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT) + %(p)s
 WHERE
-  "owner" = %(p)s AND NOT "task" IS NULL;
+  "attempt" = %(p)s AND NOT "task" IS NULL;
 
 -- set version
 UPDATE "analytics"."dub_state_lease" SET "schema_version" = %(p)s
 WHERE
-  "owner" = %(p)s;
+  "attempt" = %(p)s;
 
 -- add column
 ALTER TABLE "analytics"."dub_state"
@@ -1401,12 +1401,12 @@ WHERE
 -- set merged
 UPDATE "analytics"."dub_state_lease" SET "previous" = NULL
 WHERE
-  "owner" = %(p)s;
+  "attempt" = %(p)s;
 
 -- end lease
-UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "owner" = NULL
+UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "attempt" = NULL
 WHERE
-  "owner" = %(p)s;
+  "attempt" = %(p)s;
 
 -- tried
 SELECT

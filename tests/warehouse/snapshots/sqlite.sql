@@ -538,7 +538,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_lease" (
   "slot" INTEGER PRIMARY KEY,
   "target" TEXT,
   "task" TEXT,
-  "owner" TEXT,
+  "attempt" TEXT,
   "process" TEXT,
   "expires_at" INTEGER,
   "schema_version" INTEGER,
@@ -555,7 +555,7 @@ SELECT
 SELECT
   "target",
   "task",
-  "owner",
+  "attempt",
   "process",
   "expires_at",
   "schema_version",
@@ -570,7 +570,7 @@ INSERT INTO "analytics"."dub_state_lease" (
   "slot",
   "target",
   "task",
-  "owner",
+  "attempt",
   "process",
   "expires_at",
   "schema_version",
@@ -580,10 +580,10 @@ VALUES
   (1, :p, NULL, NULL, NULL, 0, :p, NULL);
 
 -- acquire lease
-UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "owner"), "task" = :p, "owner" = :p, "process" = :p, "expires_at" = :p
+UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "attempt"), "task" = :p, "attempt" = :p, "process" = :p, "expires_at" = :p
 WHERE
   (
-    "task" IS NULL OR "expires_at" < :p OR "owner" = :p
+    "task" IS NULL OR "expires_at" < :p OR "attempt" = :p
   )
   AND "target" = :p
   AND "schema_version" <= :p;
@@ -593,12 +593,12 @@ UPDATE "analytics"."dub_state_lease" SET "task" = :p, "expires_at" = CAST((
   JULIANDAY('now') - 2440587.5
 ) * 86400 AS INTEGER) + :p
 WHERE
-  "owner" = :p AND NOT "task" IS NULL;
+  "attempt" = :p AND NOT "task" IS NULL;
 
 -- set version
 UPDATE "analytics"."dub_state_lease" SET "schema_version" = :p
 WHERE
-  "owner" = :p;
+  "attempt" = :p;
 
 -- add column
 ALTER TABLE "analytics"."dub_state"
@@ -1378,12 +1378,12 @@ WHERE
 -- set merged
 UPDATE "analytics"."dub_state_lease" SET "previous" = NULL
 WHERE
-  "owner" = :p;
+  "attempt" = :p;
 
 -- end lease
-UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "owner" = NULL
+UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "attempt" = NULL
 WHERE
-  "owner" = :p;
+  "attempt" = :p;
 
 -- tried
 SELECT

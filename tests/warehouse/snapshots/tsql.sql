@@ -531,7 +531,7 @@ IF NOT EXISTS(
   WHERE
     TABLE_NAME = 'dub_state_lease' AND TABLE_SCHEMA = 'analytics'
 ) AS EXEC BEGIN (
-  'CREATE TABLE [analytics].[dub_state_lease] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [owner] NVARCHAR(MAX), [process] NVARCHAR(MAX), [expires_at] BIGINT, [schema_version] INTEGER, [previous] NVARCHAR(MAX))'
+  'CREATE TABLE [analytics].[dub_state_lease] ([slot] INTEGER PRIMARY KEY, [target] NVARCHAR(MAX), [task] NVARCHAR(MAX), [attempt] NVARCHAR(MAX), [process] NVARCHAR(MAX), [expires_at] BIGINT, [schema_version] INTEGER, [previous] NVARCHAR(MAX))'
 );
 
 -- clock
@@ -542,7 +542,7 @@ SELECT
 SELECT
   [target],
   [task],
-  [owner],
+  [attempt],
   [process],
   [expires_at],
   [schema_version],
@@ -555,7 +555,7 @@ INSERT INTO [analytics].[dub_state_lease] (
   [slot],
   [target],
   [task],
-  [owner],
+  [attempt],
   [process],
   [expires_at],
   [schema_version],
@@ -565,10 +565,10 @@ VALUES
   (1, :p, NULL, NULL, NULL, 0, :p, NULL);
 
 -- acquire lease
-UPDATE [analytics].[dub_state_lease] SET [previous] = COALESCE([previous], [owner]), [task] = :p, [owner] = :p, [process] = :p, [expires_at] = :p
+UPDATE [analytics].[dub_state_lease] SET [previous] = COALESCE([previous], [attempt]), [task] = :p, [attempt] = :p, [process] = :p, [expires_at] = :p
 WHERE
   (
-    [task] IS NULL OR [expires_at] < :p OR [owner] = :p
+    [task] IS NULL OR [expires_at] < :p OR [attempt] = :p
   )
   AND [target] = :p
   AND [schema_version] <= :p;
@@ -576,12 +576,12 @@ WHERE
 -- renew lease
 UPDATE [analytics].[dub_state_lease] SET [task] = :p, [expires_at] = DATEDIFF_BIG(SECOND, CAST('1970-01-01' AS DATETIME2), CAST(SYSUTCDATETIME() AS DATETIME2)) + :p
 WHERE
-  [owner] = :p AND NOT [task] IS NULL;
+  [attempt] = :p AND NOT [task] IS NULL;
 
 -- set version
 UPDATE [analytics].[dub_state_lease] SET [schema_version] = :p
 WHERE
-  [owner] = :p;
+  [attempt] = :p;
 
 -- add column
 ALTER TABLE [analytics].[dub_state]
@@ -1144,12 +1144,12 @@ WHERE
 -- set merged
 UPDATE [analytics].[dub_state_lease] SET [previous] = NULL
 WHERE
-  [owner] = :p;
+  [attempt] = :p;
 
 -- end lease
-UPDATE [analytics].[dub_state_lease] SET [task] = NULL, [owner] = NULL
+UPDATE [analytics].[dub_state_lease] SET [task] = NULL, [attempt] = NULL
 WHERE
-  [owner] = :p;
+  [attempt] = :p;
 
 -- tried
 SELECT
