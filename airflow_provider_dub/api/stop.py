@@ -12,6 +12,10 @@ POLL_INTERVAL = 0.1
 GRACE_PERIOD = 2.0
 
 
+def _never() -> bool:
+    return False
+
+
 class Stop:
     """A flag that ends a run, like a :class:`threading.Event`, but safe to set in a signal handler.
 
@@ -24,7 +28,7 @@ class Stop:
         self.is_urgent = False
         self._urgent_since = 0.0
         #: Whether nothing may be sent now, though the run goes on.
-        self.pauses: Callable[[], bool] = lambda: False
+        self.pauses: Callable[[], bool] = _never  # a lambda would keep an operator from being pickled
 
     def set(self, *, urgent: bool = False) -> None:
         """Let the run send nothing more.

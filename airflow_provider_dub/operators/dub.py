@@ -12,7 +12,7 @@ from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
 from airflow_provider_dub.operators.xcom import warn_if_large
 from airflow_provider_dub.sync.inputs import StreamedRows, rows_of
-from airflow_provider_dub.sync.options import whole_number
+from airflow_provider_dub.sync.options import true_or_false, whole_number
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.updates import CustomerUpdate, updates_of
 
@@ -79,6 +79,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
     ) -> None:
         super().__init__(**shared_arguments(locals()), **kwargs)
         whole_number("checkpoint_every", checkpoint_every, 1)
+        true_or_false("resume", resume)
         self.customers = customers
         self.resume = resume
         self.checkpoint_every = checkpoint_every

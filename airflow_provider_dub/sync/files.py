@@ -188,15 +188,17 @@ class CsvRows(_FileRows):
     def __init__(self, path: Any) -> None:
         super().__init__(path)
         with self._reader() as reader:
-            header: list[str] = next(reader, [])
+            rows = self._rows(reader)
+            header = next(rows, [])
             self.columns = list(header)
             self._names = distinct(header)
-            self._count = sum(1 for _ in self._rows(reader))
+            self._count = sum(1 for _ in rows)
 
     def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:
         with self._reader() as reader:
-            next(reader, None)
-            for row in self._rows(reader):
+            rows = self._rows(reader)
+            next(rows, None)
+            for row in rows:
                 # With too few or too many cells it is not known which of them belongs to which column.
                 is_whole = len(row) == len(self._names)
                 no_row = {"row": row} if columns is None else None

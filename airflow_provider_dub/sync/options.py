@@ -104,8 +104,7 @@ class SyncOptions:
         if self.show_keys is not None and not isinstance(self.show_keys, bool):
             raise ValueError("show_keys must be True, False or None.")
         for name in ("strip", "include_expanded_fields", "check_external_ids", "dry_run"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False.")  # "False" would be true
+            true_or_false(name, getattr(self, name))
         whole_number("max_workers", self.max_workers, 1, MAX_WORKERS)
         for name, least in (("max_failures", 0), ("max_changes", 0), ("limit", 1)):
             if getattr(self, name) is not None:
@@ -186,6 +185,17 @@ class SyncOptions:
 def _one_of(name: str, value: object, allowed: Any) -> None:
     if value not in get_args(allowed):
         raise ValueError(f"{name} must be {' or '.join(map(repr, get_args(allowed)))}, not {value!r}.")
+
+
+def true_or_false(name: str, value: object) -> None:
+    """Check that an argument is a bool: the text "False" would be true.
+
+    :param name: The argument's name.
+    :param value: The argument.
+    :raises ValueError: It is none.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False.")
 
 
 def whole_number(name: str, value: object, least: int, most: int | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import pickle
 import re
 
 import pandas as pd
@@ -451,3 +452,23 @@ def test_nul_in_a_key_or_a_value_is_rejected_before_it_is_sent(connected) -> Non
     assert summary["rejected"] == 2
     assert connected.requests == []
     assert "\\u0000" not in json.dumps(summary)
+
+
+@pytest.mark.parametrize("one_first", [True, False])
+def test_one_row_and_whole_inputs_may_stand_in_one_list_in_any_order(connected, one_first: bool) -> None:
+    one, several = {"id": "cus_1LABA", "name": "Alicia"}, [{"id": "cus_1LABB", "name": "Robert"}]
+    _, summary = run([one, several] if one_first else [several, one])
+    assert (summary["total"], summary["updated"]) == (2, 2)
+    frame = pd.DataFrame(several)
+    _, summary = run([one, frame] if one_first else [frame, one])
+    assert (summary["total"], summary["unchanged"] + summary["updated"]) == (2, 2)
+
+
+def test_a_flag_that_is_no_bool_is_an_error_of_the_dag() -> None:
+    with pytest.raises(ValueError, match="resume must be True or False"):
+        DubUpdateCustomersOperator(task_id="update", customers=[], resume="False")  # type: ignore[arg-type]
+
+
+def test_an_operator_can_be_pickled() -> None:
+    operator = DubUpdateCustomersOperator(task_id="update", customers=[{"id": "cus_1LABA"}])
+    assert pickle.loads(pickle.dumps(operator)).task_id == "update"  # noqa: S301 - it is ours

@@ -347,3 +347,10 @@ def test_a_line_without_end_is_no_row_and_fills_no_memory(tmp_path: Path) -> Non
     finally:
         tracemalloc.stop()
     assert peak < 40 * 2**20
+
+
+def test_a_header_with_a_quote_that_is_not_doubled_is_no_csv(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('"id"x,name\ncus_1,Ada\n')
+    with pytest.raises(ValueError, match=r"rows\.csv is no CSV at or before line 1: a quote is not closed"):
+        rows_of_file(path)
