@@ -8,6 +8,8 @@ may be. A name is imported when it is first used: importing an operator loads no
 from __future__ import annotations
 
 import importlib
+import re
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
@@ -104,6 +106,23 @@ def can_reschedule_failures() -> bool:
     except ImportError:
         return False
     return hasattr(RetryAction, "RESCHEDULE")
+
+
+def may_be_rescheduled(task_instance: Any) -> bool:
+    """Return whether a task that asks to be rescheduled is started again at that time, also if it is no sensor.
+
+    Before 3.1.8 the scheduler of Airflow 3 starts it at once, and may then take it for failed. A worker cannot see what
+    the scheduler does, so this one feature is known by its version.
+
+    :param task_instance: Airflow's, or a double.
+    """
+    if not hasattr(task_instance, "get_first_reschedule_date"):
+        return False
+    try:
+        found = re.match(r"(\d+)\.(\d+)\.(\d+)", version("apache-airflow-core"))
+    except PackageNotFoundError:
+        return False
+    return found is not None and tuple(map(int, found.groups())) >= (3, 1, 8)
 
 
 def may_run_again(operator: BaseOperator, task_instance: Any, error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments, too_many_changes
 from airflow_provider_dub.operators.templated import is_none, read_flag, read_rendered, read_share
-from airflow_provider_dub.sync.options import whole_number
+from airflow_provider_dub.sync.options import true_or_false, whole_number
 from airflow_provider_dub.sync.shown import counted
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 from airflow_provider_dub.version_compat import (
@@ -30,6 +30,7 @@ from airflow_provider_dub.version_compat import (
     AirflowSkipException,
     BaseHook,
     instance_suffix,
+    may_be_rescheduled,
     tries_before_clear,
 )
 from airflow_provider_dub.warehouse.plan import Plan
@@ -53,6 +54,11 @@ if TYPE_CHECKING:
 Baseline: TypeAlias = Literal["source", "dub"]
 OnLocked: TypeAlias = Literal["fail", "wait", "skip"]
 
+#: What would happen without what keeps the state.
+_WITHOUT = {
+    "state_table": "without a state table every row is sent",
+    "state_conn_id": "without it the state would be in the database of the query",
+}
 _LONG = timedelta(days=36500)
 #: What may stand in a statement, whatever marks its parameters.
 _PLAIN = re.compile(r"[\w/.:~+@\[\]-]*")
@@ -196,6 +202,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self.allow_untested_dialect = allow_untested_dialect
         self.sql_hook_params = sql_hook_params
         self.state_hook_params = state_hook_params
+        #: What must not be empty, as it was given: a template may render to nothing.
+        self._given_state = [name for name in _WITHOUT if getattr(self, name) is not None]
         self._read_from: OperatorLineage[Any, Any] | None = None
         #: The external ids of all of Dub's customers, where the baseline has just read them.
         self._known_ids: IdIndex | None = None
@@ -210,6 +218,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError(f"keep_history must be a timedelta from 0 to {_LONG.days} days.")
         if commit_every is not None:
             whole_number("commit_every", commit_every, 1)
+        true_or_false("allow_untested_dialect", allow_untested_dialect)
 
     @property
     def wants_records(self) -> bool:
@@ -258,9 +267,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             with self._publishing(len(rows), context):
                 sinks = [self._recording(recorder, rows, context)] if recorder else []
                 with self._connected(rows, context) as client:
-                    verified = self._known_ids or self._verified_ids(
-                        client, reader, confirmed=self._confirmed_ids(rows)
-                    )
+                    confirmed = self._confirmed_ids(rows)
+                    is_known = self._known_ids is not None
+                    verified = self._known_ids if is_known else self._verified_ids(client, reader, confirmed=confirmed)
                     # Rows that the database takes for one customer are results already.
                     updates = updates_of(reader, replace(self.options, on_duplicate="fail"))
                     uri = self._send(client, rows, reader.key_column, updates, verified, sinks)
@@ -372,8 +381,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             self.baseline = None
         if self.baseline not in (None, "source", "dub"):
             raise ValueError('baseline must be "source", "dub" or None.')
-        if self.state_table is not None and is_none(self.state_table):
-            raise ValueError('state_table is empty or the text "None"; without a state table every row is sent.')
+        self._check_given()
         if self.state_conn_id and not self.state_table:
             raise ValueError("state_conn_id needs a state_table, the table in its database.")
         if self.baseline and (not self.state_table or self.options.dry_run):
@@ -382,6 +390,15 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError('baseline="source" records all rows of the query, and so excludes limit.')
         if self.baseline and self._full_refresh:
             raise ValueError("baseline and full_refresh exclude each other: one sends no row that is known, one all.")
+
+    def _check_given(self) -> None:
+        """Check what Airflow rendered: it may be nothing, or no text."""
+        for name in self._given_state:
+            if is_none(getattr(self, name)):
+                raise ValueError(f"{name} is empty or None, perhaps as a template rendered it; {_WITHOUT[name]}.")
+        for name, example in (("sql", "a query"), ("state_table", "the name of a table")):
+            if not isinstance(value := getattr(self, name), str) and (value is not None or name == "sql"):
+                raise ValueError(f"{name} must be {example}, not of the type {type(value).__name__}.")
 
     def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:
         """Return the hook of the query, if it is only read, and that of the database that computes the difference."""
@@ -481,7 +498,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         from airflow_provider_dub.warehouse.leased import leased
 
         waits = self.on_locked == "wait"
-        may_reschedule = waits and callable(getattr(context["ti"], "get_first_reschedule_date", None))
+        may_reschedule = waits and may_be_rescheduled(context["ti"])
         try:
             with leased(table, self._stop, wait=waits and not may_reschedule):
                 yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,7 +82,19 @@ def sql_hook(connection: Connection, arguments: Mapping[str, Any]) -> DbApiHook:
             f"The connection {connection.conn_id} ({kind}) is none to an SQL database: sql_conn_id, and state_conn_id "
             "where it is given, must name one."
         )
+    _keep_connection(hook, connection)
     return hook
+
+
+def _keep_connection(hook: Any, connection: Connection) -> None:
+    """Let a hook have the connection that was looked up, whenever it connects.
+
+    Threads of a run connect again after an outage. Before Airflow 3.2, a task whose threads ask Airflow at once for a
+    connection may wait for its supervisor for ever.
+    """
+    look_up = hook.get_connection
+    known = connection.conn_id
+    hook.get_connection = lambda conn_id: copy(connection) if conn_id == known else look_up(conn_id)
 
 
 def _hook_of_airflow(connection: Connection, arguments: Mapping[str, Any]) -> object:

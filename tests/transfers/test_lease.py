@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.exceptions import AirflowRescheduleException
 
+from airflow_provider_dub import version_compat
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubFixSetupError, DubRetryLaterError, DubStateTableLockedError
@@ -74,6 +75,12 @@ def test_a_run_that_lost_its_lease_writes_nothing_more(warehouse, connected, syn
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}
 
 
+def reschedules(monkeypatch, airflow: str) -> None:
+    """Let the task instance be as that of this version of Airflow."""
+    monkeypatch.setattr(version_compat, "version", lambda _: airflow)
+    monkeypatch.setattr(TaskInstance, "get_first_reschedule_date", lambda self, context: None, raising=False)
+
+
 def meanwhile(monkeypatch, happens) -> None:
     """Let something happen when a run waits for the lease, and then only."""
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: happens())
@@ -104,18 +111,29 @@ def test_a_locked_table_skips_the_task_if_the_user_wants_it(warehouse, connected
         sync(on_locked="skip")
 
 
+@pytest.mark.parametrize("airflow", ["3.1.8", "3.3.2", "3.4.0b2", "4.0.0"])
 def test_a_waiting_task_leaves_its_worker_where_airflow_can_reschedule(
-    warehouse, connected, sync, monkeypatch, logged
+    warehouse, connected, sync, monkeypatch, logged, airflow
 ) -> None:
     sync()
     warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
-    # As Airflow's own task instance has it.
-    monkeypatch.setattr(TaskInstance, "get_first_reschedule_date", lambda self, context: None, raising=False)
+    reschedules(monkeypatch, airflow)
     with pytest.raises(AirflowRescheduleException) as rescheduled:
         sync(on_locked="wait")
     assert "on_locked" not in logged()  # it waits already
     assert rescheduled.value.reschedule_date > datetime.now(UTC)
     warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0")
+    assert sync(on_locked="wait")["plan"]["unchanged"] == 2
+
+
+@pytest.mark.parametrize("airflow", ["3.0.6", "3.1.7"])
+def test_a_task_waits_in_its_place_where_airflow_would_start_it_again_at_once(
+    warehouse, connected, sync, monkeypatch, airflow
+) -> None:
+    sync()
+    reschedules(monkeypatch, airflow)
+    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
+    meanwhile(monkeypatch, lambda: warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0"))
     assert sync(on_locked="wait")["plan"]["unchanged"] == 2
 
 

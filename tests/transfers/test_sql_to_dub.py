@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import suppress
 from datetime import timedelta
 
@@ -18,7 +19,8 @@ from airflow_provider_dub.exceptions import (
     DubReviewChangesError,
     DubUnreadableRowsError,
 )
-from airflow_provider_dub.version_compat import AirflowSkipException
+from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+from airflow_provider_dub.version_compat import AirflowSkipException, BaseHook
 from airflow_provider_dub.warehouse.changes import Changes
 from tests.support.stored import stored
 from tests.support.task_instance import TaskInstance
@@ -387,7 +389,11 @@ def test_columns_are_found_whatever_their_case(warehouse, connected, sync) -> No
         ({"baseline": "source", "dry_run": True}, "no dry_run"),
         ({"baseline": "dub", "full_refresh": "true"}, "exclude each other"),
         ({"state_table": " "}, "state_table is empty"),
-        ({"state_table": "None"}, 'the text "None"'),
+        ({"state_table": "None"}, "state_table is empty or None"),
+        ({"state_conn_id": ""}, "state_conn_id is empty or None"),
+        ({"state_table": 5}, "state_table must be the name of a table"),
+        ({"sql": None}, "sql must be a query"),
+        ({"allow_untested_dialect": "False"}, "must be True or False"),
         ({"state_table": "a.b.c.d"}, "state_table must be a name"),
         ({"state_table": "a" * 51}, "at most 50 characters"),
         ({"state_table": "a%"}, "without %"),
@@ -408,6 +414,35 @@ def test_an_impossible_argument_says_what_to_do(warehouse, connected, sync, opti
     with pytest.raises(Exception, match=message):
         sync(**options)
     assert requests(connected) == 0
+
+
+@pytest.mark.parametrize("name", ["state_table", "state_conn_id"])
+def test_a_template_that_renders_to_none_does_not_send_every_row(warehouse, connected, name) -> None:
+    options = {"state_table": "dub_state", "state_conn_id": "warehouse"}
+    task = SqlToDubCustomersOperator(
+        task_id="sync",
+        sql="SELECT * FROM customers",
+        sql_conn_id="warehouse",
+        external_id_column="user_id",
+        **(options | {name: "{{ ti.xcom_pull('nobody') }}"}),
+    )
+    setattr(task, name, None)  # as a DAG with render_template_as_native_obj renders it
+    with pytest.raises(DubFixSetupError, match=f"{name} is empty or None"):
+        task.execute({"ti": TaskInstance()})
+    assert requests(connected) == 0
+
+
+def test_the_connection_is_looked_up_once_by_the_thread_of_the_task(warehouse, connected, sync, monkeypatch) -> None:
+    look_up, threads = BaseHook.get_connection, []
+
+    def counted(conn_id: str):
+        if conn_id == "warehouse":
+            threads.append(threading.current_thread())
+        return look_up(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(counted))
+    assert sync()["updated"] == 2
+    assert threads == [threading.main_thread()]
 
 
 def test_sql_that_was_never_run_fails_before_the_first_statement_unless_it_is_allowed(
