@@ -19,8 +19,8 @@ from airflow_provider_dub.customers.countries import country_code_meant, country
 
 #: Code points that Dub's text columns hold.
 MAX_LENGTH = 191
-#: From here on floats no longer hold neighbouring whole numbers apart: 2**53 + 1 is written as 2**53, too.
-_INEXACT_FROM = {"float16": 2**11, "float32": 2**24, "float": 2**53, "float64": 2**53}
+#: From here on floats may not hold neighbouring whole numbers apart: a database writes 15 digits of one of 64 bits.
+_INEXACT_FROM = {"float16": 2**11, "float32": 2**24, "float": 10**15, "float64": 10**15}
 _EMAIL = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}")
 _BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 #: The URLs that Dub fetches. It accepts others, too, and clears the avatar a moment after its response. Source of the

@@ -11,6 +11,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_dub.customers.cells import prepare_cell
+from airflow_provider_dub.customers.converters import stripped
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.shown import listed
 from airflow_provider_dub.warehouse.cell_text import sortable, text_of
@@ -157,8 +158,8 @@ class _RowsAsText:
         except ValueError:
             raise self._unreadable(cells) from None
         key, *values = texts
-        stripped = (key or "").strip() or None  # a key of blanks names no customer
-        key = stripped if self._options.strip else stripped and key
+        without_blanks = stripped(key or "") or None  # a key of blanks names no customer
+        key = without_blanks if self._options.strip else without_blanks and key
         return (str(position), key, *values, self._cleared(cells) if self._clears else "", *latest)
 
     def _cleared(self, cells: Sequence[Any]) -> str:

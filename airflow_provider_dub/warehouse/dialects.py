@@ -32,6 +32,8 @@ class Dialect:
 
     :param name: Its name in sqlglot.
     :param run_on: What CI runs it on: the engine, or its stand-in; empty for SQL that is generated only.
+    :param describe: How a query alone is asked for the names of its columns, where they have other names in a subquery
+        if two of them have one: its rows begin with the names, or it is the query itself.
     :param text: Writes any value as text.
     :param texts_by_type: Writes values of some types, by the driver's name or code of the type: timestamps and dates as
         ISO 8601, whatever the session's time zone and formats are, where ``text`` is not the same in every session; an
@@ -77,6 +79,7 @@ class Dialect:
 
     name: str
     run_on: str = ""
+    describe: str = ""
     text: str = "CAST(x AS TEXT)"
     texts_by_type: Mapping[str, str] = field(default_factory=dict)
     text_types: frozenset[str] = frozenset()
@@ -217,8 +220,9 @@ _DIALECTS = (
         text="CAST(x AS CHAR CHARACTER SET utf8mb4)",
         texts_by_type={
             # TIMESTAMP; the date 0000-00-00 is no instant.
-            "7": "COALESCE("
-            "CONCAT(CAST(CONVERT_TZ(x, @@session.time_zone, '+00:00') AS CHAR CHARACTER SET utf8mb4), 'Z'), "
+            # Its text is in the session's time zone, in which an hour may be there twice.
+            "7": "COALESCE(CONCAT(CAST(DATE_ADD(CAST('1970-01-01' AS DATETIME(6)), "
+            "INTERVAL NULLIF(UNIX_TIMESTAMP(x), 0) SECOND) AS CHAR CHARACTER SET utf8mb4), 'Z'), "
             "CAST(x AS CHAR CHARACTER SET utf8mb4))",
         },
         exact="CAST(x AS BINARY)",
@@ -236,6 +240,7 @@ _DIALECTS = (
     ),
     Dialect(
         "sqlite",
+        describe="{query}",
         run_on="SQLite",
         exact="CAST(x AS BLOB)",
         clock="CAST((JULIANDAY('now') - 2440587.5) * 86400 AS INTEGER)",
@@ -247,6 +252,7 @@ _DIALECTS = (
     ),
     Dialect(
         "duckdb",
+        describe="DESCRIBE {query}",
         texts_by_type={
             "TIMESTAMP WITH TIME ZONE": "CASE WHEN ISFINITE(x) THEN CAST(x AT TIME ZONE 'UTC' AS TEXT) || 'Z' "
             "ELSE CAST(x AS TEXT) END",

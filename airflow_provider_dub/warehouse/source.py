@@ -93,7 +93,9 @@ class Source:
         query = exp.select(*raw, key.as_(KEY), *self._compared(dialect), copies).from_("dub_source")
         if self.latest_by is None:
             return query
-        latest_first = [_source_column(self.latest_by), *(self._text(name, dialect) for name in self.columns)]
+        # Of several with the latest value it is the same one in every run, whatever the columns' collations.
+        ties = (dialect.exactly(self._text(name, dialect)) for name in self.columns)
+        latest_first = [_source_column(self.latest_by), *ties]
         return query.select(place_of(same_customer, latest_first))
 
     def _key(self, dialect: Dialect) -> Expression:
@@ -123,7 +125,7 @@ class Source:
         return [*values, (exp.Concat(expressions=[*cleared, empty]) if cleared else empty).as_("cleared")]
 
     def _is_empty(self, column: str, dialect: Dialect) -> Expression:
-        is_null = _source_column(column).is_(exp.Null())
+        is_null = self._text(column, dialect).is_(exp.Null())  # a JSON null has no text
         if not self.blanks_clear:
             return is_null
         return exp.or_(is_null, exp.Trim(this=self._text(column, dialect)).eq(""))
@@ -160,11 +162,11 @@ def in_list(field: str) -> Expression:
 
 def source_query(sql: str, dialect: Dialect) -> Expression:
     """Return the user's query, put in as it is; the line breaks end a comment of its last line."""
-    as_it_is = exp.Table(this=exp.Var(this=f"(\n{_without_end(sql, dialect)}\n)"))
+    as_it_is = exp.Table(this=exp.Var(this=f"(\n{without_end(sql, dialect)}\n)"))
     return exp.select("*").from_(as_it_is.as_("dub_query"))
 
 
-def _without_end(sql: str, dialect: Dialect) -> str:
+def without_end(sql: str, dialect: Dialect) -> str:
     """Return the query without semicolons at its end, and without comments after them."""
     try:
         tokens = sqlglot.tokenize(sql, read=dialect.name)

@@ -104,7 +104,8 @@ class Tables:
 
     def create_staging(self) -> list[str]:
         """Return the statements that create the staging table, for the rows of a query that is read elsewhere."""
-        return [self._create(self.staging, self._types(staging_columns()))]
+        # Also a key that is too long for the state table: its row is rejected as any other.
+        return [self._create(self.staging, self._types(staging_columns()) | {KEY: self.dialect.text_type})]
 
     def drop_staging(self) -> str:
         """Return the statement that drops the staging table."""

@@ -96,14 +96,20 @@ def test_a_timestamp_without_end_is_that_rows_failure_alone(database, connected,
     assert sync(columns={"canceled": "subscriptionCanceledAt"})["plan"]["refused"] == 2
 
 
-@pytest.mark.parametrize("database", ["postgres", "duckdb"], indirect=True)
+@pytest.mark.parametrize("database", SESSIONS, indirect=True)
 def test_an_hour_that_the_clocks_repeat_has_two_instants(database, connected, sync, session) -> None:
+    kind, first, second = "TIMESTAMPTZ", "'2026-11-01 01:30:00-04'", "'2026-11-01 01:30:00-05'"
     session(SESSIONS[database.engine][1])
-    database.run("CREATE TABLE customers (user_id VARCHAR(20), canceled TIMESTAMPTZ)")
-    database.insert(("user_1", "2026-11-01 01:30:00-04"))
+    if database.engine == "mysql":
+        kind, first, second = "TIMESTAMP NULL", "FROM_UNIXTIME(1793511000)", "FROM_UNIXTIME(1793514600)"
+        if not database.run("SELECT CONVERT_TZ('2026-01-01', 'America/New_York', 'UTC') IS NOT NULL")[0][0]:
+            pytest.skip("this server has no names of time zones")
+        session(["SET time_zone = 'America/New_York'"])
+    database.run(f"CREATE TABLE customers (user_id VARCHAR(20), canceled {kind})")
+    database.run(f"INSERT INTO customers VALUES ('user_1', {first})")
     columns = {"canceled": "subscriptionCanceledAt"}
     sync(columns=columns)
-    database.run("UPDATE customers SET canceled = '2026-11-01 01:30:00-05'")
+    database.run(f"UPDATE customers SET canceled = {second}")
     assert sync(columns=columns)["plan"]["changed"] == 1
     assert stored(connected, id="cus_1LABA")["subscriptionCanceledAt"] == "2026-11-01T06:30:00.000Z"
 
@@ -255,3 +261,33 @@ def test_what_is_no_text_is_rejected_once_with_the_way_to_cast_it(
         cast = f"SELECT user_id, CAST(name AS {text}) AS name FROM customers"
         assert sync(sql=cast, retry_rejected=True)["updated"] == 1
         assert sync(sql=cast)["plan"]["unchanged"] == 1
+
+
+@pytest.mark.parametrize(
+    ("database", "column"), [("postgres", "JSON"), ("postgres", "JSONB"), ("duckdb", "JSON")], indirect=["database"]
+)
+def test_a_null_in_json_clears_as_any_other_missing_value(database, connected, sync, column: str) -> None:
+    database.run(f"CREATE TABLE customers (user_id VARCHAR(20), email VARCHAR(50), name {column})")
+    database.insert(("user_1", "ada@b.co", "null"))
+    columns = {"email": "email"}
+    sync(columns=columns)
+    columns["name"] = "name"
+    assert sync(columns=columns, null_policy={"name": "clear"})["updated"] == 1
+    assert stored(connected, id="cus_1LABA")["name"] is None
+    assert sync(columns=columns, null_policy={"name": "clear"})["plan"]["unchanged"] == 1
+
+
+@pytest.mark.parametrize("database", ANY_CASE, indirect=True)
+def test_of_two_rows_with_the_latest_value_it_is_always_the_same_whatever_the_collation(
+    database, connected, sync
+) -> None:
+    rows = [("user_1", "Ada", 1), ("user_1", "ADA", 1)]
+    options = {"on_duplicate": "last", "latest_by": "stamp", "columns": {"name": "name"}}
+    database.run(
+        f"CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20) {ANY_CASE[database.engine]}, stamp INTEGER)"
+    )
+    database.insert(*rows)
+    assert sync(**options)["updated"] == 1
+    database.run("DELETE FROM customers")
+    database.insert(*reversed(rows))
+    assert sync(**options)["plan"]["unchanged"] == 1

@@ -141,6 +141,24 @@ def test_text_that_databases_refuse_is_that_rows_failure_alone(round_of, databas
     assert (plan["unchanged"], plan["refused"]) == (1, 1)
 
 
+def test_an_id_that_is_too_long_is_that_rows_failure_alone(round_of, database, known) -> None:
+    source, run = round_of
+    source.insert(("c_1", "Ada", None, 1), ("x" * 300, "Bob", None, 1))
+    with pytest.raises(DubFixRowsError, match="1 updated, 1 rejected"):
+        run()
+    assert run(max_failures=1)["plan"]["unchanged"] == 1
+
+
+def test_blanks_of_every_kind_around_an_id_do_not_count_if_the_user_says_so(round_of, database, known) -> None:
+    source, run = round_of
+    source.insert(("c_1", "Ada", None, 1))
+    assert run(strip=True)["updated"] == 1
+    source.insert(("c_1\u200b", "Mallory", None, 1))
+    with pytest.raises(DubFixRowsError, match="2 rejected"):
+        run(strip=True)
+    assert stored(known, id="cus_81")["name"] == "Ada"
+
+
 @pytest.mark.parametrize(("before", "after"), [("Ada", "ADA"), ("Ada", "Ada "), ("Ada", "Adá"), ("Ada", ""), ("1", 1)])
 def test_the_smallest_change_is_one(round_of, database, known, before, after) -> None:
     source, run = round_of

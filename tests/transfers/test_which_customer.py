@@ -7,7 +7,7 @@ import os
 import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError
-from tests.support.stored import edit, stored
+from tests.support.stored import edit, sent, stored
 
 ADA, BOB = "user_1", "user_2"
 
@@ -106,3 +106,39 @@ def test_two_rows_of_one_key_in_the_state_are_named_also_where_the_query_is_read
     sqlite.run(f"INSERT INTO dub_state SELECT * FROM dub_state WHERE customer_key = '{ADA}'")
     with pytest.raises(DubFixSetupError, match="more than one row for 1 of its keys"):
         sync(**elsewhere)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "duckdb", "postgres"], indirect=True)
+def test_two_columns_of_one_name_are_refused_and_neither_names_the_customer(database, connected, sync) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
+    database.insert((ADA, "Ada"))
+    with pytest.raises(DubFixSetupError, match='more than one column "user_id"'):
+        sync(f"SELECT '{BOB}' AS user_id, customers.* FROM customers")
+    assert connected.requests == []
+
+
+@pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
+def test_two_columns_that_the_engine_takes_for_one_are_refused(database, connected, sync) -> None:
+    database.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
+    database.insert((ADA, "Ada"))
+    with pytest.raises(DubFixSetupError, match="differs by more than case"):
+        sync("SELECT user_id, 'other' AS \"Name\", name FROM customers WHERE name <> ?;", parameters=("x",))
+
+
+@pytest.mark.parametrize("elsewhere", [{}, {"sql_conn_id": "source", "state_conn_id": "warehouse"}])
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
+def test_a_float_of_which_a_database_writes_too_few_digits_names_nobody(
+    database, connected, sync, monkeypatch, elsewhere
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SOURCE", os.environ["AIRFLOW_CONN_WAREHOUSE"])
+    database.run("CREATE TABLE customers (user_id DOUBLE PRECISION, name VARCHAR(50))")
+    if database.engine == "postgres":  # as a role or a database may have it
+        database.run("ALTER DATABASE postgres SET extra_float_digits = 0")
+    try:
+        database.run("INSERT INTO customers VALUES (9007199254740989, 'x')")
+        with pytest.raises(DubFixRowsError, match="too large to be exact"):
+            sync(**elsewhere)
+    finally:
+        if database.engine == "postgres":
+            database.run("ALTER DATABASE postgres RESET extra_float_digits")
+    assert not sent(connected)

@@ -46,7 +46,7 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `stripe_customer_id`,
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
-    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+    CONCAT(CASE WHEN CAST(`dub_source`.`name` AS STRING) IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
@@ -236,7 +236,7 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `stripe_customer_id`,
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
-    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+    CONCAT(CASE WHEN CAST(`dub_source`.`name` AS STRING) IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
@@ -444,7 +444,7 @@ WITH `dub_source` AS (
     CAST(NULL AS STRING) AS `stripe_customer_id`,
     CAST(NULL AS STRING) AS `country`,
     CAST(NULL AS STRING) AS `subscription_canceled_at`,
-    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+    CONCAT(CASE WHEN CAST(`dub_source`.`name` AS STRING) IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
@@ -645,7 +645,7 @@ WHERE
           CAST(NULL AS STRING) AS `stripe_customer_id`,
           CAST(NULL AS STRING) AS `country`,
           CAST(NULL AS STRING) AS `subscription_canceled_at`,
-          CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+          CONCAT(CASE WHEN CAST(`dub_source`.`name` AS STRING) IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
           COUNT(*) OVER (
             PARTITION BY CASE
               WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''
@@ -849,7 +849,7 @@ WHERE
           CAST(NULL AS STRING) AS `stripe_customer_id`,
           CAST(NULL AS STRING) AS `country`,
           CAST(NULL AS STRING) AS `subscription_canceled_at`,
-          CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+          CONCAT(CASE WHEN CAST(`dub_source`.`name` AS STRING) IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
           COUNT(*) OVER (
             PARTITION BY CASE
               WHEN TRIM(CAST(`dub_source`.`user_id` AS STRING)) = ''

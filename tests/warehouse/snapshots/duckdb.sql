@@ -46,7 +46,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY ENCODE(
         CASE
@@ -64,7 +64,7 @@ WITH "dub_source" AS (
           ELSE CAST("dub_source"."user_id" AS TEXT)
         END
       )
-      ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+      ORDER BY "dub_source"."updated_at" DESC, ENCODE(CAST("dub_source"."mail" AS TEXT)) DESC, ENCODE(CAST("dub_source"."name" AS TEXT)) DESC
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -237,7 +237,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY ENCODE(
         CASE
@@ -255,7 +255,7 @@ WITH "dub_source" AS (
           ELSE CAST("dub_source"."user_id" AS TEXT)
         END
       )
-      ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+      ORDER BY "dub_source"."updated_at" DESC, ENCODE(CAST("dub_source"."mail" AS TEXT)) DESC, ENCODE(CAST("dub_source"."name" AS TEXT)) DESC
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -446,7 +446,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY ENCODE(
         CASE
@@ -464,7 +464,7 @@ WITH "dub_source" AS (
           ELSE CAST("dub_source"."user_id" AS TEXT)
         END
       )
-      ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+      ORDER BY "dub_source"."updated_at" DESC, ENCODE(CAST("dub_source"."mail" AS TEXT)) DESC, ENCODE(CAST("dub_source"."name" AS TEXT)) DESC
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -655,7 +655,7 @@ WHERE
           CAST(NULL AS TEXT) AS "stripe_customer_id",
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
-          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
           COUNT(*) OVER (
             PARTITION BY ENCODE(
               CASE
@@ -673,7 +673,7 @@ WHERE
                 ELSE CAST("dub_source"."user_id" AS TEXT)
               END
             )
-            ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+            ORDER BY "dub_source"."updated_at" DESC, ENCODE(CAST("dub_source"."mail" AS TEXT)) DESC, ENCODE(CAST("dub_source"."name" AS TEXT)) DESC
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -861,7 +861,7 @@ WHERE
           CAST(NULL AS TEXT) AS "stripe_customer_id",
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
-          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
           COUNT(*) OVER (
             PARTITION BY ENCODE(
               CASE
@@ -879,7 +879,7 @@ WHERE
                 ELSE CAST("dub_source"."user_id" AS TEXT)
               END
             )
-            ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+            ORDER BY "dub_source"."updated_at" DESC, ENCODE(CAST("dub_source"."mail" AS TEXT)) DESC, ENCODE(CAST("dub_source"."name" AS TEXT)) DESC
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -1062,7 +1062,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     1 AS "copies"
   FROM "dub_source"
 ), "dub_classified" AS (

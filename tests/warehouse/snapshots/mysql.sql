@@ -46,7 +46,14 @@ WITH `dub_source` AS (
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
-    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+    CONCAT(
+      CASE
+        WHEN CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) IS NULL
+        THEN 'name '
+        ELSE ''
+      END,
+      ''
+    ) AS `cleared`,
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
@@ -60,7 +67,7 @@ WITH `dub_source` AS (
         THEN NULL
         ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
       END AS BINARY)
-      ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
+      ORDER BY `dub_source`.`updated_at` DESC, CAST(CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC, CAST(CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC
     ) AS `place`
   FROM `dub_source`
 ), `dub_classified` AS (
@@ -245,7 +252,14 @@ WITH `dub_source` AS (
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
-    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+    CONCAT(
+      CASE
+        WHEN CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) IS NULL
+        THEN 'name '
+        ELSE ''
+      END,
+      ''
+    ) AS `cleared`,
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
@@ -259,7 +273,7 @@ WITH `dub_source` AS (
         THEN NULL
         ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
       END AS BINARY)
-      ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
+      ORDER BY `dub_source`.`updated_at` DESC, CAST(CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC, CAST(CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC
     ) AS `place`
   FROM `dub_source`
 ), `dub_classified` AS (
@@ -462,7 +476,14 @@ WITH `dub_source` AS (
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
     CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
-    CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+    CONCAT(
+      CASE
+        WHEN CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) IS NULL
+        THEN 'name '
+        ELSE ''
+      END,
+      ''
+    ) AS `cleared`,
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
@@ -476,7 +497,7 @@ WITH `dub_source` AS (
         THEN NULL
         ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
       END AS BINARY)
-      ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
+      ORDER BY `dub_source`.`updated_at` DESC, CAST(CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC, CAST(CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC
     ) AS `place`
   FROM `dub_source`
 ), `dub_classified` AS (
@@ -657,7 +678,14 @@ UPDATE `analytics`.`dub_state` AS dub_rows
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
-        CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+        CONCAT(
+          CASE
+            WHEN CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) IS NULL
+            THEN 'name '
+            ELSE ''
+          END,
+          ''
+        ) AS `cleared`,
         COUNT(*) OVER (
           PARTITION BY CAST(CASE
             WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
@@ -671,7 +699,7 @@ UPDATE `analytics`.`dub_state` AS dub_rows
             THEN NULL
             ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
           END AS BINARY)
-          ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
+          ORDER BY `dub_source`.`updated_at` DESC, CAST(CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC, CAST(CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC
         ) AS `place`
       FROM `dub_source`
     ), `dub_classified` AS (
@@ -867,7 +895,14 @@ UPDATE `analytics`.`dub_state` AS dub_rows
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `stripe_customer_id`,
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `country`,
         CAST(NULL AS CHAR CHARACTER SET utf8mb4) AS `subscription_canceled_at`,
-        CONCAT(CASE WHEN `dub_source`.`name` IS NULL THEN 'name ' ELSE '' END, '') AS `cleared`,
+        CONCAT(
+          CASE
+            WHEN CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) IS NULL
+            THEN 'name '
+            ELSE ''
+          END,
+          ''
+        ) AS `cleared`,
         COUNT(*) OVER (
           PARTITION BY CAST(CASE
             WHEN TRIM(CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)) = ''
@@ -881,7 +916,7 @@ UPDATE `analytics`.`dub_state` AS dub_rows
             THEN NULL
             ELSE CAST(`dub_source`.`user_id` AS CHAR CHARACTER SET utf8mb4)
           END AS BINARY)
-          ORDER BY `dub_source`.`updated_at` DESC, CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) DESC, CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) DESC
+          ORDER BY `dub_source`.`updated_at` DESC, CAST(CAST(`dub_source`.`mail` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC, CAST(CAST(`dub_source`.`name` AS CHAR CHARACTER SET utf8mb4) AS BINARY) DESC
         ) AS `place`
       FROM `dub_source`
     ), `dub_classified` AS (
@@ -1227,7 +1262,7 @@ WHERE
 -- create staging 0
 CREATE TABLE IF NOT EXISTS `analytics`.`dub_state_staging` (
   `position` BIGINT,
-  `customer_key` VARCHAR(255),
+  `customer_key` LONGTEXT,
   `email` LONGTEXT,
   `name` LONGTEXT,
   `avatar` LONGTEXT,

@@ -46,7 +46,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -60,7 +60,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS TEXT)
       END COLLATE "C"
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) COLLATE "C" DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) COLLATE "C" DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -232,7 +232,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -246,7 +246,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS TEXT)
       END COLLATE "C"
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) COLLATE "C" DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) COLLATE "C" DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -436,7 +436,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -450,7 +450,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS TEXT)
       END COLLATE "C"
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) COLLATE "C" DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) COLLATE "C" DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -640,7 +640,7 @@ WHERE
           CAST(NULL AS TEXT) AS "stripe_customer_id",
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
-          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
           COUNT(*) OVER (
             PARTITION BY CASE
               WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -654,7 +654,7 @@ WHERE
               THEN NULL
               ELSE CAST("dub_source"."user_id" AS TEXT)
             END COLLATE "C"
-            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
+            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) COLLATE "C" DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) COLLATE "C" DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -840,7 +840,7 @@ WHERE
           CAST(NULL AS TEXT) AS "stripe_customer_id",
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
-          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
           COUNT(*) OVER (
             PARTITION BY CASE
               WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -854,7 +854,7 @@ WHERE
               THEN NULL
               ELSE CAST("dub_source"."user_id" AS TEXT)
             END COLLATE "C"
-            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) DESC NULLS LAST
+            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS TEXT) COLLATE "C" DESC NULLS LAST, CAST("dub_source"."name" AS TEXT) COLLATE "C" DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -1036,7 +1036,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     1 AS "copies"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -1466,7 +1466,7 @@ WHERE
 -- create staging 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state_staging" (
   "position" BIGINT,
-  "customer_key" VARCHAR(255) COLLATE "C",
+  "customer_key" TEXT COLLATE "C",
   "email" TEXT,
   "name" TEXT,
   "avatar" TEXT,

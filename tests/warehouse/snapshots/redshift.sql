@@ -46,7 +46,11 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE
+      WHEN CAST("dub_source"."name" AS VARCHAR(65535)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
@@ -60,7 +64,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
       END || '.'
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) || '.' DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) || '.' DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -233,7 +237,11 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE
+      WHEN CAST("dub_source"."name" AS VARCHAR(65535)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
@@ -247,7 +255,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
       END || '.'
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) || '.' DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) || '.' DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -438,7 +446,11 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE
+      WHEN CAST("dub_source"."name" AS VARCHAR(65535)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
@@ -452,7 +464,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
       END || '.'
-      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
+      ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) || '.' DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) || '.' DESC NULLS LAST
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -640,7 +652,11 @@ WHERE
           CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
           CAST(NULL AS VARCHAR(65535)) AS "country",
           CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
-          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          CASE
+            WHEN CAST("dub_source"."name" AS VARCHAR(65535)) IS NULL
+            THEN 'name '
+            ELSE ''
+          END || '' AS "cleared",
           COUNT(*) OVER (
             PARTITION BY CASE
               WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
@@ -654,7 +670,7 @@ WHERE
               THEN NULL
               ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
             END || '.'
-            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
+            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) || '.' DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) || '.' DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -842,7 +858,11 @@ WHERE
           CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
           CAST(NULL AS VARCHAR(65535)) AS "country",
           CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
-          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          CASE
+            WHEN CAST("dub_source"."name" AS VARCHAR(65535)) IS NULL
+            THEN 'name '
+            ELSE ''
+          END || '' AS "cleared",
           COUNT(*) OVER (
             PARTITION BY CASE
               WHEN TRIM(CAST("dub_source"."user_id" AS VARCHAR(65535))) = ''
@@ -856,7 +876,7 @@ WHERE
               THEN NULL
               ELSE CAST("dub_source"."user_id" AS VARCHAR(65535))
             END || '.'
-            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) DESC NULLS LAST
+            ORDER BY "dub_source"."updated_at" DESC NULLS LAST, CAST("dub_source"."mail" AS VARCHAR(65535)) || '.' DESC NULLS LAST, CAST("dub_source"."name" AS VARCHAR(65535)) || '.' DESC NULLS LAST
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -1039,7 +1059,11 @@ WITH "dub_source" AS (
     CAST(NULL AS VARCHAR(65535)) AS "stripe_customer_id",
     CAST(NULL AS VARCHAR(65535)) AS "country",
     CAST(NULL AS VARCHAR(65535)) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE
+      WHEN CAST("dub_source"."name" AS VARCHAR(65535)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END || '' AS "cleared",
     1 AS "copies"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -1472,7 +1496,7 @@ WHERE
 -- create staging 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state_staging" (
   "position" BIGINT,
-  "customer_key" VARCHAR(1024),
+  "customer_key" VARCHAR(65535),
   "email" VARCHAR(65535),
   "name" VARCHAR(65535),
   "avatar" VARCHAR(65535),

@@ -46,7 +46,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -60,7 +60,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS TEXT)
       END AS BLOB)
-      ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+      ORDER BY "dub_source"."updated_at" DESC, CAST(CAST("dub_source"."mail" AS TEXT) AS BLOB) DESC, CAST(CAST("dub_source"."name" AS TEXT) AS BLOB) DESC
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -233,7 +233,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -247,7 +247,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS TEXT)
       END AS BLOB)
-      ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+      ORDER BY "dub_source"."updated_at" DESC, CAST(CAST("dub_source"."mail" AS TEXT) AS BLOB) DESC, CAST(CAST("dub_source"."name" AS TEXT) AS BLOB) DESC
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -438,7 +438,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -452,7 +452,7 @@ WITH "dub_source" AS (
         THEN NULL
         ELSE CAST("dub_source"."user_id" AS TEXT)
       END AS BLOB)
-      ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+      ORDER BY "dub_source"."updated_at" DESC, CAST(CAST("dub_source"."mail" AS TEXT) AS BLOB) DESC, CAST(CAST("dub_source"."name" AS TEXT) AS BLOB) DESC
     ) AS "place"
   FROM "dub_source"
 ), "dub_classified" AS (
@@ -649,7 +649,7 @@ WHERE
           CAST(NULL AS TEXT) AS "stripe_customer_id",
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
-          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
           COUNT(*) OVER (
             PARTITION BY CAST(CASE
               WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -663,7 +663,7 @@ WHERE
               THEN NULL
               ELSE CAST("dub_source"."user_id" AS TEXT)
             END AS BLOB)
-            ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+            ORDER BY "dub_source"."updated_at" DESC, CAST(CAST("dub_source"."mail" AS TEXT) AS BLOB) DESC, CAST(CAST("dub_source"."name" AS TEXT) AS BLOB) DESC
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -851,7 +851,7 @@ WHERE
           CAST(NULL AS TEXT) AS "stripe_customer_id",
           CAST(NULL AS TEXT) AS "country",
           CAST(NULL AS TEXT) AS "subscription_canceled_at",
-          CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+          CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
           COUNT(*) OVER (
             PARTITION BY CAST(CASE
               WHEN TRIM(CAST("dub_source"."user_id" AS TEXT)) = ''
@@ -865,7 +865,7 @@ WHERE
               THEN NULL
               ELSE CAST("dub_source"."user_id" AS TEXT)
             END AS BLOB)
-            ORDER BY "dub_source"."updated_at" DESC, CAST("dub_source"."mail" AS TEXT) DESC, CAST("dub_source"."name" AS TEXT) DESC
+            ORDER BY "dub_source"."updated_at" DESC, CAST(CAST("dub_source"."mail" AS TEXT) AS BLOB) DESC, CAST(CAST("dub_source"."name" AS TEXT) AS BLOB) DESC
           ) AS "place"
         FROM "dub_source"
       ), "dub_classified" AS (
@@ -1048,7 +1048,7 @@ WITH "dub_source" AS (
     CAST(NULL AS TEXT) AS "stripe_customer_id",
     CAST(NULL AS TEXT) AS "country",
     CAST(NULL AS TEXT) AS "subscription_canceled_at",
-    CASE WHEN "dub_source"."name" IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
+    CASE WHEN CAST("dub_source"."name" AS TEXT) IS NULL THEN 'name ' ELSE '' END || '' AS "cleared",
     1 AS "copies"
   FROM "dub_source"
 ), "dub_classified" AS (

@@ -46,7 +46,11 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [stripe_customer_id],
     CAST(NULL AS NVARCHAR(MAX)) AS [country],
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
-    CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
+    CASE
+      WHEN CAST([dub_source].[name] AS NVARCHAR(MAX)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END + '' AS [cleared],
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
@@ -60,7 +64,7 @@ WITH [dub_source] AS (
         THEN NULL
         ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
       END AS VARBINARY(MAX))
-      ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
+      ORDER BY [dub_source].[updated_at] DESC, CAST(CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC, CAST(CAST([dub_source].[name] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
 ), [dub_classified] AS (
@@ -233,7 +237,11 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [stripe_customer_id],
     CAST(NULL AS NVARCHAR(MAX)) AS [country],
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
-    CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
+    CASE
+      WHEN CAST([dub_source].[name] AS NVARCHAR(MAX)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END + '' AS [cleared],
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
@@ -247,7 +255,7 @@ WITH [dub_source] AS (
         THEN NULL
         ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
       END AS VARBINARY(MAX))
-      ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
+      ORDER BY [dub_source].[updated_at] DESC, CAST(CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC, CAST(CAST([dub_source].[name] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
 ), [dub_classified] AS (
@@ -438,7 +446,11 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [stripe_customer_id],
     CAST(NULL AS NVARCHAR(MAX)) AS [country],
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
-    CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
+    CASE
+      WHEN CAST([dub_source].[name] AS NVARCHAR(MAX)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END + '' AS [cleared],
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
@@ -452,7 +464,7 @@ WITH [dub_source] AS (
         THEN NULL
         ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
       END AS VARBINARY(MAX))
-      ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
+      ORDER BY [dub_source].[updated_at] DESC, CAST(CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC, CAST(CAST([dub_source].[name] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
 ), [dub_classified] AS (
@@ -616,7 +628,11 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [stripe_customer_id],
     CAST(NULL AS NVARCHAR(MAX)) AS [country],
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
-    CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
+    CASE
+      WHEN CAST([dub_source].[name] AS NVARCHAR(MAX)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END + '' AS [cleared],
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
@@ -630,7 +646,7 @@ WITH [dub_source] AS (
         THEN NULL
         ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
       END AS VARBINARY(MAX))
-      ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
+      ORDER BY [dub_source].[updated_at] DESC, CAST(CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC, CAST(CAST([dub_source].[name] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
 ), [dub_classified] AS (
@@ -817,7 +833,11 @@ WITH [dub_source] AS (
     CAST(NULL AS NVARCHAR(MAX)) AS [stripe_customer_id],
     CAST(NULL AS NVARCHAR(MAX)) AS [country],
     CAST(NULL AS NVARCHAR(MAX)) AS [subscription_canceled_at],
-    CASE WHEN [dub_source].[name] IS NULL THEN 'name ' ELSE '' END + '' AS [cleared],
+    CASE
+      WHEN CAST([dub_source].[name] AS NVARCHAR(MAX)) IS NULL
+      THEN 'name '
+      ELSE ''
+    END + '' AS [cleared],
     COUNT(*) OVER (
       PARTITION BY CAST(CASE
         WHEN TRIM(CAST([dub_source].[user_id] AS NVARCHAR(MAX))) = ''
@@ -831,7 +851,7 @@ WITH [dub_source] AS (
         THEN NULL
         ELSE CAST([dub_source].[user_id] AS NVARCHAR(MAX))
       END AS VARBINARY(MAX))
-      ORDER BY [dub_source].[updated_at] DESC, CAST([dub_source].[mail] AS NVARCHAR(MAX)) DESC, CAST([dub_source].[name] AS NVARCHAR(MAX)) DESC
+      ORDER BY [dub_source].[updated_at] DESC, CAST(CAST([dub_source].[mail] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC, CAST(CAST([dub_source].[name] AS NVARCHAR(MAX)) AS VARBINARY(MAX)) DESC
     ) AS [place]
   FROM [dub_source]
 ), [dub_classified] AS (
@@ -1214,7 +1234,7 @@ IF NOT EXISTS(
   WHERE
     TABLE_NAME = 'dub_state_staging' AND TABLE_SCHEMA = 'analytics'
 ) AS EXEC BEGIN (
-  'CREATE TABLE [analytics].[dub_state_staging] ([position] BIGINT, [customer_key] NVARCHAR(255), [email] NVARCHAR(MAX), [name] NVARCHAR(MAX), [avatar] NVARCHAR(MAX), [external_id] NVARCHAR(MAX), [stripe_customer_id] NVARCHAR(MAX), [country] NVARCHAR(MAX), [subscription_canceled_at] NVARCHAR(MAX), [cleared] NVARCHAR(MAX), [latest] NVARCHAR(MAX), [attempt] NVARCHAR(255))'
+  'CREATE TABLE [analytics].[dub_state_staging] ([position] BIGINT, [customer_key] NVARCHAR(MAX), [email] NVARCHAR(MAX), [name] NVARCHAR(MAX), [avatar] NVARCHAR(MAX), [external_id] NVARCHAR(MAX), [stripe_customer_id] NVARCHAR(MAX), [country] NVARCHAR(MAX), [subscription_canceled_at] NVARCHAR(MAX), [cleared] NVARCHAR(MAX), [latest] NVARCHAR(MAX), [attempt] NVARCHAR(255))'
 );
 
 -- probe staging
