@@ -139,7 +139,7 @@ class Lease:
                 self.previous = frozenset(row.previous for row in seen.mine if row.previous is not None)
                 return
             if seen.mine:
-                self._warehouse.transaction(self.end)
+                self._let_go(is_last_try=not tries)
             met = met or bool(seen.mine) or not seen.others
             if met and tries:
                 tries -= 1
@@ -161,6 +161,14 @@ class Lease:
                 log(f"{self._locked_by(held)}; waiting for it to end, or for {self.length:g} s without a heartbeat.")
                 logged = True
             time.sleep(self.renew_every / _POLLS_PER_RENEWAL)
+
+    def _let_go(self, *, is_last_try: bool) -> None:
+        """End the lease again, for another try; an engine may refuse that while others write to the same table."""
+        try:
+            self._warehouse.transaction(self.end)
+        except DubDatabaseError:
+            if is_last_try:
+                raise
 
     def _locked_by(self, held: _Row) -> str:
         return f"The state table {self._statements.table} is locked by {held.task}"
