@@ -68,7 +68,7 @@ def match_columns(
         return MatchedColumns(key=key_column, fields=by_name, latest_by=latest_by)
     names = _Names(found, source)
     if source == "query":
-        names.check_unique()
+        check_unique(found)
     if not has_rows and not names.has(key_column, *(wanted or ()), *([latest_by] if latest_by else [])):
         return MatchedColumns(key=key_column, fields=wanted or {}, latest_by=latest_by, ignored=list(found))
     key = names.find(key_column, _KEY_ADVICE + (_INDEX_ADVICE if source == "input" else ""))
@@ -94,6 +94,22 @@ def log_unsent(matched: MatchedColumns, log: Any) -> None:
         log.warning("%s", warning)
 
 
+def check_unique(found: Sequence[Any], *, in_any_case: bool = False) -> None:
+    """Check that no two columns of a query have one name.
+
+    :param found: The names of the columns.
+    :param in_any_case: Whether names that differ only in case are one.
+    :raises ValueError: Two have.
+    """
+    alike = [str(name).lower() for name in found] if in_any_case else [*found]
+    count = Counter(alike)
+    if twice := [*dict.fromkeys(name for name, one in zip(found, alike, strict=True) if count[one] > 1)]:
+        but = ", and one that differs by more than case" if in_any_case else ""
+        raise ValueError(
+            f"The query has more than one column {listed(twice)}: give each column a name of its own{but}."
+        )
+
+
 _KEY_ADVICE = "The column of the ids is named by id_column (cus_... or ext_...) or external_id_column (your own ids)."
 _INDEX_ADVICE = " The index of a DataFrame is no column: reset_index() makes it one."
 
@@ -105,13 +121,6 @@ class _Names:
         self._source = source
         self.texts: list[str] = [name for name in found if isinstance(name, str)]
         self._found = found
-
-    def check_unique(self) -> None:
-        """Raise if two columns have one name."""
-        if twice := [name for name, count in Counter(self._found).items() if count > 1]:
-            raise ValueError(
-                f"The {self._source} has more than one column {listed(twice)}: give each column a name of its own."
-            )
 
     def has(self, *wanted: str) -> bool:
         """Return whether all these columns are there."""

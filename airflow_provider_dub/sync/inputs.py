@@ -80,20 +80,16 @@ def _rows_of_one(customers: Any, path_of: Callable[[str], Any]) -> CountedRows:
 
 
 def _rows_of_sequence(items: Sequence[Any], path_of: Callable[[str], Any]) -> CountedRows:
-    if any(_is_input(item) for item in items if not (_is_row(item) or isinstance(item, str))):
-        return _joined(items, path_of)
+    # A text among rows is no row, rather than a file.
+    are_inputs = any(_is_input(item) for item in items if not (_is_row(item) or isinstance(item, str)))
     known = next((item for item in items if _is_row(item) or _is_input(item)), None)
-    if not items or _is_row(known):  # a text among rows is no row, rather than a file
+    if not items or (_is_row(known) and not are_inputs):
         return MappingRows(items)
     if known is None:
         kinds = " and ".join(sorted({type(item).__name__ for item in items[:100]}))
         raise TypeError(
             f"customers is a {type(items).__name__} of {kinds}, which have no names of columns: {_ROWS_NEEDED}"
         )
-    return _joined(items, path_of)
-
-
-def _joined(items: Sequence[Any], path_of: Callable[[str], Any]) -> CountedRows:
     return JoinedRows([_part(number, item, path_of) for number, item in enumerate(items)])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from dataclasses import replace
@@ -267,9 +267,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             with self._publishing(len(rows), context):
                 sinks = [self._recording(recorder, rows, context)] if recorder else []
                 with self._connected(rows, context) as client:
-                    confirmed = self._confirmed_ids(rows)
-                    is_known = self._known_ids is not None
-                    verified = self._known_ids if is_known else self._verified_ids(client, reader, confirmed=confirmed)
+                    verified: Container[str] | None = self._known_ids
+                    if verified is None:
+                        verified = self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
                     # Rows that the database takes for one customer are results already.
                     updates = updates_of(reader, replace(self.options, on_duplicate="fail"))
                     uri = self._send(client, rows, reader.key_column, updates, verified, sinks)
@@ -396,8 +396,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         for name in self._given_state:
             if is_none(getattr(self, name)):
                 raise ValueError(f"{name} is empty or None, perhaps as a template rendered it; {_WITHOUT[name]}.")
-        for name, example in (("sql", "a query"), ("state_table", "the name of a table")):
-            if not isinstance(value := getattr(self, name), str) and (value is not None or name == "sql"):
+        for name, kind, example in (("sql", str, "a query"), ("state_table", str | None, "the name of a table")):
+            if not isinstance(value := getattr(self, name), kind):
                 raise ValueError(f"{name} must be {example}, not of the type {type(value).__name__}.")
 
     def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_dub.sync.shown import listed
+from airflow_provider_dub.sync.columns import check_unique
 from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.query_rows import QueryColumns
@@ -45,11 +44,11 @@ class QueryInPlace:
         :param warehouse: The database.
         :param dialect: Its engine.
         :param query: The query.
-        :raises ValueError: A column is missing.
+        :raises ValueError: A column is missing, or two have one name.
         """
         found = warehouse.columns_and_types(column_names(query.sql, dialect), query.parameters)
         if dialect.describe:
-            _check_names(warehouse, dialect, query)
+            check_unique(_given_names(warehouse, dialect, query), in_any_case=True)
         matched, options = query.match(found), query.options
         # With parameters, a driver that marks them by percent signs takes any in the statement for a mark.
         percent = "%%" if query.parameters and warehouse.reads_percent_signs else "%"
@@ -75,15 +74,9 @@ class QueryInPlace:
         return nullcontext(Changes(self.warehouse, query, self.columns, self.query.parameters))
 
 
-def _check_names(warehouse: Warehouse, dialect: Dialect, query: UserQuery) -> None:
-    """Check that no two columns have one name, where the engine renames one of two."""
+def _given_names(warehouse: Warehouse, dialect: Dialect, query: UserQuery) -> list[str]:
+    """Return the names of the columns as the query alone has them."""
     sql = dialect.describe.format(query=without_end(query.sql, dialect))
     with warehouse.reading(sql, query.parameters) as (columns, batches):
         rows = columns if dialect.describe == "{query}" else [row for batch in batches for row in batch]
-        names = [str(row[0]) for row in rows]
-    by_name = Counter(map(str.lower, names))
-    if twice := [name for name in names if by_name[name.lower()] > 1]:
-        raise ValueError(
-            f"The query has more than one column {listed(twice)}: give each column a name of its own, and one that "
-            "differs by more than case."
-        )
+        return [str(row[0]) for row in rows]

@@ -75,6 +75,11 @@ def test_a_run_that_lost_its_lease_writes_nothing_more(warehouse, connected, syn
     assert warehouse.state("outcome") == {"user_1": "updated", "user_2": "updated"}
 
 
+def hold(warehouse) -> None:
+    """Let another task have the lease."""
+    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
+
+
 def reschedules(monkeypatch, airflow: str) -> None:
     """Let the task instance be as that of this version of Airflow."""
     monkeypatch.setattr(version_compat, "version", lambda _: airflow)
@@ -97,16 +102,21 @@ def test_a_later_try_waits_until_the_earlier_one_is_surely_over(
     assert "waiting for it to end" in logged()
 
 
-def test_a_waiting_run_begins_when_the_other_ends(warehouse, connected, sync, monkeypatch) -> None:
+@pytest.mark.parametrize("airflow", [None, "3.0.6", "3.1.7"])
+def test_a_waiting_run_begins_when_the_other_ends_where_airflow_does_not_reschedule(
+    warehouse, connected, sync, monkeypatch, airflow
+) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
+    if airflow:
+        reschedules(monkeypatch, airflow)
+    hold(warehouse)
     meanwhile(monkeypatch, lambda: warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0"))
     assert sync(on_locked="wait")["plan"]["unchanged"] == 2
 
 
 def test_a_locked_table_skips_the_task_if_the_user_wants_it(warehouse, connected, sync) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
+    hold(warehouse)
     with pytest.raises(AirflowSkipException, match="locked by another"):
         sync(on_locked="skip")
 
@@ -116,24 +126,13 @@ def test_a_waiting_task_leaves_its_worker_where_airflow_can_reschedule(
     warehouse, connected, sync, monkeypatch, logged, airflow
 ) -> None:
     sync()
-    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
+    hold(warehouse)
     reschedules(monkeypatch, airflow)
     with pytest.raises(AirflowRescheduleException) as rescheduled:
         sync(on_locked="wait")
     assert "on_locked" not in logged()  # it waits already
     assert rescheduled.value.reschedule_date > datetime.now(UTC)
     warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0")
-    assert sync(on_locked="wait")["plan"]["unchanged"] == 2
-
-
-@pytest.mark.parametrize("airflow", ["3.0.6", "3.1.7"])
-def test_a_task_waits_in_its_place_where_airflow_would_start_it_again_at_once(
-    warehouse, connected, sync, monkeypatch, airflow
-) -> None:
-    sync()
-    reschedules(monkeypatch, airflow)
-    warehouse.run("UPDATE dub_state_lease SET task = 'another', attempt = 'h', expires_at = 99999999999")
-    meanwhile(monkeypatch, lambda: warehouse.run("UPDATE dub_state_lease SET task = NULL, expires_at = 0"))
     assert sync(on_locked="wait")["plan"]["unchanged"] == 2
 
 
