@@ -13,8 +13,6 @@ from airflow_provider_dub.warehouse.database_errors import is_being_closed
 from airflow_provider_dub.warehouse.drivers import FLOAT32, Driver, driver_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from sqlglot import exp
 
@@ -117,9 +115,7 @@ class Cursor:
     def __enter__(self) -> Cursor:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(Exception):  # rows that were not fetched, of a connection that is about to be closed
             self._cursor.close()
 

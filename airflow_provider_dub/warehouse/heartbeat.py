@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from contextlib import closing
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from airflow_provider_dub.api.stop import POLL_INTERVAL
@@ -49,9 +48,7 @@ class Heartbeat:
         self._watching.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._renewing.join(_INTERVAL_AFTER_FAILURE)
 
