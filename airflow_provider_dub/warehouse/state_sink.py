@@ -9,14 +9,13 @@ from airflow_provider_dub.customers.converters import MAX_LENGTH
 from airflow_provider_dub.customers.ids import is_exact_match
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError
 from airflow_provider_dub.sync.results import Outcome
-from airflow_provider_dub.warehouse.schema import BASELINE, PENDING, now
+from airflow_provider_dub.warehouse.schema import APPLIED, BASELINE, PENDING, now
 
 if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult
     from airflow_provider_dub.warehouse.query_rows import StateOfRow, WarehouseRows
     from airflow_provider_dub.warehouse.state_table import StateTable
 
-_APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED)
 #: Outcomes of rows that were left as they are.
 _LEFT = (Outcome.NOT_ATTEMPTED, Outcome.WOULD_UPDATE, Outcome.OVER_LIMIT)
 #: Outcomes of rows that were not sent, and that are final.
@@ -111,7 +110,7 @@ class StateSink:
             code=result.code,
             message=message,
             dub_id=self._dub_id(result, row),
-            applied=result.outcome in _APPLIED,
+            applied=result.outcome in APPLIED,
         )
         self._waiting.append(line)
 
