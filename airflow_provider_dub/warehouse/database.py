@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse.cursors import connect
@@ -127,7 +127,7 @@ class Warehouse:
         :raises DubDatabaseError: The database or its driver fails. It has nothing of the database's own error,
             which may quote a value.
         """
-        failed: DubDatabaseError | None = None
+        failed: DubDatabaseError
         for _ in range(1 if self._open else 2):
             try:
                 return self._once(work)
@@ -137,7 +137,7 @@ class Warehouse:
                 failed = database_error(error)
             if not self._open:
                 self.close()
-        raise cast("DubDatabaseError", failed) from None  # here, where it has no context
+        raise failed from None  # here, where it has no context
 
     def try_out(self, work: Callable[[Cursor], T]) -> T:
         """Do work with a cursor in one transaction that is rolled back, and return its result.
