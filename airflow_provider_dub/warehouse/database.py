@@ -139,7 +139,7 @@ class Warehouse:
                 self.close()
         raise failed from None  # here, where it has no context
 
-    def try_out(self, work: Callable[[Cursor], T]) -> T:
+    def rolled_back(self, work: Callable[[Cursor], T]) -> T:
         """Do work with a cursor in one transaction that is rolled back, and return its result.
 
         :param work: Takes the cursor.

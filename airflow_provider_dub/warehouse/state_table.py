@@ -25,7 +25,7 @@ from airflow_provider_dub.warehouse.schema import (
     timestamp,
 )
 from airflow_provider_dub.warehouse.staging import Staging
-from airflow_provider_dub.warehouse.table_check import TRIED_KEYS, TableCheck
+from airflow_provider_dub.warehouse.table_check import CHECK_KEYS, TableCheck
 from airflow_provider_dub.warehouse.unusable_table import UnusableTableError, refusal_explained
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class StateTable:
         """
 
         def count(cursor: Cursor) -> tuple[int, int]:
-            cursor.execute(self._statements.count(len(TRIED_KEYS)), [run, *TRIED_KEYS])
+            cursor.execute(self._statements.count(len(CHECK_KEYS)), [run, *CHECK_KEYS])
             customers, of_run = cursor.fetchone()
             return int(customers), int(of_run)
 

@@ -111,8 +111,8 @@ class Statements(Tables):
             f"code = NULL WHERE outcome = '{PENDING}' AND code = ?"
         )
 
-    def tried(self, lines: int) -> str:
-        """Return the query for lines that were merged to try it, and for the oldest line of the history.
+    def read_check_lines(self, lines: int) -> str:
+        """Return the query for lines of the check of the tables that were merged, and for the oldest of the history.
 
         Its columns: those of the state table but its timestamps, which a driver may be unable to read; and the time of
         that line, as text, of all but those of an attempt. Its parameters: that attempt; then the keys of the lines.

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _NAME = "airflow-provider-dub tries whether it can write here; this is no customer "
 _LENGTH = MAX_LENGTH + 1
-#: Longer than any id that is recorded. One reads as a number, of which SQLite makes one where a column is of numbers.
-TRIED_KEYS = (_NAME.ljust(_LENGTH - 3, ".") + "é日🦆", "7".rjust(_LENGTH, "0"), _NAME.ljust(_LENGTH, "-"))
+#: The keys of the lines, longer than any id that is recorded. One reads as a number: where a column is of numbers,
+#: SQLite makes it one.
+CHECK_KEYS = (_NAME.ljust(_LENGTH - 3, ".") + "é日🦆", "7".rjust(_LENGTH, "0"), _NAME.ljust(_LENGTH, "-"))
 #: An avatar may be of any length; this is more than a column has that somebody made for short texts.
 _LONG, _NUMBER = "é日🦆".ljust(1000, "."), "007"
 #: Columns that have a value in every row that is recorded.
@@ -33,7 +34,7 @@ _NEVER_NULL = (KEY, "cleared", "outcome", "last_tried_at", "run", ATTEMPT)
 
 
 class TableCheck:
-    """Tries to record outcomes.
+    """Records lines as a run records outcomes, and undoes it.
 
     :param warehouse: Where the tables are.
     :param statements: Writes the statements about them.
@@ -51,10 +52,8 @@ class TableCheck:
         self._warehouse = warehouse
         self._statements = statements
         self._insert = insert
-        self._attempt = f"try-{attempt}"
+        self._attempt = f"check-{attempt}"
         self._at = now()
-        #: Whether what is done is rolled back.
-        self._undone = True
         #: What is being done, and to which table.
         self._doing = ("", "")
 
@@ -64,9 +63,9 @@ class TableCheck:
         :raises UnusableTableError: A right is missing, or a table does not take or keep what is written.
         :raises DubDatabaseError: The database fails in a way that may pass.
         """
-        lines = [self._line(*line) for line in zip(TRIED_KEYS, (_LONG, _NUMBER, None), strict=True)]
+        lines = [self._line(*line) for line in zip(CHECK_KEYS, (_LONG, _NUMBER, None), strict=True)]
         try:
-            found = self._tried(lines)
+            found = self._write_and_undo(lines)
         except DubDatabaseError as failed:
             doing, table = self._doing
             if not (what := self._reason(failed)):
@@ -80,40 +79,39 @@ class TableCheck:
             what = f"The table {table} does not keep what is written to it: columns {', '.join(changed)}."
         raise UnusableTableError(what, self._statements)
 
-    def _tried(self, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _write_and_undo(self, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Return what the database has of lines that were written."""
         try:
-            return self._warehouse.try_out(lambda cursor: self._try(cursor, lines))
+            return self._warehouse.rolled_back(lambda cursor: self._write(cursor, lines))
         except DubDatabaseError:
-            if not self._undone:
+            if not self._statements.dialect.has_transactions:
                 with suppress(DubDatabaseError):  # the first error is the one to raise
                     self._warehouse.transaction(self._delete_all)
             raise
 
-    def _try(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
-        write = self._statements
-        self._undone = write.dialect.has_transactions
+    def _write(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
+        write, has_transactions = self._statements, self._statements.dialect.has_transactions
         self._doing = "insert rows", write.history_table
         self._insert(cursor, lines)
         delete, insert = write.merge()
-        if not self._undone:  # what a run that crashed has left
+        if not has_transactions:  # what a run that crashed has left
             self._doing = "delete rows", write.state_table
             cursor.execute(delete, [self._attempt])
         self._doing = "insert rows", write.state_table
         cursor.execute(insert, [self._attempt])
         self._doing = "read rows", write.state_table
-        cursor.execute(write.tried(len(lines)), [self._attempt, *(line[0] for line in lines)])
+        cursor.execute(write.read_check_lines(len(lines)), [self._attempt, *(line[0] for line in lines)])
         found = list(cursor.fetchall())
         # What was inserted is deleted again, also where a rollback has no effect.
         self._doing = "delete rows", write.state_table
         cursor.execute(delete, [self._attempt])
-        if not self._undone:
+        if not has_transactions:
             self._doing = "delete rows", write.history_table
             cursor.execute(write.delete_attempt(), [self._attempt])
         return found
 
     def _delete_all(self, cursor: Cursor) -> None:
-        """Delete what is left of lines that could not be tried to the end."""
+        """Delete what is left of lines whose check failed."""
         delete, _ = self._statements.merge()
         for statement in (delete, self._statements.delete_attempt()):
             cursor.execute(statement, [self._attempt])
@@ -169,7 +167,7 @@ class TableCheck:
     def _fails(self, text: str | None, **others: str | None) -> bool:
         """Return whether a line is not taken."""
         try:
-            self._tried([self._line(TRIED_KEYS[0], text, **others)])
+            self._write_and_undo([self._line(CHECK_KEYS[0], text, **others)])
         except DubDatabaseError:
             return True
         return False

@@ -253,7 +253,7 @@ def test_without_transactions_lines_that_a_crash_leaves_in_the_history_count_for
             Statements, "delete_attempt", lambda self: "DELETE FROM dub_state_history WHERE 1 = 0 AND attempt = %s"
         )
         patch.setattr(
-            "airflow_provider_dub.warehouse.database.Warehouse.try_out", lambda self, work: self.transaction(work)
+            "airflow_provider_dub.warehouse.database.Warehouse.rolled_back", lambda self, work: self.transaction(work)
         )
         sync()
     tried = customers.run("SELECT attempt FROM dub_state_history WHERE customer_key NOT LIKE 'user%'")

@@ -81,7 +81,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
         "set merged": about_lease.set_merged(),
         "end lease": about_lease.end(),
-        "tried": about_state.tried(2),
+        "read check lines": about_state.read_check_lines(2),
         "repeated keys": changes.repeated_keys(),
         "set none pending": about_state.set_none_pending(),
         "delete attempt": about_state.delete_attempt(),

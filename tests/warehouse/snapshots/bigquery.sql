@@ -1134,7 +1134,7 @@ UPDATE `analytics`.`dub_state_lease` SET `task` = NULL, `attempt` = NULL
 WHERE
   `attempt` = @p;
 
--- tried
+-- read check lines
 SELECT
   `customer_key`,
   `email`,

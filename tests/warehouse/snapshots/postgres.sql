@@ -1408,7 +1408,7 @@ UPDATE "analytics"."dub_state_lease" SET "task" = NULL, "attempt" = NULL
 WHERE
   "attempt" = %(p)s;
 
--- tried
+-- read check lines
 SELECT
   "customer_key",
   "email",

@@ -1485,7 +1485,7 @@ UPDATE "ANALYTICS"."DUB_STATE_LEASE" SET "TASK" = NULL, "ATTEMPT" = NULL
 WHERE
   "ATTEMPT" = :p;
 
--- tried
+-- read check lines
 SELECT
   "CUSTOMER_KEY",
   "EMAIL",
