@@ -296,7 +296,7 @@ class Lease:
         """
         error: DubDatabaseError | None = None
         try:
-            with refusal_explained(self._statements, "insert and update rows", self._statements.lease_table):
+            with refusal_explained(self._statements, "insert and update rows", self._statements.lease):
                 self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
         except DubDatabaseError as conflict:  # with another run that begins, as far as we know
             error = conflict

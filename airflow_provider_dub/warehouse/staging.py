@@ -100,7 +100,7 @@ class Staging:
         def insert(cursor: Cursor) -> None:
             cursor.insert_rows(write.staging, (*columns, ATTEMPT), rows, dialect=write.dialect)
 
-        with refusal_explained(write, "insert rows", write.staging_table, writes_values=True):
+        with refusal_explained(write, "insert rows", write.staging, writes_values=True):
             self._warehouse.transaction(insert)
 
     def analyze(self) -> None:
@@ -125,7 +125,7 @@ class Staging:
         self._delete(self._statements.delete_staged(others=True))
 
     def _delete(self, statement: str) -> None:
-        with refusal_explained(self._statements, "delete rows", self._statements.staging_table):
+        with refusal_explained(self._statements, "delete rows", self._statements.staging):
             self._warehouse.transaction(lambda cursor: cursor.execute(statement, [self._attempt]))
 
 

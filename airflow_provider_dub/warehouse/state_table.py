@@ -139,10 +139,10 @@ class StateTable:
         if not self._columns(self.lease.probe):
             if is_there and self.count("")[0]:
                 raise ValueError(
-                    f"The state table {write.table} has rows, but {write.lease_table}, which says of which Dub they "
-                    "are, is not there. If they are of another Dub, as in a copy, give state_table another name: that "
-                    "table is created, and the run begins as a first one. If they are of this Dub, copy that table, "
-                    "too, or create it as python -m airflow_provider_dub.warehouse prints it."
+                    f"The state table {write.table} has rows, but {self.dialect.to_sql(write.lease)}, which says of "
+                    "which Dub they are, is not there. If they are of another Dub, as in a copy, give state_table "
+                    "another name: that table is created, and the run begins as a first one. If they are of this Dub, "
+                    "copy that table, too, or create it as python -m airflow_provider_dub.warehouse prints it."
                 )
             self._create(write.lease, write.create_lease(), self.lease.probe)
         self._history_columns = self._create(write.history, write.create_history())
@@ -157,11 +157,11 @@ class StateTable:
         if found := self._create(write.staging, write.create_staging()):
             if missing := [name for name in (POSITION, KEY, ATTEMPT) if name not in found]:
                 raise ValueError(
-                    f"{write.staging_table} is a table, but no staging table of airflow-provider-dub: it has no column "
-                    f"{', '.join(missing)}. Give state_table another name."
+                    f"{self.dialect.to_sql(write.staging)} is a table, but no staging table of airflow-provider-dub: "
+                    f"it has no column {', '.join(missing)}. Give state_table another name."
                 )
             if {*staging_columns()} - {*found}:  # of an older version
-                with refusal_explained(write, "drop the table", write.staging_table):
+                with refusal_explained(write, "drop the table", write.staging):
                     self.warehouse.transaction(lambda cursor: cursor.execute(write.drop_staging()))
                 self._create(write.staging, write.create_staging())
             staging.clear_others()
@@ -197,9 +197,8 @@ class StateTable:
 
         if missing:
             names = ", ".join(dict.fromkeys(name for name, _ in missing))
-            with refusal_explained(
-                self._statements, f"add the columns {names} of this version", self._statements.table
-            ):
+            action = f"add the columns {names} of this version"
+            with refusal_explained(self._statements, action, self._statements.state):
                 self.warehouse.transaction(add)
 
     def _check_columns(self, found: list[str]) -> bool:
@@ -242,7 +241,7 @@ class StateTable:
         self._update(lambda cursor: cursor.execute(self._statements.set_none_pending()))
 
     def _update(self, work: Callable[[Cursor], None]) -> None:
-        with refusal_explained(self._statements, "update rows", self._statements.state_table, writes_values=True):
+        with refusal_explained(self._statements, "update rows", self._statements.state, writes_values=True):
             self.warehouse.transaction(work)
 
     def append(self, lines: Sequence[tuple[Any, ...]]) -> None:
@@ -279,7 +278,7 @@ class StateTable:
 
         self._analyze_history()
         write = self._statements
-        with refusal_explained(write, "delete and insert rows", write.state_table, writes_values=True):
+        with refusal_explained(write, "delete and insert rows", write.state, writes_values=True):
             self.warehouse.transaction(merge)
 
     def merge(self, *, end: bool = False) -> None:
@@ -319,7 +318,7 @@ class StateTable:
         oldest = TableCheck(self.warehouse, self._statements, self._insert, self.lease.attempt).run()
         before = datetime.now(UTC) - keep
         if oldest is None or oldest < timestamp(before - _PRUNED_EVERY):
-            with refusal_explained(self._statements, "delete rows", self._statements.history_table):
+            with refusal_explained(self._statements, "delete rows", self._statements.history):
                 prune = self._statements.prune(timestamp(before))
                 self.warehouse.transaction(lambda cursor: cursor.execute(prune))
 
@@ -365,7 +364,7 @@ class StateTable:
             if found := self._columns(probe):
                 return found
             try:
-                with refusal_explained(self._statements, "read the table (if there is one) or create it", name):
+                with refusal_explained(self._statements, "read the table (if there is one) or create it", table):
                     self.warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
             except DubDatabaseError as failed:

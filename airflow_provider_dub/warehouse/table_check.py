@@ -55,7 +55,7 @@ class TableCheck:
         self._attempt = f"check-{attempt}"
         self._at = now()
         #: What is being done, and to which table.
-        self._doing = ("", "")
+        self._doing = ("insert rows", statements.history)
 
     def run(self) -> str | None:
         """Return the time of the oldest line of the history, as text; None if there is none.
@@ -69,14 +69,15 @@ class TableCheck:
         except DubDatabaseError as failed:
             doing, table = self._doing
             if not (what := self._reason(failed)):
-                failed.add_note(f"It was tried whether a run can {doing}: table {table}. Nothing was sent.")
+                name = self._statements.dialect.to_sql(table)
+                failed.add_note(f"It was tried whether a run can {doing}: table {name}. Nothing was sent.")
                 raise
         else:
             if not (changed := _changed(lines, found)):
                 oldest = found[0][-1]
                 return None if oldest is None else str(oldest)
-            table = self._statements.state_table
-            what = f"The table {table} does not keep what is written to it: columns {', '.join(changed)}."
+            name = self._statements.dialect.to_sql(self._statements.state)
+            what = f"The table {name} does not keep what is written to it: columns {', '.join(changed)}."
         raise UnusableTableError(what, self._statements)
 
     def _write_and_undo(self, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -91,22 +92,22 @@ class TableCheck:
 
     def _write(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
         write, has_transactions = self._statements, self._statements.dialect.has_transactions
-        self._doing = "insert rows", write.history_table
+        self._doing = "insert rows", write.history
         self._insert(cursor, lines)
         delete, insert = write.merge()
         if not has_transactions:  # what a run that crashed has left
-            self._doing = "delete rows", write.state_table
+            self._doing = "delete rows", write.state
             cursor.execute(delete, [self._attempt])
-        self._doing = "insert rows", write.state_table
+        self._doing = "insert rows", write.state
         cursor.execute(insert, [self._attempt])
-        self._doing = "read rows", write.state_table
+        self._doing = "read rows", write.state
         cursor.execute(write.read_check_lines(len(lines)), [self._attempt, *(line[0] for line in lines)])
         found = list(cursor.fetchall())
         # What was inserted is deleted again, also where a rollback has no effect.
-        self._doing = "delete rows", write.state_table
+        self._doing = "delete rows", write.state
         cursor.execute(delete, [self._attempt])
         if not has_transactions:
-            self._doing = "delete rows", write.history_table
+            self._doing = "delete rows", write.history
             cursor.execute(write.delete_attempt(), [self._attempt])
         return found
 
@@ -126,7 +127,7 @@ class TableCheck:
 
     def _reason(self, failed: DubDatabaseError) -> str | None:
         """Return why the lines could not be written; None if that may be different the next time."""
-        what = reason_of(failed, *self._doing)
+        what = reason_of(self._statements, failed, *self._doing)
         if failed.is_denied:
             return what
         if not failed.is_permanent and not self._warehouse.responds(self._statements.clock()):
@@ -162,7 +163,8 @@ class TableCheck:
             for probe in (write.probe(write.state), write.probe(write.history))
         )
         others = [name for name in state_columns() if state.get(name) != history.get(name)]
-        return f"columns {', '.join(others)}, which have another type than in {write.history_table}" if others else ""
+        history_table = write.dialect.to_sql(write.history)
+        return f"columns {', '.join(others)}, which have another type than in {history_table}" if others else ""
 
     def _fails(self, text: str | None, **others: str | None) -> bool:
         """Return whether a line is not taken."""
@@ -174,9 +176,8 @@ class TableCheck:
 
     def _other_columns(self) -> list[str]:
         """Return the columns of the table that are none of this package's."""
-        write = self._statements
-        table = write.state if self._doing[1] == write.state_table else write.history
-        found = (name.lower() for name in self._warehouse.columns(write.probe(table), None))
+        probe = self._statements.probe(self._doing[1])
+        found = (name.lower() for name in self._warehouse.columns(probe, None))
         return [name for name in found if name not in history_columns()]
 
 

@@ -63,26 +63,6 @@ class Tables:
         return table_named(self.table, self.dialect, suffix="_lease")
 
     @property
-    def state_table(self) -> str:
-        """The state table, as statements name it."""
-        return self.dialect.to_sql(self.state)
-
-    @property
-    def lease_table(self) -> str:
-        """The table of the lease, as statements name it."""
-        return self.dialect.to_sql(self.lease)
-
-    @property
-    def history_table(self) -> str:
-        """The history, as statements name it."""
-        return self.dialect.to_sql(self.history)
-
-    @property
-    def staging_table(self) -> str:
-        """The staging table, as statements name it."""
-        return self.dialect.to_sql(self.staging)
-
-    @property
     def schema(self) -> str:
         """The schema of the tables, as statements name it; empty if their name has none."""
         parts = [part for part in (self.state.args.get("catalog"), self.state.args.get("db")) if part]
@@ -109,7 +89,7 @@ class Tables:
 
     def drop_staging(self) -> str:
         """Return the statement that drops the staging table."""
-        return f"DROP TABLE {self.staging_table}"
+        return self._sql("DROP TABLE staging")
 
     def add_column(self, name: str, *, to_history: bool = False) -> str:
         """Return the statement that adds a column of text to the state table, or to the history.
@@ -117,7 +97,7 @@ class Tables:
         :param name: The column.
         :param to_history: Whether it is added to the history.
         """
-        table = self.history_table if to_history else self.state_table
+        table = self.dialect.to_sql(self.history if to_history else self.state)
         column = self.dialect.to_sql(exp.to_identifier(name))
         return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
 
@@ -135,21 +115,20 @@ class Tables:
             of MySQL and MariaDB with the host after ``@`` if it is not any.
         :param staging: Whether the query is read elsewhere.
         """
-        rights = {
-            self.state_table: "SELECT, INSERT, UPDATE, DELETE",
-            self.lease_table: "SELECT, INSERT, UPDATE",
-            self.history_table: "SELECT, INSERT, DELETE",
-        }
-        if staging:
-            rights[self.staging_table] = "SELECT, INSERT, DELETE"
+        rights = [
+            (self.state, "SELECT, INSERT, UPDATE, DELETE"),
+            (self.lease, "SELECT, INSERT, UPDATE"),
+            (self.history, "SELECT, INSERT, DELETE"),
+            *([(self.staging, "SELECT, INSERT, DELETE")] if staging else []),
+        ]
         name = self._role(role)
         about_schema = [grant for grant in self.dialect.grants if "{schema}" in grant and self.schema]
         about_tables = [grant for grant in self.dialect.grants if "{table}" in grant]
         return [
             *(grant.format(schema=self.schema, role=name) for grant in about_schema),
             *(
-                grant.format(rights=needed, table=table, role=name)
-                for table, needed in rights.items()
+                grant.format(rights=needed, table=self.dialect.to_sql(table), role=name)
+                for table, needed in rights
                 for grant in about_tables
             ),
         ]

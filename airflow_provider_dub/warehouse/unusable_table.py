@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_dub.exceptions import DubDatabaseError
 
 if TYPE_CHECKING:
+    from sqlglot import exp
+
     from airflow_provider_dub.warehouse.tables import Tables
 
 
@@ -25,7 +27,7 @@ class UnusableTableError(ValueError):
 
 
 @contextmanager
-def refusal_explained(tables: Tables, action: str, table: str, *, writes_values: bool = False) -> Iterator[None]:
+def refusal_explained(tables: Tables, action: str, table: exp.Table, *, writes_values: bool = False) -> Iterator[None]:
     """Say what is wrong if the database does not allow or does not take what is done before the first request.
 
     :param tables: The state table and those beside it.
@@ -39,16 +41,18 @@ def refusal_explained(tables: Tables, action: str, table: str, *, writes_values:
     except DubDatabaseError as failed:
         if not (failed.is_denied or (writes_values and failed.is_permanent)):
             raise
-        raise UnusableTableError(reason_of(failed, action, table), tables) from None
+        raise UnusableTableError(reason_of(tables, failed, action, table), tables) from None
 
 
-def reason_of(failed: DubDatabaseError, action: str, table: str) -> str:
+def reason_of(tables: Tables, failed: DubDatabaseError, action: str, table: exp.Table) -> str:
     """Return why a permanent failure is one: a missing right, or a table that does not fit.
 
+    :param tables: The state table and those beside it.
     :param failed: The failure.
     :param action: What was done.
     :param table: The table that it was done to.
     """
+    name = tables.dialect.to_sql(table)
     if failed.is_denied:
-        return f"The connection's user may not {action}: table {table} ({failed.kind})."
-    return f"The table {table} does not take what is written ({failed.kind})."
+        return f"The connection's user may not {action}: table {name} ({failed.kind})."
+    return f"The table {name} does not take what is written ({failed.kind})."
