@@ -112,11 +112,6 @@ class Lease:
         #: Whether outcomes cannot be recorded now.
         self.is_database_away = False
 
-    @property
-    def probe(self) -> str:
-        """The query that shows whether its table is there."""
-        return self._statements.read()
-
     def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
         """Become the one run that may change the table.
 

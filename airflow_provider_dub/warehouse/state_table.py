@@ -104,15 +104,15 @@ class StateTable:
 
         :raises ValueError: It is no state table, or one of a newer version.
         """
-        if not self._check_columns(self._columns(self._statements.probe(self._statements.state))):
+        if not self._check_columns(self._columns(self._statements.state)):
             return False
-        if self._columns(self.lease.probe):
+        if self._columns(self._statements.lease):
             self.lease.check_version()
         return True
 
     def missing_columns(self) -> frozenset[str]:
         """Return the columns that the table of an older version lacks."""
-        return frozenset(state_columns()) - {*self._columns(self._statements.probe(self._statements.state))}
+        return frozenset(state_columns()) - {*self._columns(self._statements.state)}
 
     def count(self, run: str) -> tuple[int, int]:
         """Return the number of customers that the table knows, and of those that a run recorded.
@@ -136,7 +136,7 @@ class StateTable:
         write = self._statements
         self._state_columns = self._create(write.state, write.create())
         is_there = self._check_columns(self._state_columns)
-        if not self._columns(self.lease.probe):
+        if not self._columns(write.lease):
             if is_there and self.count("")[0]:
                 raise ValueError(
                     f"The state table {write.table} has rows, but {self.dialect.to_sql(write.lease)}, which says of "
@@ -144,7 +144,7 @@ class StateTable:
                     "another name: that table is created, and the run begins as a first one. If they are of this Dub, "
                     "copy that table, too, or create it as python -m airflow_provider_dub.warehouse prints it."
                 )
-            self._create(write.lease, write.create_lease(), self.lease.probe)
+            self._create(write.lease, write.create_lease())
         self._history_columns = self._create(write.history, write.create_history())
 
     def create_staging(self) -> Staging:
@@ -174,7 +174,7 @@ class StateTable:
 
     def rows(self) -> tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]:
         """Return the names of its columns, and all its rows, some at a time."""
-        found = {*self._columns(self._statements.probe(self._statements.state))}
+        found = {*self._columns(self._statements.state)}
         columns = [name for name in state_columns() if name in found]
         return columns, self.warehouse.batches(self._statements.read_state(columns), None)
 
@@ -357,11 +357,11 @@ class StateTable:
         for statement in self._statements.merge():
             cursor.execute(statement, [attempt])
 
-    def _create(self, table: exp.Table, statements: Sequence[str], probe: str = "") -> list[str]:
+    def _create(self, table: exp.Table, statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
-        name, probe = self.dialect.to_sql(table), probe or self._statements.probe(table)
+        name = self.dialect.to_sql(table)
         for left in reversed(range(_TRIES_TO_CREATE)):
-            if found := self._columns(probe):
+            if found := self._columns(table):
                 return found
             try:
                 with refusal_explained(self._statements, "read the table (if there is one) or create it", table):
@@ -381,9 +381,9 @@ class StateTable:
                 ) from None
         return []
 
-    def _columns(self, probe: str) -> list[str]:
+    def _columns(self, table: exp.Table) -> list[str]:
         """Return the columns of a table; none if it cannot be read."""
         try:
-            return [name.lower() for name in self.warehouse.columns(probe, None)]
+            return [name.lower() for name in self.warehouse.columns(self._statements.probe(table), None)]
         except Exception:  # every driver has its own
             return []
