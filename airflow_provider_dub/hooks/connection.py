@@ -213,20 +213,18 @@ def _checked(name: str, value: object, conn_id: str) -> Any:
     try:
         return convert(value)
     except (TypeError, ValueError, OverflowError):
+        wanted = wanted.format(**CONN_FIELDS[name]["schema"])
         raise DubConfigurationError(f"{name} (of the connection {conn_id} or the hook) must be {wanted}.") from None
 
 
-def _seconds(value: Any) -> float:
-    seconds = float(value)
-    if isinstance(value, bool) or not 0 < seconds <= 3600:
-        raise ValueError(value)
-    return seconds
+def _number(name: str, kind: Callable[[Any], float]) -> Callable[[Any], float]:
+    """Return what reads a number within the bounds that the connection form has for it."""
+    schema = CONN_FIELDS[name]["schema"]
 
-
-def _whole_number(minimum: int) -> Callable[[Any], int]:
-    def convert(value: Any) -> int:
-        number = int(value)
-        if isinstance(value, bool) or number != float(value) or number < minimum:
+    def convert(value: Any) -> float:
+        number = kind(value)
+        is_number = not isinstance(value, bool) and number == float(value)
+        if not (is_number and schema["minimum"] <= number <= schema.get("maximum", number)):
             raise ValueError(value)
         return number
 
@@ -253,9 +251,9 @@ def _verify(value: Any) -> bool | str:
 
 
 _SETTINGS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "timeout": (_seconds, "a number of seconds, more than 0 and at most 3600"),
-    "max_retries": (_whole_number(0), "a whole number, 0 or more"),
-    "requests_per_minute": (_whole_number(1), "a whole number, 1 or more"),
+    "timeout": (_number("timeout", float), "a number of seconds from {minimum} to {maximum}"),
+    "max_retries": (_number("max_retries", int), "a whole number, {minimum} or more"),
+    "requests_per_minute": (_number("requests_per_minute", int), "a whole number, {minimum} or more"),
     "workspace_slug": (_slug, "the slug of a workspace as in app.dub.co/<slug>, not its id or its name"),
     "verify": (_verify, "true, false or the path of a CA bundle"),
 }

@@ -188,7 +188,8 @@ def test_extras_arrive_as_text_or_as_numbers() -> None:
     "extra",
     [
         {"timeout": "soon"},
-        {"timeout": 0},
+        {"timeout": 0.9},
+        {"timeout": 3601},
         {"timeout": "nan"},
         {"timeout": [1]},
         {"timeout": True},
