@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
-from airflow_provider_dub.api import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
+from airflow_provider_dub.api import DEFAULT_MAX_RETRIES
 from airflow_provider_dub.api.exchange import Request, Server
 from airflow_provider_dub.api.listing import CustomerListing
 from airflow_provider_dub.api.rate_limit import RateLimiter
@@ -51,31 +51,27 @@ class DubClient:
     """Dub's customers API over one API key; safe to share between threads.
 
     :param make_session: Returns a new session that authenticates itself; see ``DubHook.get_conn``. Each thread has one.
-    :param base_url: Scheme, host and port of the API.
-    :param timeout: Seconds for one request and its whole response.
+    :param server: Where the API is, and the seconds for each request.
     :param max_retries: Retries of one request after a transient failure.
     :param rate_limiter: Decides when a request may leave. By default the key's limit is learnt from Dub.
     :param workspace_slug: When given, Dub refuses every request unless the key belongs to this workspace.
-    :param https_assumed: Whether the scheme is a guess, which is worth a hint when TLS fails.
     :param rate_limit_timeout: Seconds after which a request that Dub keeps refusing for its rate is given up.
     """
 
     def __init__(
         self,
         make_session: Callable[[], requests.Session],
-        base_url: str = DEFAULT_BASE_URL,
+        server: Server,
         *,
-        timeout: float = DEFAULT_TIMEOUT,
         max_retries: int = DEFAULT_MAX_RETRIES,
         rate_limiter: RateLimiter | None = None,
         workspace_slug: str | None = None,
-        https_assumed: bool = False,
         rate_limit_timeout: float | None = None,
     ) -> None:
         self.rate_limiter = rate_limiter or RateLimiter()
         self._transport = Transport(
             make_session,
-            Server(base_url, timeout, https_assumed),
+            server,
             max_retries=max_retries,
             rate_limiter=self.rate_limiter,
             stop=Stop(),

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import requests
 from urllib3.exceptions import HTTPError
 
+from airflow_provider_dub.api import DEFAULT_TIMEOUT
 from airflow_provider_dub.api.failures import error_from_exception
 from airflow_provider_dub.api.locks import ForkSafeLock
 from airflow_provider_dub.api.stop import POLL_INTERVAL, Stop
@@ -84,7 +85,7 @@ class Server(NamedTuple):
     """
 
     base_url: str
-    timeout: float
+    timeout: float = DEFAULT_TIMEOUT
     https_assumed: bool = False
 
 
@@ -220,7 +221,7 @@ class _Sender:
         except DubError as error:
             return error.with_traceback(None)
         except (requests.RequestException, HTTPError, OSError) as error:
-            return error_from_exception(error, self.server.base_url, https_assumed=self.server.https_assumed)
+            return error_from_exception(error, self.server)
         except BaseException as error:  # a bug, here or in what is plugged into requests
             return error
         finally:

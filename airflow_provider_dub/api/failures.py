@@ -5,39 +5,40 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from traceback import walk_tb
+from typing import TYPE_CHECKING
 
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
 
 from airflow_provider_dub.exceptions import DubConfigurationError, DubConnectionError, DubError
 
+if TYPE_CHECKING:
+    from airflow_provider_dub.api.exchange import Server
+
 #: Parts of OpenSSL that read certificates from files.
 _FILE_READERS = frozenset({"PEM", "X509"})
 
 
-def error_from_exception(
-    error: requests.RequestException | HTTPError | OSError, base_url: str, *, https_assumed: bool = False
-) -> DubError:
+def error_from_exception(error: requests.RequestException | HTTPError | OSError, server: Server) -> DubError:
     """Turn an exception of a request that had no response into a typed error.
 
     :param error: What requests raised; it passes some errors of urllib3 on as they are.
-    :param base_url: Scheme, host and port that were called.
-    :param https_assumed: Whether the scheme is a guess.
+    :param server: What was called.
     """
     causes = list(_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return DubConfigurationError(
-            f"The certificate of {base_url} is not trusted (SSLError): put the path of the right CA bundle into verify "
-            "of the connection or into REQUESTS_CA_BUNDLE, and check that the host is right."
+            f"The certificate of {server.base_url} is not trusted (SSLError): put the path of the right CA bundle into "
+            "verify of the connection or into REQUESTS_CA_BUNDLE, and check that the host is right."
         )
     if _is_a_setting(error, causes):
         return DubConfigurationError(
-            f"{base_url} cannot be called ({type(error).__name__}): check the connection's host and verify, and the "
-            "worker's HTTP_PROXY, HTTPS_PROXY and REQUESTS_CA_BUNDLE."
+            f"{server.base_url} cannot be called ({type(error).__name__}): check the connection's host and verify, and "
+            "the worker's HTTP_PROXY, HTTPS_PROXY and REQUESTS_CA_BUNDLE."
         )
     sent = not _is_before_sending(error, causes)
-    maybe_no_tls = https_assumed and (sent or any(map(_is_of_handshake, causes)))
-    return DubConnectionError(_reason(error, causes), base_url, sent=sent, https_assumed=maybe_no_tls)
+    maybe_no_tls = server.https_assumed and (sent or any(map(_is_of_handshake, causes)))
+    return DubConnectionError(_reason(error, causes), server.base_url, sent=sent, https_assumed=maybe_no_tls)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -111,16 +111,15 @@ class DubHook(BaseHook):
 
     def _client(self, connection: DubConnection, rate_limit_timeout: float | None = None) -> DubClient:
         from airflow_provider_dub.api.client import DubClient
+        from airflow_provider_dub.api.exchange import Server
         from airflow_provider_dub.api.rate_limit import RateLimiter
 
         return DubClient(
             self.get_conn,
-            connection.base_url,
-            timeout=connection.timeout,
+            Server(connection.base_url, connection.timeout, connection.https_assumed),
             max_retries=connection.max_retries,
             rate_limiter=RateLimiter(connection.requests_per_minute),
             workspace_slug=connection.workspace_slug,
-            https_assumed=connection.https_assumed,
             rate_limit_timeout=rate_limit_timeout,
         )
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_dub.api.client import DubClient
+from airflow_provider_dub.api.exchange import Server
 from airflow_provider_dub.customers.ids import path_of
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
@@ -25,8 +26,8 @@ from airflow_provider_dub.hooks.session import DubSession
 from tests.support.stored import stored
 
 
-def client_of(dub: DubEmulator, **options) -> DubClient:
-    return DubClient(lambda: DubSession("dub_TESTKEY"), dub.url, **options)
+def client_of(dub: DubEmulator, timeout: float = 30, **options) -> DubClient:
+    return DubClient(lambda: DubSession("dub_TESTKEY"), Server(dub.url, timeout), **options)
 
 
 any_id = st.text(
@@ -247,7 +248,7 @@ def test_an_adapter_of_ones_own_keeps_what_it_adds(dub) -> None:
         session.mount("http://", Adapter())
         return session
 
-    assert DubClient(session, dub.url).get_customer("cus_1LABA")["name"] == "Alice"
+    assert DubClient(session, Server(dub.url)).get_customer("cus_1LABA")["name"] == "Alice"
 
 
 def test_the_session_alone_can_call_dub(dub) -> None:

@@ -191,7 +191,7 @@ def test_any_response_is_read_as_it_was_sent(body: bytes, chunked: bool, values:
 )
 def test_half_a_response_is_none(response: bytes) -> None:
     with serving(response) as server:
-        client = DubClient(lambda: DubSession("dub_KEY"), server.url, max_retries=0)
+        client = DubClient(lambda: DubSession("dub_KEY"), Server(server.url), max_retries=0)
         with pytest.raises((DubConnectionError, DubUnreadableResponseError)) as failure:
             client.update_customer("cus_1", {"name": "n"})
     assert failure.value.maybe_applied

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_dub.api.client import DubClient
+from airflow_provider_dub.api.exchange import Server
 from airflow_provider_dub.api.listing import CustomerListing
 from airflow_provider_dub.exceptions import DubInvalidRequestError, DubNotFoundError
 from airflow_provider_dub.hooks.dub import DubHook
@@ -24,7 +25,7 @@ SEED = {"cus_1LABA", "cus_1LABB", "cus_1LABD"}
 
 
 def client_of(dub: DubEmulator) -> DubClient:
-    return DubClient(lambda: DubSession("dub_TESTKEY"), dub.url)
+    return DubClient(lambda: DubSession("dub_TESTKEY"), Server(dub.url))
 
 
 def customers(count: int, *without: int, created: list[int] | None = None) -> list[dict]:
@@ -98,7 +99,7 @@ def test_filters_hold_round_a_gap(dub) -> None:
 
 @pytest.mark.parametrize("name", ["programId", "partnerId"])
 def test_a_filter_by_program_where_there_is_none_is_refused_at_once(dub, name: str) -> None:
-    client = DubClient(lambda: DubSession("dub_OTHERKEY"), dub.url)
+    client = DubClient(lambda: DubSession("dub_OTHERKEY"), Server(dub.url))
     with pytest.raises(DubNotFoundError, match="workspace has no program") as failure:
         list(client.list_customers(**{name: "x"}))
     assert not failure.value.fatal

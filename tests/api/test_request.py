@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from airflow_provider_dub.api.client import DubClient
+from airflow_provider_dub.api.exchange import Server
 from airflow_provider_dub.exceptions import (
     DubConflictError,
     DubConnectionError,
@@ -47,7 +48,7 @@ def no_back_off(monkeypatch):
 
 def client_of(server: RawServer | str, **options) -> DubClient:
     url = server if isinstance(server, str) else server.url
-    return DubClient(lambda: DubSession("dub_KEY"), url, **options)
+    return DubClient(lambda: DubSession("dub_KEY"), Server(url), **options)
 
 
 def test_the_hook_calls_endpoints_that_it_has_no_method_for(connected) -> None:
