@@ -75,13 +75,11 @@ class _Seen(NamedTuple):
 
     :param mine: The rows that this run has.
     :param others: The rows that other runs hold.
-    :param now: The database's time.
     :param error: What the database said of the try.
     """
 
     mine: list[_Row]
     others: list[_Row]
-    now: int
     error: DubDatabaseError | None
 
 
@@ -148,9 +146,9 @@ class Lease:
                 log(f"{self._locked_by(held)}, whose process is gone: its lease is taken over.")
                 continue
             if not wait and held.task != self._owner.task:
+                left = max(0, int(held.expires_at - held.now))
                 raise LockedError(
-                    f"{self._locked_by(held)}. Its lease ends with its run, or {max(0, held.expires_at - seen.now)} s "
-                    "from now if it crashed."
+                    f"{self._locked_by(held)}. Its lease ends with its run, or {left} s from now if it crashed."
                 )
             if not logged:
                 log(f"{self._locked_by(held)}; waiting for it to end, or for {self.length:g} s without a heartbeat.")
@@ -295,8 +293,8 @@ class Lease:
                 self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
         except DubDatabaseError as conflict:  # with another run that begins, as far as we know
             error = conflict
-        rows, now = self._warehouse.transaction(self._read_at)
-        seen = _Seen(self._mine(rows), self._held_by_others(rows, now), now, error)
+        rows = self._warehouse.transaction(self._read)
+        seen = _Seen(self._mine(rows), self._held_by_others(rows), error)
         other_target = next((row.target for row in rows if row.target != self._owner.target), None)
         if other_target is not None:
             if seen.mine:
@@ -311,35 +309,24 @@ class Lease:
         return seen
 
     def _acquire(self, cursor: Cursor, gone: str) -> None:
-        (rows, now), me = self._read_at(cursor), self._owner
-        if any(row.attempt != gone for row in self._held_by_others(rows, now)):
+        rows, me = self._read(cursor), self._owner
+        if any(row.attempt != gone for row in self._held_by_others(rows)):
             return
         if not rows:
             cursor.execute(self._statements.insert(), [me.target, schema_version()])
-        expires_at = now + math.ceil(self.length)
-        values = [me.task, me.attempt, this_process(), expires_at, now, gone, me.target, schema_version()]
+        values = [me.task, me.attempt, this_process(), math.ceil(self.length), gone, me.target, schema_version()]
         cursor.execute(self._statements.acquire(), values)
 
     def _mine(self, rows: list[_Row]) -> list[_Row]:
         return [row for row in rows if row.task is not None and row.attempt == self._owner.attempt]
 
-    def _held_by_others(self, rows: list[_Row], now: int) -> list[_Row]:
-        return [
-            row for row in rows if row.task is not None and row.attempt != self._owner.attempt and row.expires_at >= now
-        ]
-
-    def _clock(self, cursor: Cursor) -> int:
-        cursor.execute(self._statements.clock())
-        return int(cursor.fetchone()[0])
+    def _held_by_others(self, rows: list[_Row]) -> list[_Row]:
+        held = (row for row in rows if row.task is not None and row.expires_at >= row.now)
+        return [row for row in held if row.attempt != self._owner.attempt]
 
     def _read(self, cursor: Cursor) -> list[_Row]:
         cursor.execute(self._statements.read())
         return [_Row(*row) for row in cursor.fetchall()]
-
-    def _read_at(self, cursor: Cursor) -> tuple[list[_Row], int]:
-        """Return the rows and the database's time."""
-        rows = self._read(cursor)
-        return rows, int(rows[0].now) if rows else self._clock(cursor)
 
     def _set(self, cursor: Cursor, task: str | None, seconds: int) -> None:
         cursor.execute(self._statements.renew(), [task, seconds, self._owner.attempt])

@@ -32,11 +32,11 @@ class LeaseStatements(Tables):
         """Return the statement that acquires a lease that is free, or that of an attempt whose process is gone.
 
         The last attempt is kept as the previous one until its outcomes are merged.
-        Its parameters: task, attempt, process, expires_at, now, attempt that is gone, target, schema_version.
+        Its parameters: task, attempt, process, seconds from now, attempt that is gone, target, schema_version.
         """
         return self._sql(  # the previous attempt first: MariaDB sets one after the other
             "UPDATE lease SET previous = COALESCE(previous, attempt), task = ?, attempt = ?, process = ?, "
-            "expires_at = ? WHERE (task IS NULL OR expires_at < ? OR attempt = ?) AND target = ? "
+            "expires_at = CLOCK() + ? WHERE (task IS NULL OR expires_at < CLOCK() OR attempt = ?) AND target = ? "
             "AND schema_version <= ?"
         )
 

@@ -595,10 +595,12 @@ VALUES
   (1, :p, NULL, NULL, NULL, 0, :p, NULL);
 
 -- acquire lease
-UPDATE `analytics`.`dub_state_lease` SET `previous` = COALESCE(`previous`, `attempt`), `task` = :p, `attempt` = :p, `process` = :p, `expires_at` = :p
+UPDATE `analytics`.`dub_state_lease` SET `previous` = COALESCE(`previous`, `attempt`), `task` = :p, `attempt` = :p, `process` = :p, `expires_at` = UNIX_TIMESTAMP(CURRENT_TIMESTAMP()) + :p
 WHERE
   (
-    `task` IS NULL OR `expires_at` < :p OR `attempt` = :p
+    `task` IS NULL
+    OR `expires_at` < UNIX_TIMESTAMP(CURRENT_TIMESTAMP())
+    OR `attempt` = :p
   )
   AND `target` = :p
   AND `schema_version` <= :p;

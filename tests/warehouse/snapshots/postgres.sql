@@ -574,10 +574,12 @@ VALUES
   (1, %(p)s, NULL, NULL, NULL, 0, %(p)s, NULL);
 
 -- acquire lease
-UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "attempt"), "task" = %(p)s, "attempt" = %(p)s, "process" = %(p)s, "expires_at" = %(p)s
+UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "attempt"), "task" = %(p)s, "attempt" = %(p)s, "process" = %(p)s, "expires_at" = CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT) + %(p)s
 WHERE
   (
-    "task" IS NULL OR "expires_at" < %(p)s OR "attempt" = %(p)s
+    "task" IS NULL
+    OR "expires_at" < CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)
+    OR "attempt" = %(p)s
   )
   AND "target" = %(p)s
   AND "schema_version" <= %(p)s;

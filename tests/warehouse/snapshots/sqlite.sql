@@ -580,10 +580,16 @@ VALUES
   (1, :p, NULL, NULL, NULL, 0, :p, NULL);
 
 -- acquire lease
-UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "attempt"), "task" = :p, "attempt" = :p, "process" = :p, "expires_at" = :p
+UPDATE "analytics"."dub_state_lease" SET "previous" = COALESCE("previous", "attempt"), "task" = :p, "attempt" = :p, "process" = :p, "expires_at" = CAST((
+  JULIANDAY('now') - 2440587.5
+) * 86400 AS INTEGER) + :p
 WHERE
   (
-    "task" IS NULL OR "expires_at" < :p OR "attempt" = :p
+    "task" IS NULL
+    OR "expires_at" < CAST((
+      JULIANDAY('now') - 2440587.5
+    ) * 86400 AS INTEGER)
+    OR "attempt" = :p
   )
   AND "target" = :p
   AND "schema_version" <= :p;
