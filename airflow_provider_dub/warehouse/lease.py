@@ -122,25 +122,8 @@ class Lease:
         :raises ValueError: The table is about another Dub or other ids, or was written by a newer version.
         :raises UnusableTableError: A right is missing.
         """
-        logged, gone, tries = False, "", _TRIES
-        met = False  # whether another run began at the same time, so that each of them lets go and tries again
-        while True:
-            asked_at = time.monotonic()
-            seen = self._try_to_acquire(gone)
-            if seen.mine and not seen.others:
-                self.renewed_at = asked_at
-                self.previous = frozenset(row.previous for row in seen.mine if row.previous is not None)
-                return
-            if seen.mine:
-                self._let_go(is_last_try=not tries)
-            met = met or bool(seen.mine) or not seen.others
-            if met and tries:
-                tries -= 1
-                time.sleep(random.uniform(0, _LONGEST_PAUSE))
-                continue
-            if not seen.others:
-                raise seen.error or RuntimeError(f"The lease on {self._statements.table} cannot be acquired.")
-            held = seen.others[0]
+        logged, gone = False, ""
+        while held := self._holder_after_tries(gone):
             if held.attempt and held.attempt != gone and is_gone(held.process):
                 gone = held.attempt
                 log(f"{self._locked_by(held)}, whose process is gone: its lease is taken over.")
@@ -154,6 +137,29 @@ class Lease:
                 log(f"{self._locked_by(held)}; waiting for it to end, or for {self.length:g} s without a heartbeat.")
                 logged = True
             time.sleep(self.renew_every / _POLLS_PER_RENEWAL)
+
+    def _holder_after_tries(self, gone: str) -> _Row | None:
+        """Try to acquire the lease, often if another run begins at once; return who else has it, None if it is ours.
+
+        :param gone: The attempt whose process is gone.
+        """
+        met = False  # whether another run began at the same time, so that each of them lets go and tries again
+        for left in reversed(range(_TRIES + 1)):
+            asked_at = time.monotonic()
+            seen = self._try_to_acquire(gone)
+            if seen.mine and not seen.others:
+                self.renewed_at = asked_at
+                self.previous = frozenset(row.previous for row in seen.mine if row.previous is not None)
+                return None
+            if seen.mine:
+                self._let_go(is_last_try=not left)
+            met = met or bool(seen.mine) or not seen.others
+            if not met or not left:
+                break
+            time.sleep(random.uniform(0, _LONGEST_PAUSE))
+        if not seen.others:
+            raise seen.error or RuntimeError(f"The lease on {self._statements.table} cannot be acquired.")
+        return seen.others[0]
 
     def _let_go(self, *, is_last_try: bool) -> None:
         """End the lease again, for another try; an engine may refuse that while others write to the same table."""
