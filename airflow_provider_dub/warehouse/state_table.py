@@ -153,7 +153,8 @@ class StateTable:
         :raises ValueError: There is a table of that name that is no staging table.
         :raises UnusableTableError: A right is missing.
         """
-        write, staging = self._statements, self.staging
+        write = self._statements
+        staging = Staging(self.warehouse, write, self.lease.attempt)
         if found := self._create(write.staging, write.create_staging()):
             if missing := [name for name in (POSITION, KEY, ATTEMPT) if name not in found]:
                 raise ValueError(
@@ -167,11 +168,6 @@ class StateTable:
             staging.clear_others()
         return staging
 
-    @property
-    def staging(self) -> Staging:
-        """The staging table, for the rows of this run."""
-        return Staging(self.warehouse, self._statements, self.lease.attempt)
-
     def rows(self) -> tuple[list[str], Iterator[Sequence[tuple[Any, ...]]]]:
         """Return the names of its columns, and all its rows, some at a time."""
         found = {*self._columns(self._statements.state)}
@@ -183,22 +179,22 @@ class StateTable:
 
         :raises UnusableTableError: Its user may not.
         """
-        missing = [
-            (name, is_history)
-            for is_history, found in enumerate((self._state_columns, self._history_columns))
-            for name in (history_columns() if is_history else state_columns())
-            if found and name not in found
-        ]
+        write = self._statements
+        tables = (
+            (write.state, state_columns(), self._state_columns),
+            (write.history, history_columns(), self._history_columns),
+        )
+        missing = [(table, name) for table, columns, found in tables for name in columns if found and name not in found]
 
         def add(cursor: Cursor) -> None:
-            for name, is_history in missing:
-                cursor.execute(self._statements.add_column(name, to_history=bool(is_history)))
+            for table, name in missing:
+                cursor.execute(write.add_column(table, name))
             self.lease.set_version(cursor)
 
         if missing:
-            names = ", ".join(dict.fromkeys(name for name, _ in missing))
+            names = ", ".join(dict.fromkeys(name for _, name in missing))
             action = f"add the columns {names} of this version"
-            with refusal_explained(self._statements, action, self._statements.state):
+            with refusal_explained(write, action, write.state):
                 self.warehouse.transaction(add)
 
     def _check_columns(self, found: list[str]) -> bool:

@@ -91,15 +91,15 @@ class Tables:
         """Return the statement that drops the staging table."""
         return self._sql("DROP TABLE staging")
 
-    def add_column(self, name: str, *, to_history: bool = False) -> str:
-        """Return the statement that adds a column of text to the state table, or to the history.
+    def add_column(self, table: exp.Table, name: str) -> str:
+        """Return the statement that adds a column of text.
 
+        :param table: The table.
         :param name: The column.
-        :param to_history: Whether it is added to the history.
         """
-        table = self.dialect.to_sql(self.history if to_history else self.state)
-        column = self.dialect.to_sql(exp.to_identifier(name))
-        return f"ALTER TABLE {table} {self.dialect.add_column} {column} {self.dialect.text_type}"
+        to_sql = self.dialect.to_sql
+        column = f"{to_sql(exp.to_identifier(name))} {self.dialect.text_type}"
+        return f"ALTER TABLE {to_sql(table)} {self.dialect.add_column} {column}"
 
     def probe(self, table: exp.Table) -> str:
         """Return the query that has the columns of a table and none of its rows.

@@ -71,7 +71,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "acquire lease": about_lease.acquire(),
         "renew lease": about_lease.renew(),
         "set version": about_lease.set_version(),
-        "add column": about_state.add_column("country"),
+        "add column": about_state.add_column(about_state.state, "country"),
         "set pending": about_state.set_pending(changes.keys_to_set_pending(), "token"),
         "set pending, the first": about_state.set_pending(
             ChangeQuery(dialect, SOURCE, KNOWN, limit=10).keys_to_set_pending(), "token"
