@@ -230,13 +230,13 @@ class DubHook(BaseHook):
                 "dry_run are for the hook, too."
             )
         reader = UpdateReader(rows_of(customers), options)
-        updates = updates_of(reader, options)
+        updates = updates_of(reader)
         stop = Stop()
         if options.dry_run:
             return iterate_sync(updates, sender(None, options, None), options, stop)
         client = self.client.for_run(stop)
         self.report_lineage()
-        send = sender(client, options, verified_ids(client, reader, options))
+        send = sender(client, options, verified_ids(client, reader))
         return iterate_sync(updates, send, options, stop, at_the_end=client.close)
 
     def report_lineage(self) -> None:

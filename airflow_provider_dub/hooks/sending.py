@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 def verified_ids(
     client: DubClient,
     reader: UpdateReader,
-    options: SyncOptions,
     *,
     processed_rows: int = 0,
     confirmed: Iterable[str] = (),
@@ -30,7 +29,6 @@ def verified_ids(
 
     :param client: The client of the run.
     :param reader: Reads the rows.
-    :param options: The options of the sync.
     :param processed_rows: The number of rows that need no request.
     :param confirmed: External ids that Dub has shown before, an exact match.
     :param on_page: Called after each page of customers, with the number of pages so far and in all.
@@ -38,11 +36,11 @@ def verified_ids(
     """
     from airflow_provider_dub.api.id_index import read_id_index
 
-    if not options.check_external_ids:
+    if not reader.options.check_external_ids:
         return None
     ids = reader.customer_ids() if reader.rereadable else ()
     rows = sum(1 for one in ids if one and one.startswith(EXTERNAL_PREFIX)) - processed_rows
-    return read_id_index(client, rows, confirmed, on_page, limit=options.limit)
+    return read_id_index(client, rows, confirmed, on_page, limit=reader.options.limit)
 
 
 def sender(client: DubClient | None, options: SyncOptions, verified: Container[str] | None) -> Send:

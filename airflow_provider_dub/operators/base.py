@@ -279,12 +279,7 @@ class DubSyncOperator(BaseOperator):
             return None
         try:
             return verified_ids(
-                client,
-                reader,
-                self.options,
-                processed_rows=processed_rows,
-                confirmed=confirmed,
-                on_page=self._log_pages,
+                client, reader, processed_rows=processed_rows, confirmed=confirmed, on_page=self._log_pages
             )
         except DubStoppedError:  # the run ends before its first row
             return ()

@@ -107,12 +107,12 @@ class DubUpdateCustomersOperator(DubSyncOperator):
                 resumes = self.resume and client and context.get("task_state_store") is not None
                 checkpoints = until_judged.enter_context(Checkpoints(self, reader, context)) if resumes else None
                 earlier_result = checkpoints.result_of if checkpoints else None
-                self._guard(len(rows), lambda: _count(updates_of(reader, self.options, earlier_result)))
+                self._guard(len(rows), lambda: _count(updates_of(reader, earlier_result)))
                 customers = self._send(
                     client,
                     rows,
                     reader.key_column,
-                    updates_of(reader, self.options, earlier_result),
+                    updates_of(reader, earlier_result),
                     self._verified_ids(client, reader, len(checkpoints.earlier) if checkpoints else 0),
                     [checkpoints] if checkpoints else [],
                     self.checkpoint_every if checkpoints else None,

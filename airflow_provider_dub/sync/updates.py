@@ -51,7 +51,8 @@ class UpdateReader:
 
     def __init__(self, rows: Rows, options: SyncOptions) -> None:
         self._rows = rows
-        self._options = options
+        #: The options of the sync.
+        self.options = options
         #: Whether the rows can be read more than once.
         self.rereadable = rows.columns is not None
         has_rows = not isinstance(rows, Sized) or len(rows) > 0
@@ -73,7 +74,7 @@ class UpdateReader:
         """Yield the customer that each row names, in order; None where it names none."""
         for cells in self._rows.cells([self.key_column]):
             try:
-                yield self._options.key_prefix + self._key(cells[0])
+                yield self.options.key_prefix + self._key(cells[0])
             except (ValueError, IndexError):
                 yield None
 
@@ -88,23 +89,23 @@ class UpdateReader:
             if given is ABSENT:
                 continue
             try:
-                cell = prepare_cell(given, field, strip=self._options.strip, blanks=self._options.blanks)
+                cell = prepare_cell(given, field, strip=self.options.strip, blanks=self.options.blanks)
                 if cell is not None:
                     fields[field.name] = field.convert(cell)
                 elif clears:
                     fields[field.name] = None
             except ValueError as reason:
                 refused.append((field.name, str(reason)))
-        if refused and self._options.on_invalid == "reject":
+        if refused and self.options.on_invalid == "reject":
             return _refused(row, key, refused)
-        return CustomerUpdate(row, key, self._options.key_prefix + key, fields, tuple(refused))
+        return CustomerUpdate(row, key, self.options.key_prefix + key, fields, tuple(refused))
 
     def _key(self, given: object) -> str:
-        cell = None if given is ABSENT else prepare_cell(given, strip=self._options.strip)
+        cell = None if given is ABSENT else prepare_cell(given, strip=self.options.strip)
         if cell is None:
             raise ValueError("the customer's id is missing")
         key = identifier(cell)
-        if self._options.key_prefix or is_customer_id(key):
+        if self.options.key_prefix or is_customer_id(key):
             return key
         if stripped(key).startswith(DUB_PREFIX):
             raise ValueError(
@@ -116,18 +117,15 @@ class UpdateReader:
 
 
 def updates_of(
-    reader: UpdateReader,
-    options: SyncOptions,
-    earlier_result: Callable[[CustomerUpdate], RowResult | None] | None = None,
+    reader: UpdateReader, earlier_result: Callable[[CustomerUpdate], RowResult | None] | None = None
 ) -> Iterator[CustomerUpdate | RowResult]:
     """Yield an update for each row that must be sent, and the result of each that need not.
 
     :param reader: Reads the rows.
-    :param options: The options of the sync.
     :param earlier_result: Returns the result of a row that an earlier try of the task has processed.
     :raises ValueError: ``on_duplicate`` needs rows that can be read twice.
     """
-    duplicates = _duplicates(reader, options)
+    options, duplicates = reader.options, _duplicates(reader)
     left = math.inf if options.limit is None else options.limit
     for update in reader:
         if isinstance(update, RowResult):
@@ -141,10 +139,10 @@ def updates_of(
         yield result or (earlier_result and earlier_result(update)) or update
 
 
-def _duplicates(reader: UpdateReader, options: SyncOptions) -> Duplicates | SeenSoFar:
+def _duplicates(reader: UpdateReader) -> Duplicates | SeenSoFar:
     if reader.rereadable:
         return Duplicates(reader.customer_ids)
-    if options.on_duplicate == "last":
+    if reader.options.on_duplicate == "last":
         raise ValueError('on_duplicate="last" needs rows that can be read twice: a DataFrame or a list.')
     return SeenSoFar()
 

@@ -270,9 +270,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                     verified: Container[str] | None = self._known_ids
                     if verified is None:
                         verified = self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
-                    # Rows that the database takes for one customer are results already.
-                    updates = updates_of(reader, replace(self.options, on_duplicate="fail"))
-                    uri = self._send(client, rows, reader.key_column, updates, verified, sinks)
+                    uri = self._send(client, rows, reader.key_column, updates_of(reader), verified, sinks)
             self._judge(context)
         return uri if isinstance(uri, str) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.customers.fields import FIELDS
@@ -201,7 +201,8 @@ class WarehouseReader(UpdateReader):
     """
 
     def __init__(self, rows: WarehouseRows, options: SyncOptions) -> None:
-        super().__init__(rows, options)
+        # Rows that the database takes for one customer are results already.
+        super().__init__(rows, replace(options, on_duplicate="fail"))
         self._decided = rows.decided
         self._same_fields = rows.same_fields
         self._missing = Outcome.MISSING if options.on_missing == "skip" else Outcome.FAILED

@@ -52,7 +52,7 @@ def shown(update) -> dict[str, str]:
 
 def run(customers, send=shown, *sinks, max_workers: int = 4, **arguments) -> SyncSummary:
     options = SyncOptions(max_workers=max_workers)
-    updates = updates_of(UpdateReader(rows_of(customers), options), options)
+    updates = updates_of(UpdateReader(rows_of(customers), options))
     total = len(customers) if isinstance(customers, list) else None
     return run_sync(updates, send, options, sinks, **{"total": total, **arguments})
 
@@ -220,7 +220,7 @@ def test_with_checkpoints_only_so_many_rows_are_sent_ahead() -> None:
 
 def iterated(customers, send=shown, **options):
     options = SyncOptions(**options)
-    return iterate_sync(updates_of(UpdateReader(rows_of(customers), options), options), send, options, Stop())
+    return iterate_sync(updates_of(UpdateReader(rows_of(customers), options)), send, options, Stop())
 
 
 def test_an_iterator_yields_every_result_in_order() -> None:
