@@ -470,7 +470,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         if self.options.dry_run:
             yield replace(known, missing_columns=table.missing_columns())
             return
-        with self._leased(table, context):
+        with self._held_lease(table, context):
             table.upgrade()
             table.merge_previous()
             table.check_and_prune(self.keep_history)
@@ -491,14 +491,14 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return False
 
     @contextmanager
-    def _leased(self, table: StateTable, context: Context) -> Iterator[None]:
+    def _held_lease(self, table: StateTable, context: Context) -> Iterator[None]:
+        from airflow_provider_dub.warehouse.held_lease import held_lease
         from airflow_provider_dub.warehouse.lease import LockedError
-        from airflow_provider_dub.warehouse.leased import leased
 
         waits = self.on_locked == "wait"
         may_reschedule = waits and may_be_rescheduled(context["ti"])
         try:
-            with leased(table, self._stop, wait=waits and not may_reschedule):
+            with held_lease(table, self._stop, wait=waits and not may_reschedule):
                 yield
         except LockedError as locked:
             if self.on_locked == "skip":

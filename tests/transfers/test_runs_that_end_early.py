@@ -20,7 +20,7 @@ from airflow_provider_dub.exceptions import (
     DubServerError,
 )
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-from airflow_provider_dub.warehouse import drivers, leased
+from airflow_provider_dub.warehouse import drivers, held_lease
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.cursors import Connection, Cursor
 from airflow_provider_dub.warehouse.lease import Lease
@@ -188,7 +188,7 @@ def test_a_heartbeat_does_not_take_back_a_lease_that_was_released(
     warehouse, connected, sync, engine, monkeypatch
 ) -> None:
     engine(renew_every=0.05, lease_length=300)
-    release = leased._release
+    release = held_lease._release
 
     def released_slowly(table: Any) -> None:
         release(table)
@@ -199,7 +199,7 @@ def test_a_heartbeat_does_not_take_back_a_lease_that_was_released(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(leased, "_release", released_slowly)
+        patch.setattr(held_lease, "_release", released_slowly)
         patch.setattr(SqlToDubCustomersOperator, "_send", kill)
         with pytest.raises(KeyboardInterrupt):
             sync()

@@ -1,4 +1,4 @@
-"""A state table under the lease of one run, from before its rows are compared until their outcomes are merged.
+"""How a run holds the lease of its state table, from before rows are compared until their outcomes are merged.
 
 In this order: the lease is acquired; the tables are checked, and what an earlier run left is merged; rows become
 pending; requests begin; outcomes are appended while rows are sent; at the end all is merged, and the lease ends.
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def leased(table: StateTable, stop: Stop, *, wait: bool) -> Iterator[None]:
+def held_lease(table: StateTable, stop: Stop, *, wait: bool) -> Iterator[None]:
     """Hold the lease of a state table, which is created if it is not there; in the end merge the outcomes of the run.
 
     :param table: The state table.
