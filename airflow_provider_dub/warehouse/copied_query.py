@@ -123,16 +123,15 @@ class _RowsAsText:
     """
 
     def __init__(self, names: Sequence[str], matched: MatchedColumns, options: SyncOptions) -> None:
-        latest_by = matched.latest_by
-        self._names = [matched.key, *matched.fields, *([latest_by] if latest_by else [])]
+        self._latest_by = matched.latest_by
+        self._names = [matched.key, *matched.fields, *([self._latest_by] if self._latest_by else [])]
         self._places = [names.index(name) for name in self._names]
         self._options = options
-        self._latest = len(self._names) - 1 if latest_by else None
         self._kind: str | None = None
         clears = options.cleared_fields(matched.fields.values())
         places = {field.name: place for place, field in enumerate(matched.fields.values(), 1)}
         self._clears = [(places[name], field) for name, field in FIELDS.items() if name in places and name in clears]
-        latest = [LATEST] if latest_by else []
+        latest = [LATEST] if self._latest_by else []
         self.columns = [POSITION, KEY, *(field.column for field in matched.fields.values()), "cleared", *latest]
 
     def used(self, row: Sequence[Any]) -> tuple[Any, ...]:
@@ -150,7 +149,7 @@ class _RowsAsText:
         :raises ValueError: One has no text that is the same in every run, or cannot be ordered.
         """
         latest: tuple[str | None, ...] = ()
-        if self._latest is not None:
+        if self._latest_by:
             latest = (self._sortable(cells[-1]),)
             cells = cells[:-1]
         try:
@@ -175,14 +174,14 @@ class _RowsAsText:
         try:
             found = sortable(cell)
         except ValueError as reason:
-            raise ValueError(f"The column {listed(self._names[-1:])} of latest_by {reason}.") from None
+            raise ValueError(f"The column {listed([self._latest_by])} of latest_by {reason}.") from None
         if found is None:
             return None
         kind, text = found
         self._kind = self._kind or kind
         if kind != self._kind:
             raise ValueError(
-                f"The column {listed(self._names[-1:])} of latest_by holds {self._kind} and {kind}, which have no "
+                f"The column {listed([self._latest_by])} of latest_by holds {self._kind} and {kind}, which have no "
                 "order among themselves: cast it to one type in the query."
             )
         return text
