@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from airflow_provider_dub.customers.cells import GIVEN_TWICE
 from airflow_provider_dub.customers.fields import field_named, normalized_name
@@ -46,8 +46,12 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] | None = None) -> R
     path_of = path_of or _local_path
     if isinstance(customers, Mapping):
         return _rows_of_mapping(customers)
-    if _is_frame(customers) or _is_arrow(customers) or is_file(customers):
-        return _rows_of_one(customers, path_of)
+    if _is_frame(customers):
+        return FrameRows(customers)
+    if _is_arrow(customers):
+        return ArrowRows(customers)
+    if is_file(customers):
+        return rows_of_file(path_of(customers) if isinstance(customers, str) else customers)
     if isinstance(customers, Sequence) and not isinstance(customers, str | bytes | bytearray):
         # A lazy sequence, such as Airflow's of mapped tasks, fetches an item each time that it is looked at.
         return _rows_of_sequence(customers if isinstance(customers, list | tuple) else list(customers), path_of)
@@ -71,14 +75,6 @@ def _rows_of_mapping(customers: Mapping[Any, Any]) -> MappingRows:
     return MappingRows([customers])
 
 
-def _rows_of_one(customers: Any, path_of: Callable[[str], Any]) -> CountedRows:
-    if _is_frame(customers):
-        return FrameRows(customers)
-    if _is_arrow(customers):
-        return ArrowRows(customers)
-    return rows_of_file(path_of(customers) if isinstance(customers, str) else customers)
-
-
 def _rows_of_sequence(items: Sequence[Any], path_of: Callable[[str], Any]) -> CountedRows:
     # A text among rows is no row, rather than a file.
     are_inputs = any(_is_input(item) for item in items if not (_is_row(item) or isinstance(item, str)))
@@ -99,8 +95,7 @@ def _part(number: int, item: Any, path_of: Callable[[str], Any]) -> CountedRows:
             f"customers holds several inputs, and number {number} (from 0) is of the kind {type(item).__name__}: each "
             f"must be {_KINDS}."
         )
-    rows: Any = rows_of(item, path_of=path_of)
-    return rows  # type: ignore[no-any-return]
+    return cast("CountedRows", rows_of(item, path_of=path_of))
 
 
 def _is_row(item: Any) -> bool:
