@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from enum import StrEnum
@@ -268,12 +267,11 @@ class SyncSummary:
             "failures": self.failures,
             "fields": dict(self.sent_fields),
             "accepted_but_not_applied": dict(self.unapplied_fields),
-            "omitted_fields": list(self._omitted()),
+            "omitted_fields": [
+                {"field": field, "reason": reason, "rows": rows}
+                for (field, reason), rows in self.omitted_fields.items()
+            ],
         }
-
-    def _omitted(self) -> Iterator[dict[str, Any]]:
-        for (field, reason), rows in self.omitted_fields.items():
-            yield {"field": field, "reason": reason, "rows": rows}
 
     def log_line(self) -> str:
         """Return the counts as one line."""
