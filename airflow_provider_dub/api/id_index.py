@@ -52,10 +52,9 @@ class IdIndex:
 def read_id_index(
     client: DubClient,
     rows: int,
-    confirmed: Iterable[str] = (),
-    on_page: Callable[[int, int], object] = lambda _done, _pages: None,
-    *,
-    limit: int | None = None,
+    confirmed: Iterable[str],
+    on_page: Callable[[int, int], object],
+    limit: int | None,
 ) -> IdIndex:
     """Read the external ids of the workspace, where that is cheaper than to look up those of the rows one by one.
 

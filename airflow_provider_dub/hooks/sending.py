@@ -40,7 +40,7 @@ def verified_ids(
         return None
     ids = reader.customer_ids() if reader.rereadable else ()
     rows = sum(1 for one in ids if one and one.startswith(EXTERNAL_PREFIX)) - processed_rows
-    return read_id_index(client, rows, confirmed, on_page, limit=reader.options.limit)
+    return read_id_index(client, rows, confirmed, on_page, reader.options.limit)
 
 
 def sender(client: DubClient | None, options: SyncOptions, verified: Container[str] | None) -> Send:
