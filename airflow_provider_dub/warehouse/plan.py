@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_dub.api.rate_limit import PLAN_LIMITS
 from airflow_provider_dub.sync.shown import counted, duration
-from airflow_provider_dub.warehouse.status import SET_PENDING, TO_SEND, UPDATES, Status
+from airflow_provider_dub.warehouse.status import FAILED_BEFORE, SET_PENDING, TO_SEND, UPDATES, Status
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Plan:
     @property
     def failed_before(self) -> int:
         """The number of rows that are not sent again since they failed before."""
-        return self.counts[Status.REFUSED] + self.counts[Status.MISSING]
+        return sum(self.counts[status] for status in FAILED_BEFORE)
 
     @property
     def minutes_at_limit(self) -> dict[str, float]:

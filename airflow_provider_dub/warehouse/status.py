@@ -42,7 +42,7 @@ SET_PENDING = (Status.CHANGED, Status.RETRIED, Status.REFRESHED)
 #: Of rows that failed before and did not change since.
 FAILED_BEFORE = (Status.REFUSED, Status.MISSING)
 #: Of rows that a baseline may record as applied.
-BASELINE_CANDIDATES = (*UPDATES, Status.REFUSED, Status.MISSING)
+BASELINE_CANDIDATES = (*UPDATES, *FAILED_BEFORE)
 
 
 @dataclass(frozen=True)
