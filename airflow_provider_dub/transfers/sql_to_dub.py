@@ -205,8 +205,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         #: What must not be empty, as it was given: a template may render to nothing.
         self._given_state = [name for name in _WITHOUT if getattr(self, name) is not None]
         self._read_from: OperatorLineage[Any, Any] | None = None
-        #: The external ids of all of Dub's customers, where the baseline has just read them.
-        self._known_ids: IdIndex | None = None
         self._read_own_templated(rendered=False)
         if on_locked not in get_args(OnLocked):
             raise ValueError('on_locked must be "fail", "wait" or "skip".')
@@ -249,8 +247,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 known = stack.enter_context(self._known_state(table, context))
                 recorder = None if self.options.dry_run else table
                 changes = comparing.enter_context(query.changes(table, known))
+            verified: Container[str] | None = None
             if recorder and self.baseline:
-                self._record_baseline(changes, recorder, context)
+                verified = self._record_baseline(changes, recorder, context)
             with self._checking():
                 changes = comparing.enter_context(changes.in_temporary_table())
             plan = self._plan(changes.counts())
@@ -267,7 +266,6 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             with self._publishing(len(rows), context):
                 sinks = [self._recording(recorder, rows, context)] if recorder else []
                 with self._connected(rows, context) as client:
-                    verified: Container[str] | None = self._known_ids
                     if verified is None:
                         verified = self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
                     uri = self._send(client, rows, reader.key_column, updates_of(reader), verified, sinks)
@@ -311,9 +309,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         run, prefix = _task_of(context), self.options.key_prefix
         return StateSink(table, rows, run=run, key_prefix=prefix, commit_every=self.commit_every)
 
-    def _record_baseline(self, changes: Changes, table: StateTable, context: Context) -> None:
+    def _record_baseline(self, changes: Changes, table: StateTable, context: Context) -> IdIndex | None:
+        """Record rows as applied; return the external ids of all of Dub's customers, if it reads and checks them."""
         from airflow_provider_dub.warehouse.baseline import RowIndex, record_applied
 
+        external_ids = None
         with changes.read(BASELINE_CANDIDATES) as rows:
             sink = self._sink(table, rows, context)
             if self.baseline == "source":
@@ -326,7 +326,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 self.log.info("Reading Dub's customers, to record those that are as their row.")
                 index = RowIndex(UpdateReader(rows, self.options))
                 recorded = record_applied(sink, index.matching(self.hook.list_customers()))
-                self._known_ids = index.external_ids if self.options.check_external_ids else None
+                external_ids = index.external_ids if self.options.check_external_ids else None
         table.merge()
         if self.baseline == "source":
             # What could not be recorded, such as a row without a key, fails the task as in a run that sends.
@@ -335,6 +335,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             self.options = replace(self.options, dry_run=True, max_failures=most)
         self._details["baseline"] = recorded
         self.log.info("Recorded as applied: %s.", counted(recorded, "row"))
+        return external_ids
 
     def _plan(self, counts: Mapping[Status, Count]) -> Plan:
         unknown = sum(counts[status].rows - counts[status].with_dub_id for status in UPDATES)
