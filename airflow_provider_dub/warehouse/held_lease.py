@@ -45,7 +45,7 @@ def held_lease(table: StateTable, stop: Stop, *, wait: bool) -> Iterator[None]:
     :raises DubStateTableLockedError: Another run took the table over from this one.
     """
     table.create()
-    table.lease.acquire(wait=wait, log=log.info)
+    table.lease.acquire(wait=wait)
     try:
         with Heartbeat(table.lease, table.warehouse.another(), on_lost=lambda: stop.set(urgent=True)):
             try:

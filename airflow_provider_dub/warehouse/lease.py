@@ -10,6 +10,7 @@ whether another one wrote so, too. Of two that do, at least one reads of the oth
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import threading
@@ -25,8 +26,6 @@ from airflow_provider_dub.warehouse.schema import schema_version
 from airflow_provider_dub.warehouse.unusable_table import refusal_explained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_provider_dub.warehouse.cursors import Cursor
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.tables import Tables
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 _POLLS_PER_RENEWAL = 8
 #: Tries to acquire of runs that began at once and found each other, and the longest pause between them, in seconds.
 _TRIES, _LONGEST_PAUSE = 20, 0.5
+
+log = logging.getLogger(__name__)
 
 
 class LockedError(Exception):
@@ -110,14 +111,13 @@ class Lease:
         #: Whether outcomes cannot be recorded now.
         self.is_database_away = False
 
-    def acquire(self, *, wait: bool, log: Callable[[str], object]) -> None:
+    def acquire(self, *, wait: bool) -> None:
         """Become the one run that may change the table.
 
         An earlier try of the same task may still be at work; that is waited for in any case, unless its process is
         gone.
 
         :param wait: Whether to wait for another run to end, too.
-        :param log: Takes a line, once, about who is waited for.
         :raises LockedError: Another run has the lease.
         :raises ValueError: The table is about another Dub or other ids, or was written by a newer version.
         :raises UnusableTableError: A right is missing.
@@ -126,7 +126,7 @@ class Lease:
         while held := self._holder_after_tries(gone):
             if held.attempt and held.attempt != gone and is_gone(held.process):
                 gone = held.attempt
-                log(f"{self._locked_by(held)}, whose process is gone: its lease is taken over.")
+                log.info("%s, whose process is gone: its lease is taken over.", self._locked_by(held))
                 continue
             if not wait and held.task != self._owner.task:
                 left = max(0, int(held.expires_at - held.now))
@@ -134,7 +134,8 @@ class Lease:
                     f"{self._locked_by(held)}. Its lease ends with its run, or {left} s from now if it crashed."
                 )
             if not logged:
-                log(f"{self._locked_by(held)}; waiting for it to end, or for {self.length:g} s without a heartbeat.")
+                waiting = "%s; waiting for it to end, or for %g s without a heartbeat."
+                log.info(waiting, self._locked_by(held), self.length)
                 logged = True
             time.sleep(self.renew_every / _POLLS_PER_RENEWAL)
 

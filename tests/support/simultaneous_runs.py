@@ -26,7 +26,7 @@ def begin(database, runs: int) -> list[str]:
             all_of_them.wait()
             try:
                 table.create()
-                table.lease.acquire(wait=False, log=print)
+                table.lease.acquire(wait=False)
                 acquired.append(name)
             except LockedError:
                 pass

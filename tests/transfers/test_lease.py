@@ -201,7 +201,7 @@ def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, e
         table = state_table(database, "another", target)
         while not over.wait(0.4):
             try:
-                table.lease.acquire(wait=False, log=print)
+                table.lease.acquire(wait=False)
             except lease.LockedError:
                 refused.append(time.monotonic())
 
@@ -264,7 +264,7 @@ def test_a_state_table_without_its_lease_is_believed_when_an_admin_made_one(ware
 def test_a_renewal_moves_the_end_of_the_lease_by_the_databases_clock(database, connected) -> None:
     table = state_table(database, "run")
     table.create()
-    table.lease.acquire(wait=False, log=print)
+    table.lease.acquire(wait=False)
     for expired in (0, 1):
         database.run(f"UPDATE dub_state_lease SET expires_at = {expired}")
         table.lease.renew()
