@@ -117,6 +117,8 @@ class DubSyncOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if self.multiple_outputs:  # found by Airflow when all rows are sent
+            raise ValueError("multiple_outputs is for tasks that return a dict; the summary is the XCom `summary`.")
         self.options = options
         self.only_validate = dry_run  # BaseOperator.dry_run is a method
         self.limit = limit

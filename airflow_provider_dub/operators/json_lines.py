@@ -123,22 +123,25 @@ def check_place(name: str, path: Any) -> None:
 
 
 def check_storage(name: str, path: Any) -> None:
-    """Check that Airflow can open the storage that a URI names.
+    """Check that Airflow can open the storage that a URI names, and that a local path is no folder.
 
     :param name: The argument's name.
     :param path: A path or URI.
-    :raises ValueError: It cannot be opened.
+    :raises ValueError: It cannot be opened, or is a folder.
     """
     from airflow_provider_dub.version_compat import AirflowNotFoundException, ObjectStoragePath
 
     text = str(path)
     try:
-        ObjectStoragePath(text).fs  # noqa: B018 - which opens it
+        place = ObjectStoragePath(text)
+        place.fs  # noqa: B018 - which opens it
     except (ValueError, AirflowNotFoundException) as error:  # their texts may show a password in the URI
         raise ValueError(
             f"{name}: Airflow cannot open the storage {text.partition(':')[0]}:// ({type(error).__name__}). Its "
             "provider must be installed, and what stands in front of @ is the id of an Airflow connection."
         ) from None
+    if _is_local(place) and Path(place.path).is_dir():
+        raise ValueError(f"{name} names a folder: it must name the file, such as {name.partition('_')[0]}.jsonl in it.")
 
 
 def names_same_file(one: Any, other: Any) -> bool:

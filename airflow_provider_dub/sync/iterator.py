@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.results import RowResult
     from airflow_provider_dub.sync.updates import CustomerUpdate
 
-#: Results that wait to be consumed.
-_RESULTS = 64
-
 
 def iterate_sync(
     updates: Iterable[CustomerUpdate | RowResult],
@@ -27,7 +24,9 @@ def iterate_sync(
     stop: Stop,
     at_the_end: Callable[[], None] = lambda: None,
 ) -> Iterator[RowResult]:
-    """Yield the results of a run, which goes on as far as they are consumed; closing the iterator ends it.
+    """Yield the results of a run; closing the iterator ends it.
+
+    Behind the row whose result was taken at most twice as many are sent as there are workers, and one more.
 
     :param updates: What each row asks for, in order.
     :param send: Sends one update; called in several threads.
@@ -47,7 +46,7 @@ def iterate_sync(
 
     def run() -> None:
         try:
-            run_sync(read(), send, options, [results], stop=stop)
+            run_sync(read(), send, options, [results], stop=stop, checkpoint_every=options.max_workers)
         except BaseException as error:  # raised where the results are consumed
             errors.append(error)
         finally:
@@ -70,7 +69,7 @@ class _Results:
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
         #: The results; None behind the last.
-        self.queue: Queue[RowResult | None] = Queue(_RESULTS)
+        self.queue: Queue[RowResult | None] = Queue(1)
 
     def write(self, result: RowResult) -> None:
         self.put(result)

@@ -88,6 +88,11 @@ def test_a_wrong_flag_that_is_no_template_fails_when_the_operator_is_made() -> N
         DubUpdateCustomersOperator(task_id="t", customers=[], dry_run="nope")
 
 
+def test_records_cannot_be_several_outputs_which_airflow_finds_only_when_all_are_sent() -> None:
+    with pytest.raises(ValueError, match="multiple_outputs"):
+        DubUpdateCustomersOperator(task_id="t", customers=[], multiple_outputs=True)
+
+
 def test_a_plan_with_rows_that_would_be_rejected_fails_only_if_asked(connected) -> None:
     rows = [*ROWS, {"id": "cus_x", "email": "bad"}]
     _, summary = run(rows, dry_run=True)

@@ -145,6 +145,18 @@ def test_a_storage_that_no_provider_has_ends_the_task_before_the_first_request(c
     assert not connected.requests
 
 
+@pytest.mark.parametrize("argument", ["rejected_path", "records_path"])
+def test_a_folder_in_the_place_of_a_file_ends_the_task_before_the_first_request(
+    connected, tmp_path, argument: str
+) -> None:
+    operator = DubUpdateCustomersOperator(
+        task_id="update", customers=[{"id": "cus_1", "name": "n"}], **{argument: str(tmp_path)}
+    )
+    with pytest.raises(DubFixSetupError, match=f"^{argument} names a folder"):
+        operator.execute({"ti": TaskInstance()})
+    assert not connected.requests
+
+
 def test_a_password_in_the_place_of_rejected_rows_is_not_shown(connected, logged) -> None:
     attach_memory("me:PLANTED")
     path = f"memory://me:PLANTED@{uuid.uuid4()}/rows.jsonl"

@@ -239,12 +239,16 @@ def test_an_iterator_raises_what_the_input_raised_after_its_rows() -> None:
     assert [next(results).row for _ in range(5)] == list(range(5))
 
 
-def test_closing_an_iterator_ends_the_run() -> None:
+@pytest.mark.parametrize(("taken", "workers"), [(1, 1), (1, 8), (20, 8)])
+def test_an_iterator_sends_little_more_than_is_taken_and_nothing_once_it_is_closed(taken: int, workers: int) -> None:
     sent = []
-    results = iterated(rows(100_000), lambda update: sent.append(update.row) or shown(update), max_workers=2)
-    next(results)
+    results = iterated(rows(1000), lambda update: sent.append(update.row) or shown(update), max_workers=workers)
+    for _ in range(taken):
+        next(results)
+    time.sleep(0.5)
+    assert len(sent) <= taken + 2 * workers + 1
     results.close()
     time.sleep(0.5)
     before = len(sent)
     time.sleep(0.3)
-    assert len(sent) == before < 1000
+    assert len(sent) == before <= taken + 2 * workers + 1
