@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from operator import is_not
 from typing import Any
 
 from airflow_provider_dub.operators.templated import is_reference, is_template
@@ -45,13 +46,29 @@ def mask_rows(customers: Any, *, is_rendered: bool = False) -> Any:
     """
     if is_reference(customers) or isinstance(customers, MaskedRows) or _names_files(customers, is_rendered):
         return customers
-    parts = _parts(customers)
-    if not any(map(is_reference, parts)):
-        bare = any(isinstance(part, MaskedRows) for part in parts)  # of what Airflow has resolved now
-        return MaskedRows(_with_parts(customers, map(unmasked, parts)) if bare else customers)
-    if isinstance(customers, Mapping):
-        return _with_parts(customers, (part if is_reference(part) else MaskedRows(part) for part in parts))
-    return _with_parts(customers, map(mask_rows, parts))
+    if not _holds_reference(customers):
+        return MaskedRows(_bare(customers))
+    return _with_parts(customers, map(_mask_cell if isinstance(customers, Mapping) else mask_rows, _parts(customers)))
+
+
+def _mask_cell(cell: Any) -> Any:
+    """Mask a cell of a row that holds an XComArg, or the cells of a column that does."""
+    if is_reference(cell):
+        return cell
+    return _with_parts(cell, map(_mask_cell, _parts(cell))) if _holds_reference(cell) else MaskedRows(cell)
+
+
+def _holds_reference(customers: Any) -> bool:
+    """Return whether Airflow still has to resolve an input, one of several, or a cell."""
+    return is_reference(customers) or any(map(_holds_reference, _parts(customers)))
+
+
+def _bare(customers: Any) -> Any:
+    """Return what Airflow has resolved, without the masks of what stood beside it."""
+    if not (parts := _parts(customers)):
+        return unmasked(customers)
+    bare = [*map(_bare, parts)]
+    return _with_parts(customers, bare) if any(map(is_not, bare, parts)) else customers
 
 
 def _with_parts(customers: Any, parts: Iterable[Any]) -> Any:
