@@ -24,7 +24,14 @@ from airflow_provider_dub.hooks.sending import sender, verified_ids
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.json_lines import JsonLinesFile, check_place, check_storage, names_same_file
 from airflow_provider_dub.operators.sinks import Records, RejectedRows
-from airflow_provider_dub.operators.templated import is_none, is_template, read_flag, read_number, read_rendered
+from airflow_provider_dub.operators.templated import (
+    is_none,
+    is_reference,
+    is_template,
+    read_flag,
+    read_number,
+    read_rendered,
+)
 from airflow_provider_dub.operators.xcom import as_storable
 from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.options import SyncOptions
@@ -135,6 +142,26 @@ class DubSyncOperator(BaseOperator):
         self._files: dict[str, JsonLinesFile] = {}
         #: What the summary also says.
         self._details: dict[str, Any] = {}
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Begin a mapped task.
+
+        :param kwargs: The arguments that all its instances share.
+        :raises ValueError: All of them would write one file; or ``dry_run`` is the output of a task, for which Airflow
+            would not wait, since its template field has another name: the rows would be sent.
+        """
+        if is_reference(kwargs.get("dry_run")):
+            raise ValueError(
+                "dry_run of a mapped task cannot be the output of a task, which Airflow would not wait for. Write "
+                "dry_run=\"{{ ti.xcom_pull('decide') }}\", and decide >> mapped_task."
+            )
+        for name in FILE_ARGUMENTS:
+            if kwargs.get(name) and not is_template(kwargs[name]):
+                raise ValueError(
+                    f"{name} of a mapped task must name another file for each: put {{{{ ti.map_index }}}} in."
+                )
+        return super().partial(**kwargs)
 
     @cached_property
     def hook(self) -> DubHook:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
-from airflow_provider_dub.version_compat import AirflowSkipException
+from airflow_provider_dub.version_compat import DAG, AirflowSkipException, task
 from tests.support.stored import sent
 from tests.support.task_instance import TaskInstance
 from tests.support.update_operator import run
@@ -91,6 +93,32 @@ def test_a_wrong_flag_that_is_no_template_fails_when_the_operator_is_made() -> N
 def test_records_cannot_be_several_outputs_which_airflow_finds_only_when_all_are_sent() -> None:
     with pytest.raises(ValueError, match="multiple_outputs"):
         DubUpdateCustomersOperator(task_id="t", customers=[], multiple_outputs=True)
+
+
+def test_a_mapped_task_is_not_to_read_its_flag_from_a_task_that_it_does_not_wait_for() -> None:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
+
+        @task
+        def decide() -> bool:
+            return True
+
+        with pytest.raises(ValueError, match="dry_run of a mapped task cannot be the output of a task"):
+            DubUpdateCustomersOperator.partial(task_id="t", dry_run=decide())
+        limit = decide()
+        mapped = DubUpdateCustomersOperator.partial(task_id="u", limit=limit, dry_run="{{ params.x }}").expand(
+            customers=[[]]
+        )
+        assert mapped.upstream_task_ids == {limit.operator.task_id}
+
+
+@pytest.mark.parametrize("name", ["rejected_path", "records_path"])
+def test_the_instances_of_a_mapped_task_do_not_write_one_file(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} of a mapped task must name another file"):
+        DubUpdateCustomersOperator.partial(task_id="t", **{name: "/data/rows.jsonl"})
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
+        path = "/data/rows-{{ ti.map_index }}.jsonl"
+        DubUpdateCustomersOperator.partial(task_id="t", **{name: path}).expand(customers=[[]])
+        DubUpdateCustomersOperator.partial(task_id="u").expand_kwargs([{"customers": [], name: "/data/rows.jsonl"}])
 
 
 def test_a_plan_with_rows_that_would_be_rejected_fails_only_if_asked(connected) -> None:
