@@ -48,14 +48,10 @@ def mask_rows(customers: Any, *, is_rendered: bool = False) -> Any:
         return customers
     if not _holds_reference(customers):
         return MaskedRows(_bare(customers))
-    return _with_parts(customers, map(_mask_cell if isinstance(customers, Mapping) else mask_rows, _parts(customers)))
-
-
-def _mask_cell(cell: Any) -> Any:
-    """Mask a cell of a row that holds an XComArg, or the cells of a column that does."""
-    if is_reference(cell):
-        return cell
-    return _with_parts(cell, map(_mask_cell, _parts(cell))) if _holds_reference(cell) else MaskedRows(cell)
+    parts = _parts(customers)
+    if isinstance(customers, Mapping):
+        return _with_parts(customers, (part if is_reference(part) else MaskedRows(part) for part in parts))
+    return _with_parts(customers, map(mask_rows, parts))
 
 
 def _holds_reference(customers: Any) -> bool:

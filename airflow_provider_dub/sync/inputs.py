@@ -52,9 +52,8 @@ def rows_of(customers: Any, *, path_of: Callable[[str], Any] | None = None) -> R
         return ArrowRows(customers)
     if is_file(customers):
         return rows_of_file(path_of(customers) if isinstance(customers, str) else customers)
-    if isinstance(customers, Sequence) and not isinstance(customers, str | bytes | bytearray):
-        # A lazy sequence, such as Airflow's of mapped tasks, fetches an item each time that it is looked at.
-        return _rows_of_sequence(customers if isinstance(customers, list | tuple) else list(customers), path_of)
+    if isinstance(customers, list | tuple) or _is_lazy(customers):
+        return _rows_of_sequence(_fetched(customers), path_of)
     if isinstance(customers, Iterator):
         return StreamedRows(customers)
     raise TypeError(_what_is_needed(customers))
@@ -76,6 +75,7 @@ def _rows_of_mapping(customers: Mapping[Any, Any]) -> MappingRows:
 
 
 def _rows_of_sequence(items: Sequence[Any], path_of: Callable[[str], Any]) -> CountedRows:
+    items = [*map(_fetched, items)] if any(map(_is_lazy, items)) else items
     # A text among rows is no row, rather than a file.
     are_inputs = any(_is_input(item) for item in items if not (_is_row(item) or isinstance(item, str)))
     known = next((item for item in items if _is_row(item) or _is_input(item)), None)
@@ -112,6 +112,16 @@ def _is_input(item: Any) -> bool:
     if isinstance(item, list | tuple) and not _is_named_tuple(item):
         return not item or any(_is_row(inner) or _is_input(inner) for inner in item)
     return _is_frame(item) or _is_arrow(item) or is_file(item)
+
+
+def _is_lazy(item: Any) -> bool:
+    """Return whether an item is a sequence such as Airflow's of mapped tasks, which fetches a part at each look."""
+    is_here = isinstance(item, list | tuple | str | bytes | bytearray) or _is_named_tuple(item)
+    return isinstance(item, Sequence) and not is_here
+
+
+def _fetched(item: Any) -> Any:
+    return list(item) if _is_lazy(item) else item
 
 
 def _is_frame(item: Any) -> bool:

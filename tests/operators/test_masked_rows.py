@@ -154,16 +154,6 @@ def test_a_cell_of_one_of_several_rows_may_be_the_output_of_a_task(monkeypatch, 
     )
 
 
-def test_a_cell_of_a_column_may_be_the_output_of_a_task(monkeypatch) -> None:
-    task = beside_a_task(lambda output: {"id": ["cus_1", output], "email": [SECRET, "{{ secret }}"]})
-    assert task.upstream_task_ids == {"source"}
-    assert SECRET not in str(serialize_template_field(task.customers, "customers"))
-    monkeypatch.setattr(type(task.customers["id"][1]), "resolve", lambda *_, **__: "cus_3")
-    task.render_template_fields({"secret": "planted"})  # type: ignore[arg-type]
-    assert SECRET not in str(task.customers)
-    assert unmasked(task.customers) == {"id": ["cus_1", "cus_3"], "email": [SECRET, "{{ secret }}"]}
-
-
 def test_the_text_of_rows_is_rendered_and_then_masked() -> None:
     task = DubUpdateCustomersOperator(task_id="task", customers="[{'id': 'cus_1', 'email': '{{ mail }}'}]")
     task.render_template_fields({"mail": f"{SECRET} {{# 1"})  # type: ignore[arg-type]

@@ -53,6 +53,8 @@ def read(customers, columns=("id", "name")) -> list[tuple]:
         LazySequence(ROWS),
         [pd.DataFrame(ROWS[:1]), pd.DataFrame(ROWS[1:])],
         LazySequence([pd.DataFrame(ROWS[:2]), pd.DataFrame(ROWS[2:])]),
+        [ROWS[0], LazySequence([ROWS[1:2], ROWS[2:]])],
+        [LazySequence(ROWS[:2]), LazySequence([]), pd.DataFrame(ROWS[2:])],
         [pl.DataFrame(ROWS[:1]), pa.Table.from_pylist(ROWS[1:2]), ROWS[2]],
         [[ROWS[:1]], [[ROWS[1]], ROWS[2:]]],
         [pd.DataFrame(), ROWS],
