@@ -257,7 +257,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             with self._checking():
                 statuses = changes.set_pending(plan, recorder) if recorder else plan.statuses_to_read
             failed_in = _task_of(context) if recorder and context["ti"].try_number > 1 else None
-            rows = stack.enter_context(changes.read(statuses, failed_in))
+            rows = stack.enter_context(changes.read(statuses, failed_in, are_pending=bool(recorder)))
             comparing.close()
             if not changes.has_temporary_table:  # what is read may be more than what was counted
                 self._guard_plan(plan.as_read(rows.counts), table if known else None, context)

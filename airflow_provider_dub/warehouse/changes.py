@@ -141,20 +141,26 @@ class Changes:
         table.set_pending(self.query, self.parameters, plan.to_set_pending)
         if self.has_temporary_table:
             return plan.statuses_to_read
-        # A row that changes only now is not pending, and is left for the next run.
-        already_pending = (*SET_PENDING, Status.PENDING)
-        return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in already_pending)]
+        # A row that changes only now is not pending, and is left for the next run. Rows behind a limit are counted.
+        read_otherwise = (Status.PENDING, *(SET_PENDING if self.query.limit is None else ()))
+        return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in read_otherwise)]
 
     @contextmanager
-    def read(self, statuses: Collection[Status], failed_in: str | None = None) -> Iterator[WarehouseRows]:
+    def read(
+        self, statuses: Collection[Status], failed_in: str | None = None, *, are_pending: bool = False
+    ) -> Iterator[WarehouseRows]:
         """Read rows out of the warehouse, into a temporary file.
 
         :param statuses: The statuses of the rows to read; without any, the warehouse is not asked.
         :param failed_in: Read also the rows that this run refused or did not find in an earlier try.
+        :param are_pending: Whether the state table has the rows that are about to be sent as pending.
         """
         wanted = [*statuses, *(FAILED_BEFORE if failed_in else ())]
+        limit = self.query.limit
+        if are_pending and limit is not None and not self.has_temporary_table:
+            limit = 0  # rows of the state table that are not pending by now are behind it
         with Spool() as spool:
-            rows = WarehouseRows(spool, self.columns, failed_in, cast=self.cells is None, limit=self.query.limit)
+            rows = WarehouseRows(spool, self.columns, failed_in, cast=self.cells is None, limit=limit)
             for batch in self._batches(self.query.rows(wanted)) if wanted else ():
                 rows.add(batch if self.cells is None else [_with_cells(row, self.cells, self.columns) for row in batch])
             yield rows

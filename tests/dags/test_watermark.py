@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
+from airflow_provider_dub.warehouse.dialects import DIALECTS
 from tests.dags.conftest import EXAMPLES
 from tests.support.paths import ROOT
 from tests.support.task_instance import TaskInstance
@@ -102,3 +103,16 @@ def test_rows_behind_a_limit_hold_the_watermark(warehouse, run_once, connected) 
     assert (summary["updated"], watermark) == (1, None)
     summary, watermark = run_once()
     assert (summary["updated"], watermark) == (1, "2026-01-01 10:00:00")
+
+
+def test_changed_rows_behind_a_limit_hold_the_watermark(warehouse, run_once, connected, monkeypatch) -> None:
+    monkeypatch.setitem(DIALECTS, "sqlite", replace(DIALECTS["sqlite"], temporary_table=""))  # as on BigQuery
+    connected.reset(setup_customers=CUSTOMERS)
+    warehouse.insert_rows("people", [(*person, "2026-01-01 10:00:00") for person in PEOPLE])
+    assert run_once()[1] == "2026-01-01 10:00:00"
+    warehouse.run("UPDATE people SET name = 'after', updated_at = '2026-01-02 10:00:00'")
+    summary, watermark = run_once(limit=1)
+    assert (summary["updated"], watermark) == (1, "2026-01-01 10:00:00")
+    warehouse.run("UPDATE people SET updated_at = '2026-01-03 10:00:00' WHERE external_id LIKE '%ada'")
+    assert run_once()[1] == "2026-01-03 10:00:00"
+    assert {customer["name"] for customer in connected.customers if customer["id"].startswith("cus_EX")} == {"after"}

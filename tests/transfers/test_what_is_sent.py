@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
+from airflow_provider_dub.warehouse.changes import Changes
 from tests.support.stored import edit, sent, stored
 from tests.support.task_instance import TaskInstance
 
@@ -87,6 +90,41 @@ def test_no_row_behind_a_limit_is_sent_without_being_pending(warehouse, connecte
     assert (sync.summary["over_limit"], len(sent(connected))) == (1, before)
     assert warehouse.state("outcome") == {first: "rejected", second: "updated"}
     assert sync(limit=1)["updated"] == 1
+
+
+@pytest.mark.parametrize("temporary_table", [True, False])
+@pytest.mark.parametrize("options", [{}, {"full_refresh": True}, {"dry_run": True}])
+def test_changed_rows_behind_a_limit_are_counted_whatever_the_engine(
+    warehouse, connected, sync, engine, options, temporary_table
+) -> None:
+    if not temporary_table:
+        engine(temporary_table="")
+    sync()
+    warehouse.run("UPDATE customers SET name = 'x'")
+    summary = sync(limit=1, **options)
+    assert (summary["total"], summary["over_limit"]) == (2, 1)
+    assert sync()["plan"]["changed"] == (2 if "dry_run" in options else 1)
+
+
+def test_a_row_that_changes_when_others_are_pending_already_is_left_behind_a_limit(
+    warehouse, connected, sync, engine, monkeypatch
+) -> None:
+    engine(temporary_table="")
+    sync()
+    first, second = sorted((ADA, BOB))
+    warehouse.run(f"UPDATE customers SET name = 'x' WHERE user_id = '{second}'")
+    set_pending = Changes.set_pending
+
+    def edited_meanwhile(self: Changes, *arguments: Any) -> Any:
+        statuses = set_pending(self, *arguments)
+        warehouse.run(f"UPDATE customers SET name = 'y' WHERE user_id = '{first}'")
+        return statuses
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Changes, "set_pending", edited_meanwhile)
+        summary = sync(limit=2)
+    assert (summary["updated"], summary["over_limit"]) == (1, 1)
+    assert sync()["updated"] == 1
 
 
 def test_a_row_with_nothing_to_send_keeps_the_dub_id_that_is_known(warehouse, connected, sync) -> None:
