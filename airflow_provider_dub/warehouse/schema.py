@@ -31,8 +31,6 @@ TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
 PENDING, BASELINE = "pending", "baseline"
 #: Outcomes that stand for rows that Dub has as they are.
 APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED, BASELINE)
-#: The columns by which a state table is recognised, whatever its version.
-REQUIRED_COLUMNS = (KEY, "cleared", "outcome", "last_tried_at", "run")
 #: Changes with the columns that every version has beside those of the fields.
 _LAYOUT = 1
 #: PostgreSQL cuts names after 63 characters, and with them what keeps the names of the lease and the index apart.

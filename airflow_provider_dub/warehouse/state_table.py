@@ -15,10 +15,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_dub.exceptions import DubDatabaseError, DubUnrecordedOutcomesError
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.schema import (
-    ATTEMPT,
-    KEY,
-    POSITION,
-    REQUIRED_COLUMNS,
     history_columns,
     staging_columns,
     state_columns,
@@ -104,9 +100,9 @@ class StateTable:
 
         :raises ValueError: It is no state table, or one of a newer version.
         """
-        if not self._check_columns(self._columns(self._statements.state)):
+        if not self._found(self._statements.state):
             return False
-        if self._columns(self._statements.lease):
+        if self._found(self._statements.lease):
             self.lease.check_version()
         return True
 
@@ -130,14 +126,13 @@ class StateTable:
     def create(self) -> None:
         """Create the table and that of its lease, those that are not there.
 
-        :raises ValueError: There is a table of that name that is no state table, or one without its lease.
+        :raises ValueError: There is a table of that name that is none of ours, or a state table without its lease.
         :raises UnusableTableError: A table cannot be read, and may not be created.
         """
         write = self._statements
         self._state_columns = self._create(write.state, write.create())
-        is_there = self._check_columns(self._state_columns)
-        if not self._columns(write.lease):
-            if is_there and self.count("")[0]:
+        if not self._found(write.lease):
+            if self._state_columns and self.count("")[0]:
                 raise ValueError(
                     f"The state table {write.table} has rows, but {self.dialect.to_sql(write.lease)}, which says of "
                     "which Dub they are, is not there. If they are of another Dub, as in a copy, give state_table "
@@ -150,17 +145,12 @@ class StateTable:
     def create_staging(self) -> Staging:
         """Return the staging table, empty; create it if it is not there. For the owner of the lease.
 
-        :raises ValueError: There is a table of that name that is no staging table.
+        :raises ValueError: There is a table of that name that is none of ours.
         :raises UnusableTableError: A right is missing.
         """
         write = self._statements
         staging = Staging(self.warehouse, write, self.lease.attempt)
         if found := self._create(write.staging, write.create_staging()):
-            if missing := [name for name in (POSITION, KEY, ATTEMPT) if name not in found]:
-                raise ValueError(
-                    f"{self.dialect.to_sql(write.staging)} is a table, but no staging table of airflow-provider-dub: "
-                    f"it has no column {', '.join(missing)}. Give state_table another name."
-                )
             if {*staging_columns()} - {*found}:  # of an older version
                 with refusal_explained(write, "drop the table", write.staging):
                     self.warehouse.transaction(lambda cursor: cursor.execute(write.drop_staging()))
@@ -196,18 +186,6 @@ class StateTable:
             action = f"add the columns {names} of this version"
             with refusal_explained(write, action, write.state):
                 self.warehouse.transaction(add)
-
-    def _check_columns(self, found: list[str]) -> bool:
-        """Return whether there is a table.
-
-        :raises ValueError: It is no state table.
-        """
-        if missing := [name for name in REQUIRED_COLUMNS if found and name not in found]:
-            raise ValueError(
-                f"{self._statements.table} is a table, but not a state table of airflow-provider-dub: it has no column "
-                f"{', '.join(missing)}. Give state_table the name of a table that does not exist yet; it is created."
-            )
-        return bool(found)
 
     def set_pending(self, changes: ChangeQuery, parameters: Any, rows: int) -> None:
         """Record that changed rows are about to be sent, so that a run that crashes leaves no row that looks done.
@@ -357,7 +335,7 @@ class StateTable:
         """Return the columns of a table that is there already; create it otherwise."""
         name = self.dialect.to_sql(table)
         for left in reversed(range(_TRIES_TO_CREATE)):
-            if found := self._columns(table):
+            if found := self._found(table):
                 return found
             try:
                 with refusal_explained(self._statements, "read the table (if there is one) or create it", table):
@@ -376,6 +354,20 @@ class StateTable:
                     self._statements,
                 ) from None
         return []
+
+    def _found(self, table: exp.Table) -> list[str]:
+        """Return the columns of a table; none if it cannot be read.
+
+        :raises ValueError: It is somebody else's, which this package must not write to.
+        """
+        found = self._columns(table)
+        if missing := [name for name in self._statements.required_columns(table) if found and name not in found]:
+            raise ValueError(
+                f"{self.dialect.to_sql(table)} is a table, but none of airflow-provider-dub: it has no column "
+                f"{', '.join(missing)}. Give state_table the name of a table that does not exist yet; it is created, "
+                "and so are those with _history, _lease and _staging behind its name."
+            )
+        return found
 
     def _columns(self, table: exp.Table) -> list[str]:
         """Return the columns of a table; none if it cannot be read."""

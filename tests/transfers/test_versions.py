@@ -69,8 +69,26 @@ def test_the_table_of_a_newer_version_is_refused(customers, connected, sync, mon
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_table_that_is_no_state_table_is_refused_without_harmful_advice(customers, connected, sync, dry_run) -> None:
-    with pytest.raises(DubFixSetupError, match="is a table, but not a state table") as refused:
+    with pytest.raises(DubFixSetupError, match="is a table, but none of airflow-provider-dub") as refused:
         sync(state_table="customers", dry_run=dry_run)
     assert not {"drop", "alter", "add", "delete", "remove"} & {*str(refused.value).lower().split()}
     assert len(customers.run("SELECT * FROM customers")[0]) == 3
     assert not connected.requests
+
+
+@pytest.mark.parametrize("of", ["lease", "history"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_table_of_somebody_else_beside_the_state_table_is_left_as_it_is(
+    customers, connected, sync, of: str, dry_run: bool
+) -> None:
+    sync()
+    sent = len(connected.requests)
+    customers.run(f"DROP TABLE dub_state_{of}", f"CREATE TABLE dub_state_{of} (precious INTEGER)")
+    customers.run(f"INSERT INTO dub_state_{of} VALUES (7)")
+    if dry_run and of == "history":  # which a dry run does not look at
+        sync(dry_run=True)
+    else:
+        with pytest.raises(DubFixSetupError, match=f"dub_state_{of}.? is a table, but none of airflow-provider-dub"):
+            sync(dry_run=dry_run)
+    assert customers.run(f"SELECT * FROM dub_state_{of}") == [(7,)]
+    assert len(connected.requests) == sent
