@@ -38,10 +38,6 @@ class IdIndex:
     def __init__(self, hashes: Iterable[int]) -> None:
         self._hashes = array("q", sorted(hashes))
 
-    def __len__(self) -> int:
-        """Return how many ids there are."""
-        return len(self._hashes)
-
     def __contains__(self, external_id: object) -> bool:
         """Return whether the id is surely an exact match; if not, nothing is known of it."""
         wanted = hash(external_id)
