@@ -414,8 +414,17 @@ def test_a_ca_bundle_that_is_none_is_a_matter_of_configuration(tmp_path) -> None
                 exchanges_with(server.url.replace("http:", "https:"), verify=str(bundle)).exchange(GET, Stop())
 
 
+_of_other_tests: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def of_other_tests() -> None:
+    """Know the threads that other tests gave up."""
+    _of_other_tests.update(session_threads())
+
+
 def session_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "dub-session"]
+    return [one for one in threading.enumerate() if one.name == "dub-session" and one not in _of_other_tests]
 
 
 def assert_soon(holds, seconds: float = 5) -> None:

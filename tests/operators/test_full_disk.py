@@ -102,12 +102,12 @@ def test_an_object_of_which_a_part_was_refused_is_counted_as_it_is_in_the_storag
 
 
 def test_a_file_that_cannot_be_opened_lacks_all_rows(connected, tmp_path) -> None:
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
     task_instance = TaskInstance()
     operator = DubUpdateCustomersOperator(
-        task_id="update", customers=[{"id": "cus_1", "name": "n"}], rejected_path=str(tmp_path / "folder")
+        task_id="update", customers=[{"id": "cus_1", "name": "n"}], rejected_path=str(tmp_path / "file" / "rows.jsonl")
     )
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises((FileExistsError, NotADirectoryError)):
         operator.execute({"ti": task_instance})
     assert task_instance.xcoms["summary"]["not_in_rejected_path"] == 1
     assert not connected.requests
