@@ -92,8 +92,9 @@ def run_sync(
     stop = stop or Stop()
     summary = summary if summary is not None else SyncSummary()
     run = _Run(send, options, sinks, summary, stop, total, checkpoint_every)
-    threading.Thread(target=copy_context().run, args=(run.loop, updates), name="dub-run", daemon=True).start()
+    thread = threading.Thread(target=copy_context().run, args=(run.loop, updates), name="dub-run", daemon=True)
     try:
+        thread.start()  # which waits, so that an interruption may come here, too
         while not run.is_over.wait(POLL_INTERVAL):
             poll()
             if stop.is_urgent and not run.is_over.wait(GRACE_PERIOD + _GRACE_PERIOD_OF_SINKS):

@@ -109,6 +109,23 @@ def test_an_interruption_loses_no_row_and_is_over_soon(after: float) -> None:
 
 
 @pytest.mark.slow
+def test_an_interruption_while_the_thread_starts_loses_no_row_and_ends_the_run(monkeypatch) -> None:
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "dub-run":  # as the handler of a signal may, while start() waits
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    summary, sink, stop = SyncSummary(), Results(), Stop()
+    with pytest.raises(KeyboardInterrupt):
+        run(rows(3000), lambda update: time.sleep(0.001) or shown(update), sink, summary=summary, stop=stop)
+    assert stop.is_urgent
+    assert summary.total == 3000
+    assert sink.closed == [range(len(sink.written), 3000)]
+
+
 def test_requests_that_hang_are_given_up_after_an_urgent_stop() -> None:
     stop, hanging, summary = Stop(), threading.Event(), SyncSummary()
     threading.Timer(0.2, lambda: stop.set(urgent=True)).start()
