@@ -295,21 +295,23 @@ class DubSyncOperator(BaseOperator):
             yield client
 
     def _verified_ids(
-        self, client: DubClient | None, reader: UpdateReader, processed_rows: int = 0, confirmed: Iterable[str] = ()
+        self,
+        client: DubClient | None,
+        reader: UpdateReader,
+        count: Callable[[], int] | None = None,
+        confirmed: Iterable[str] = (),
     ) -> Container[str] | None:
         """Make the preflight check of external ids, with progress.
 
         :param client: The client of this run.
         :param reader: Reads the rows.
-        :param processed_rows: The number of rows that need no request.
+        :param count: Returns the number of rows that may need a look-up; by default all that name an external id.
         :param confirmed: External ids that Dub has shown before, an exact match.
         """
         if client is None:
             return None
         try:
-            return verified_ids(
-                client, reader, processed_rows=processed_rows, confirmed=confirmed, on_page=self._log_pages
-            )
+            return verified_ids(client, reader, count=count, confirmed=confirmed, on_page=self._log_pages)
         except DubStoppedError:  # the run ends before its first row
             return ()
 

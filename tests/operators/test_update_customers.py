@@ -472,3 +472,19 @@ def test_a_flag_that_is_no_bool_is_an_error_of_the_dag() -> None:
 def test_an_operator_can_be_pickled() -> None:
     operator = DubUpdateCustomersOperator(task_id="update", customers=[{"id": "cus_1LABA"}])
     assert pickle.loads(pickle.dumps(operator)).task_id == "update"  # noqa: S301 - it is ours
+
+
+@pytest.mark.parametrize(
+    ("rows", "requests"),
+    [
+        ([{"id": f"ext_u{n}", "email": "no e-mail"} for n in range(40)], 0),
+        ([{"id": f"ext_u{n}", "email": None} for n in range(40)], 0),
+        ([{"id": f"ext_u{n % 2}", "email": "ada@example.com"} for n in range(40)], 0),
+        ([{"id": f"ext_u{n}", "email": None if n else "ada@example.com"} for n in range(40)], 2),
+    ],
+    ids=["refused", "nothing to send", "duplicates", "one to send"],
+)
+def test_ids_are_not_listed_for_rows_that_are_not_sent(connected, rows, requests) -> None:
+    connected.reset(setup_customers=[{"id": f"cus_9{n:02}", "externalId": f"u{n}"} for n in range(40)])
+    _, summary = run(rows, max_failures=40)
+    assert summary["requests_sent"] == len(connected.requests) == requests
