@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.api.client import DubClient
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.hooks.workspace import Workspace
+    from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.results import RowResult, Sink
     from airflow_provider_dub.sync.rows import CountedRows, Rows
     from airflow_provider_dub.sync.updates import CustomerUpdate
@@ -323,7 +324,7 @@ class DubSyncOperator(BaseOperator):
         self,
         client: DubClient | None,
         rows: CountedRows,
-        key_column: str,
+        columns: MatchedColumns,
         updates: Iterable[CustomerUpdate | RowResult],
         verified_ids: Container[str] | None,
         sinks: Sequence[Sink] = (),
@@ -333,13 +334,13 @@ class DubSyncOperator(BaseOperator):
 
         :param client: The client of this run, if anything is sent.
         :param rows: The rows that the updates are about.
-        :param key_column: The column of the ids as the rows spell it: rejected rows with two could not be sent again.
+        :param columns: The columns as the rows spell them: rejected rows with two of the ids could not be sent again.
         :param updates: What each row asks for.
         :param verified_ids: External ids that need no look-up; None checks none.
         :param sinks: Whoever takes the results beside the files.
         :param checkpoint_every: The number of rows that are delivered at a time.
         """
-        records, files = self._open_files(rows, key_column)
+        records, files = self._open_files(rows, columns)
         seconds_to_send = client.rate_limiter.seconds_to_send if client else lambda _requests: None
         progress = Progress(len(rows), self.options.max_workers, seconds_to_send)
         run_sync(
@@ -381,7 +382,7 @@ class DubSyncOperator(BaseOperator):
 
     # What the steps need.
 
-    def _open_files(self, rows: CountedRows, key_column: str) -> tuple[Records, list[Sink]]:
+    def _open_files(self, rows: CountedRows, columns: MatchedColumns) -> tuple[Records, list[Sink]]:
         if self.records_path and not self.options.dry_run:
             self._files["records_path"] = JsonLinesFile(self.records_path)
         if self.rejected_path:
@@ -391,7 +392,7 @@ class DubSyncOperator(BaseOperator):
         records = Records(self._files.get("records_path"))
         sinks: list[Sink] = [records] if self.wants_records else []
         if "rejected_path" in self._files:
-            sinks.append(RejectedRows(self._files["rejected_path"], rows, key_column))
+            sinks.append(RejectedRows(self._files["rejected_path"], rows, columns))
         return records, sinks
 
     def _not_in_files(self) -> dict[str, int]:

@@ -112,7 +112,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
                 customers = self._send(
                     client,
                     rows,
-                    reader.key_column,
+                    reader.matched,
                     updates_of(reader, earlier_result),
                     self._verified_ids(client, reader, lambda: _count_external(updates_of(reader, earlier_result))),
                     [checkpoints] if checkpoints else [],

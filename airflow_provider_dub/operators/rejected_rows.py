@@ -1,7 +1,8 @@
 """Rows that were not applied, as lines of JSON that a later sync reads as the same rows.
 
-Dates, times and UUIDs are written as text, since JSON has no other way. Any other cell that JSON cannot hold is written
-so that it is refused again, rather than turned into text that would be sent.
+Dates, times and UUIDs are written as text, since JSON has no other way, unless their field refuses them. That one, and
+any other cell that JSON cannot hold, is written so that it is refused again, rather than turned into text that would be
+sent.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from airflow_provider_dub.customers.converters import datetime_of_numpy, is_exact, is_missing
+from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.columns import RESULT_PREFIX
 
 if TYPE_CHECKING:
+    from airflow_provider_dub.customers.fields import Field
     from airflow_provider_dub.sync.results import RowResult
 
 _LARGEST_NUMBER = 10**300
 
 
-def rejected_line(result: RowResult, whole: Mapping[str, Any], key_column: str) -> str:
+def rejected_line(
+    result: RowResult, whole: Mapping[str, Any], key_column: str, fields: Mapping[str, Field] | None = None
+) -> str:
     """Return a row as one line of JSON.
 
     The row's own columns stand beside ``dub_row``, ``dub_outcome``, ``dub_code``, ``dub_field`` and ``dub_reason``,
@@ -31,8 +36,10 @@ def rejected_line(result: RowResult, whole: Mapping[str, Any], key_column: str) 
     :param result: The result of the row.
     :param whole: The row with all its columns.
     :param key_column: The column that holds the customer's id; it is written exactly as it was sent.
+    :param fields: The columns that are sent, and which field each is.
     """
-    row = {name: _written(cell) for name, cell in whole.items()}
+    used = {key_column: FIELDS["externalId"], **(fields or {})}
+    row = {name: _written(cell, used.get(name)) for name, cell in whole.items()}
     if result.key is not None:
         row[key_column] = result.key
     why = {
@@ -45,11 +52,14 @@ def rejected_line(result: RowResult, whole: Mapping[str, Any], key_column: str) 
     return json.dumps({**row, **{f"{RESULT_PREFIX}{name}": value for name, value in why.items()}})
 
 
-def _written(cell: Any) -> Any:
+def _written(cell: Any, field: Field | None) -> Any:
     try:
-        return _json(cell)
+        written = _json(cell)
+        if field and isinstance(written, str) and not isinstance(cell, str):
+            field.convert(cell)  # which raises if it refuses what it would take as text
     except Exception:  # a cell may be any object at all
         return {"type": type(cell).__name__, "text": "not shown"}
+    return written
 
 
 def _json(cell: Any) -> Any:

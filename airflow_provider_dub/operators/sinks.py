@@ -13,6 +13,7 @@ from airflow_provider_dub.sync.results import NOT_APPLIED, not_attempted
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.operators.json_lines import JsonLinesFile
+    from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.results import RowResult
     from airflow_provider_dub.sync.rows import Rows
 
@@ -25,18 +26,19 @@ class RejectedRows:
 
     :param file: The file.
     :param rows: The rows that the results are about.
-    :param key_column: The column that holds the customers' ids.
+    :param columns: The columns of the rows that are used.
     """
 
-    def __init__(self, file: JsonLinesFile, rows: Rows, key_column: str) -> None:
+    def __init__(self, file: JsonLinesFile, rows: Rows, columns: MatchedColumns) -> None:
         self._file = file
         self._rows = rows
-        self._key_column = key_column
+        self._columns = columns
 
     def write(self, result: RowResult) -> None:
         """Write the row if it was not applied."""
         if result.outcome in NOT_APPLIED:
-            self._file.write(rejected_line(result, self._rows.whole(result.row), self._key_column))
+            whole = self._rows.whole(result.row)
+            self._file.write(rejected_line(result, whole, self._columns.key, self._columns.fields))
 
     def close(self, unread: range) -> None:
         """Write as many of the rows that were not read as a second allows, and close the file."""

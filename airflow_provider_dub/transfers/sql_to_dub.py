@@ -268,7 +268,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 with self._connected(rows, context) as client:
                     if verified is None:
                         verified = self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
-                    uri = self._send(client, rows, reader.key_column, updates_of(reader), verified, sinks)
+                    uri = self._send(client, rows, reader.matched, updates_of(reader), verified, sinks)
             self._judge(context)
         return uri if isinstance(uri, str) else None
 

@@ -81,6 +81,28 @@ def test_a_timestamp_outside_the_calendar_is_refused_again() -> None:
     assert type(first) is type(second) is RowResult
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        dt.date(2026, 3, 1),
+        pd.Timestamp("2026-03-01"),
+        np.datetime64("2026-03-01"),
+        dt.datetime(2026, 3, 1, tzinfo=dt.UTC),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("column", ["name", "stripeCustomerId", "id"])
+def test_a_date_that_was_refused_is_not_sent_as_text(connected, tmp_path, column, cell) -> None:
+    path = tmp_path / "rejected.jsonl"
+    for customers in ([{"id": "user_1", "name": "Ada"} | {column: cell}], str(path)):
+        operator = DubUpdateCustomersOperator(
+            task_id="update", customers=customers, external_id_column="id", rejected_path=str(path)
+        )
+        with pytest.raises(DubFixRowsError, match="1 rejected"):
+            operator.execute({"ti": TaskInstance()})
+        path = tmp_path / "again.jsonl"
+
+
 @pytest.mark.parametrize("key", [Decimal("12.00"), 12, 12.0, np.int8(12), np.float32(12), uuid.UUID(int=1), "12.00"])
 def test_the_id_names_the_same_customer(key) -> None:
     first, second = again("n", key=key)
