@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, Final, Protocol
 
 #: The cell of a row that does not have the column at all. Unlike an empty cell it never clears a field.
@@ -74,16 +74,19 @@ class RowsOfColumns:
 
 
 def distinct(names: Iterable[Any]) -> list[str]:
-    """Return column names as text, numbered where they would be the same.
+    """Return column names as text, numbered where they would be the same; a name that is there once stays as it is.
 
     :param names: The names.
     """
-    counts: Counter[str] = Counter()
-    numbered = []
-    for name in map(str, names):
-        counts[name] += 1
-        numbered.append(name if counts[name] == 1 else f"{name}.{counts[name]}")
-    return numbered
+    given = [*names]
+    taken = {name for name in given if isinstance(name, str)}
+    numbered: dict[str, None] = {}
+    for original in given:
+        name = str(original)
+        is_free = name not in numbered and (isinstance(original, str) or name not in taken)
+        numbers = (f"{name}.{number}" for number in count(2))
+        numbered[name if is_free else next(one for one in numbers if one not in numbered and one not in taken)] = None
+    return [*numbered]
 
 
 def cells_of_mappings(rows: Iterable[Mapping[Any, Any] | None], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:

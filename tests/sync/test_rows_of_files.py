@@ -354,3 +354,12 @@ def test_a_header_with_a_quote_that_is_not_doubled_is_no_csv(tmp_path: Path) -> 
     path.write_text('"id"x,name\ncus_1,Ada\n')
     with pytest.raises(ValueError, match=r"rows\.csv is no CSV at or before line 1: a quote is not closed"):
         rows_of_file(path)
+
+
+def test_a_column_that_is_named_like_the_number_of_another_one_stays_itself(tmp_path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("id.2,id,id,name\nada,x,bob,Ada\n")
+    rows = rows_of(path)
+    assert list(rows.cells(["id.2", "name"])) == [("ada", "Ada")]
+    assert rows.whole(0) == {"id.2": "ada", "id": "x", "id.3": "bob", "name": "Ada"}
+    assert rows_of([{1: "bob", "1": "ada"}]).whole(0) == {"1.2": "bob", "1": "ada"}
