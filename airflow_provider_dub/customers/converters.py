@@ -38,6 +38,8 @@ _EPOCH_START = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 _EPOCH_END = int(datetime(2101, 1, 1, tzinfo=UTC).timestamp())
 
 _OUTSIDE = "is a timestamp outside the calendar"
+#: What psycopg2 and DuckDB make of the timestamps ``infinity`` and ``-infinity``.
+_INFINITE = (datetime.max, datetime.min)
 
 #: Characters without width that copied text brings along; ``str.strip`` takes none of them for a blank.
 ZERO_WIDTH = "\u200b\u2060\ufeff"
@@ -194,6 +196,8 @@ def timestamp(value: object) -> str:
         value = _datetime_of_epoch(value)
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time.min)
+    elif type(value) is datetime and value.replace(tzinfo=None) in _INFINITE:
+        raise ValueError(f"{_OUTSIDE}, or infinity, as some drivers return it")
     if not isinstance(value, datetime):
         raise ValueError(f"must be a date, a datetime, ISO 8601 text or an epoch time, not {type(value).__name__}")
     try:

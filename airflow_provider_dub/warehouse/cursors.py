@@ -32,10 +32,10 @@ def connect(hook: DbApiHook, *, to_write: bool = False) -> Connection:
     own = copy(hook)  # a hook may keep its connection, and give it to all who ask
     connection = _connected(own)
     driver = driver_of(connection, hook.placeholder)
+    if driver.prepare:
+        driver.prepare(connection)
     if to_write and driver.transactions != "none" and hook.supports_autocommit:  # some drivers begin with it
         own.set_autocommit(connection, False)
-    if to_write and driver.prepare:
-        driver.prepare(connection)
     return Connection(connection, driver)
 
 

@@ -29,6 +29,10 @@ FLOAT32 = "float32"
 #: What marks a parameter in the statements of this package, whichever the driver.
 PLACEHOLDER = "%s"
 
+#: The character set of a connection to MariaDB or MySQL that has a place for every text. For what another one lacks,
+#: such as an emoji, the server writes a question mark: in an id, that may be another customer's.
+_WITH_ALL_CHARACTERS = "utf8mb4"
+
 _MARK = re.compile(PLACEHOLDER)
 _BY_PLACEHOLDER: Mapping[str, Style] = {"%s": "format", "?": "qmark"}
 
@@ -45,7 +49,7 @@ class Driver:
     :param cursor: Returns a cursor of a connection, one of tuples where the driver has such.
     :param streaming_cursor: Returns one whose rows stay on the server until they are fetched.
     :param transactions: What commits: the connection, the cursor, or nothing.
-    :param prepare: Makes a new connection ready to be written to.
+    :param prepare: Makes a new connection ready.
     :param float32: How it calls the type of floats with 32 bits, whose cells become Python's.
     :param keeps_percent_signs: Whether a percent sign that marks no parameter is left alone, though others mark them.
     :param most_parameters: The number of parameters that a statement has at most.
@@ -198,6 +202,10 @@ def _psycopg(_: Any) -> Driver:
 def _of_mysql(module: str) -> Callable[[Any], Driver]:
     """Return the contract of a driver of MySQL with mysqlclient's classes of cursors."""
 
+    def prepare(connection: Any) -> None:
+        if connection.character_set_name() != _WITH_ALL_CHARACTERS:
+            connection.set_character_set(_WITH_ALL_CHARACTERS)
+
     def driver(_: Any) -> Driver:
         cursors = import_module(f"{module}.cursors")
         return Driver(
@@ -205,9 +213,18 @@ def _of_mysql(module: str) -> Callable[[Any], Driver]:
             float32="4",
             cursor=lambda connection: connection.cursor(cursors.Cursor),
             streaming_cursor=lambda connection: connection.cursor(cursors.SSCursor),
+            prepare=prepare,
         )
 
     return driver
+
+
+def _mysql_connector(_: Any) -> Driver:
+    def prepare(connection: Any) -> None:
+        if connection.charset != _WITH_ALL_CHARACTERS:
+            connection.set_charset_collation(_WITH_ALL_CHARACTERS)
+
+    return Driver(style="format", float32="4", keeps_percent_signs=True, prepare=prepare)
 
 
 def _postgres_json(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:
@@ -251,7 +268,7 @@ _KNOWN: Mapping[str, Callable[[Any], Driver]] = {
     "psycopg": _psycopg,
     "MySQLdb": _of_mysql("MySQLdb"),
     "pymysql": _of_mysql("pymysql"),
-    "mysql.connector": lambda _: Driver(style="format", float32="4", keeps_percent_signs=True),
+    "mysql.connector": _mysql_connector,
     "sqlite3": lambda _: Driver(style="qmark", bulk_inserts={"sqlite": _sqlite_executemany}),
     "duckdb": lambda _: Driver(style="qmark", float32="FLOAT", transactions="cursor"),
     "_duckdb": lambda _: Driver(style="qmark", float32="FLOAT", transactions="cursor"),

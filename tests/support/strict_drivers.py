@@ -63,6 +63,7 @@ class Connection:
     """
 
     cursor_class = Cursor
+    charset = "utf8mb4"  # as mysql-connector says
 
     def __init__(self, path: str) -> None:
         self.real = sqlite3.connect(path, timeout=30)

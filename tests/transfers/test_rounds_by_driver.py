@@ -17,7 +17,7 @@ from airflow_provider_dub.warehouse.cursors import connect
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.schema import table_named
 from airflow_provider_dub.warehouse.state_sink import StateSink
-from tests.support.stored import stored
+from tests.support.stored import edit, stored
 from tests.support.strict_drivers import STRICT_DRIVERS, strict_driver
 
 pytestmark = pytest.mark.rounds
@@ -207,6 +207,28 @@ def test_a_whole_round_with_pymysql(database, connected, sync, cursor: str) -> N
         return pymysql.connect(user="root", database="warehouse", **made_with)
 
     whole_round(database, connected, with_connections(sync, connect), "%s")
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+@pytest.mark.parametrize("charset", ["utf8", "latin1"])  # of three bytes at most, as in many examples; and of one
+@pytest.mark.parametrize("module", ["MySQLdb", "pymysql", "mysql.connector"])
+@pytest.mark.parametrize("options", [{}, {"state_table": None}, {"state_conn_id": "warehouse"}])
+def test_a_connection_that_lacks_characters_names_no_other_customer(
+    database, connected, sync, charset: str, module: str, options: dict[str, Any]
+) -> None:
+    driver = pytest.importorskip(module)
+    edit(connected, "user_1", externalId="user_🦆")
+    edit(connected, "user_2", externalId="user_?")
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
+    database.insert(("user_🦆", "Duck 🦆"))
+
+    def connect(hook: Any) -> Any:
+        socket = hook.connection.extra_dejson["unix_socket"]
+        return driver.connect(user="root", database="warehouse", unix_socket=socket, charset=charset)
+
+    assert with_connections(sync, connect)(**options)["updated"] == 1
+    assert stored(connected, externalId="user_🦆")["name"] == "Duck 🦆"
+    assert stored(connected, externalId="user_?")["name"] != "Duck ?"
 
 
 #: PostgreSQL's ODBC driver. Its other one, "PostgreSQL ANSI", does not take what pyodbc sends.

@@ -112,6 +112,20 @@ def test_every_source_that_can_be_read_is_enough(customers, database, known, els
     assert staged(database) == 0
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("column", ["TIMESTAMP", "TIMESTAMPTZ"])
+@pytest.mark.parametrize("without_end", ["infinity", "-infinity"])
+def test_a_timestamp_without_end_is_rejected_also_where_its_driver_knows_none(
+    database, known, elsewhere, request, tmp_path, monkeypatch, column: str, without_end: str
+) -> None:
+    source = opened("duckdb", request, tmp_path, monkeypatch)
+    source.run(f"CREATE TABLE customers (user_id VARCHAR(200), canceled {column})")
+    source.insert(("c_1", without_end))
+    with pytest.raises(DubFixRowsError, match="1 rejected"):
+        elsewhere(columns={"canceled": "subscriptionCanceledAt"})
+    assert not sent(known)
+
+
 @pytest.fixture
 def round_of(made_up, database, known, elsewhere):
     """The made-up source, and a function that runs the operator."""
