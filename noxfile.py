@@ -250,8 +250,10 @@ def dist(session: nox.Session) -> None:
     with session.chdir(empty):
         session.run(str(empty / "bin" / "airflow"), "providers", "get", "airflow-provider-dub", env=home, external=True)
     if session.posargs:
+        folder = Path(session.posargs[0])
+        folder.mkdir(parents=True, exist_ok=True)
         for path in built:
-            shutil.copy(path, session.posargs[0])
+            session.log(f"{shutil.copy(path, folder)}")
 
 
 @nox.session(venv_backend="none")

@@ -1,4 +1,4 @@
-"""Every exception that leaves this provider, in one tree.
+"""Every exception that leaves this provider, in one tree; a database's error about the user's query stays as it is.
 
 ::
 

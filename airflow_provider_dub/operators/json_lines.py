@@ -137,8 +137,9 @@ def check_storage(name: str, path: Any) -> None:
         place.fs  # noqa: B018 - which opens it
     except (ValueError, AirflowNotFoundException) as error:  # their texts may show a password in the URI
         raise ValueError(
-            f"{name}: Airflow cannot open the storage {text.partition(':')[0]}:// ({type(error).__name__}). Its "
-            "provider must be installed, and what stands in front of @ is the id of an Airflow connection."
+            f"{name}: Airflow cannot open the storage {text.partition(':')[0]}:// ({type(error).__name__}). Install "
+            "its Airflow provider with the file system, such as apache-airflow-providers-amazon[s3fs] for s3://. What "
+            "stands in front of an @ is the id of an Airflow connection."
         ) from None
     if _is_local(place) and Path(place.path).is_dir():
         raise ValueError(f"{name} names a folder: it must name the file, such as {name.partition('_')[0]}.jsonl in it.")

@@ -349,8 +349,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         if plan.failed_before:
             self.log.warning(
                 "Not sent again: %s (refused, or unknown to Dub, in an earlier run, and unchanged since). "
-                "The table %s says why. retry_rejected=True sends refused rows again, as after a correction of their "
-                "type alone; retry_missing_after is the time after which missing ones are tried again.",
+                "The table %s says why. retry_rejected=True sends refused rows again: use it if you changed only "
+                "the type of a value. retry_missing_after is the time after which missing ones are tried again.",
                 counted(plan.failed_before, "row"),
                 self.state_table,
             )

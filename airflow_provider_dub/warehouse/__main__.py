@@ -27,7 +27,9 @@ def _script(statements: Statements, options: argparse.Namespace) -> str:
     dialect, role = statements.dialect, options.role
     tables = [*statements.create(), *statements.create_lease(), *statements.create_history()]
     tables += statements.create_staging() if options.state_conn_id else []
-    lines = [f"-- The tables of {statements.table}. Nothing was run: look at it, and run it as an administrator."]
+    lines = [
+        f"-- The tables of {statements.table}. Nothing was run: read the statements, and run them as an administrator."
+    ]
     lines += [f"{table};" for table in tables]
     if not dialect.grants:
         return "\n\n".join([*lines, f"-- {dialect.name} has no rights on tables: the file must be writable."])
@@ -53,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state-table", required=True, metavar="TABLE", help="as in the operator's state_table")
     parser.add_argument(
         "--role",
-        help="who runs the sync: a role or user; of MySQL and MariaDB user@host; of BigQuery a principal, such as "
+        help="who runs the sync: a role or user; for MySQL and MariaDB user@host; for BigQuery a principal, such as "
         "serviceAccount:dub@project.iam.gserviceaccount.com",
     )
     parser.add_argument(

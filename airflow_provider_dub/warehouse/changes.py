@@ -71,7 +71,7 @@ class Changes:
                 with suppress(DubDatabaseError):  # what failed cannot be committed either
                     stack.close()
                 log.info(
-                    "No temporary table can be made (%s), so the database computes the difference up to three times.",
+                    "No temporary table could take the difference (%s), so the database computes it for each query.",
                     failed.kind,
                 )
             if not changes.query.unique:

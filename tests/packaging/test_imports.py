@@ -36,3 +36,12 @@ def test_nothing_heavy_is_loaded_at_parse_time_and_rows_are_sent_without_pandas(
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert loaded == {module: [] for module in (*MODULES, "to send rows")}
+
+
+@pytest.mark.parametrize(
+    "imported", ["airflow_provider_dub.transfers.sql_to_dub", "airflow_provider_dub.warehouse.__main__"]
+)
+def test_without_the_extra_sql_the_import_says_what_to_install(imported: str) -> None:
+    code = f"import sys; sys.modules['sqlglot'] = None; import {imported}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith("needs the extra sql: pip install 'airflow-provider-dub[sql]'.")
