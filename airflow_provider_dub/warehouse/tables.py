@@ -75,12 +75,13 @@ class Tables:
 
         :param table: The table.
         """
-        return {
+        required = {
             self.state: STATE_COLUMNS,
             self.history: (*STATE_COLUMNS, ATTEMPT),
             self.staging: (POSITION, KEY, ATTEMPT),
             self.lease: LEASE_COLUMNS,
-        }[table]
+        }
+        return {self.dialect.to_sql(one): columns for one, columns in required.items()}[self.dialect.to_sql(table)]
 
     def create(self) -> list[str]:
         """Return the statements that create the state table, and its index where the engine has one."""
