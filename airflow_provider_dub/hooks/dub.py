@@ -207,9 +207,9 @@ class DubHook(BaseHook):
     ) -> Iterator[RowResult]:
         """Update many customers and yield the result of each row, in input order, as the results are consumed.
 
-        No row's failure is raised; look at ``result.outcome``. Behind the row that you look at some are sent already,
-        at most twice as many as there are workers, and one more. An iterator is read as needed, in bounded memory
-        apart from the ids that were seen; its ``null_policy`` must be given per field.
+        No row's failure is raised; look at ``result.outcome``. At most ``2 * max_workers + 1`` rows behind the one that
+        you look at are sent already. An iterator is read as needed, in bounded memory apart from the ids that were
+        seen; its ``null_policy`` must be given per field.
 
         :param customers: A DataFrame, mappings, one mapping, or an iterator of mappings.
         :param options: What the sync does with the rows.

@@ -19,7 +19,7 @@ def verified_ids(
     client: DubClient,
     reader: UpdateReader,
     *,
-    count: Callable[[], int] | None = None,
+    customer_ids: Iterable[str | None] | None = None,
     confirmed: Iterable[str] = (),
     on_page: Callable[[int, int], object] = lambda _done, _pages: None,
 ) -> Container[str] | None:
@@ -29,7 +29,7 @@ def verified_ids(
 
     :param client: The client of the run.
     :param reader: Reads the rows.
-    :param count: Returns the number of rows that may need a look-up; by default all that name an external id.
+    :param customer_ids: The customers of the rows that will be sent; by default those that the rows name.
     :param confirmed: External ids that Dub has shown before, an exact match.
     :param on_page: Called after each page of customers, with the number of pages so far and in all.
     :raises DubError: Dub refuses the key, or the run was stopped.
@@ -38,13 +38,10 @@ def verified_ids(
 
     if not reader.options.check_external_ids:
         return None
-    rows = count() if count else _with_external_id(reader)
+    if customer_ids is None:
+        customer_ids = reader.customer_ids() if reader.rereadable else ()
+    rows = sum(1 for one in customer_ids if one and one.startswith(EXTERNAL_PREFIX))
     return read_id_index(client, rows, confirmed, on_page, reader.options.limit)
-
-
-def _with_external_id(reader: UpdateReader) -> int:
-    ids = reader.customer_ids() if reader.rereadable else ()
-    return sum(1 for one in ids if one and one.startswith(EXTERNAL_PREFIX))
 
 
 def sender(client: DubClient | None, options: SyncOptions, verified: Container[str] | None) -> Send:

@@ -299,20 +299,20 @@ class DubSyncOperator(BaseOperator):
         self,
         client: DubClient | None,
         reader: UpdateReader,
-        count: Callable[[], int] | None = None,
+        customer_ids: Iterable[str | None] | None = None,
         confirmed: Iterable[str] = (),
     ) -> Container[str] | None:
         """Make the preflight check of external ids, with progress.
 
         :param client: The client of this run.
         :param reader: Reads the rows.
-        :param count: Returns the number of rows that may need a look-up; by default all that name an external id.
+        :param customer_ids: The customers of the rows that will be sent; by default those that the rows name.
         :param confirmed: External ids that Dub has shown before, an exact match.
         """
         if client is None:
             return None
         try:
-            return verified_ids(client, reader, count=count, confirmed=confirmed, on_page=self._log_pages)
+            return verified_ids(client, reader, customer_ids=customer_ids, confirmed=confirmed, on_page=self._log_pages)
         except DubStoppedError:  # the run ends before its first row
             return ()
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.operators.base import FILE_ARGUMENTS, DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.json_lines import names_same_file
@@ -114,7 +113,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
                     rows,
                     reader.matched,
                     updates_of(reader, earlier_result),
-                    self._verified_ids(client, reader, lambda: _count_external(updates_of(reader, earlier_result))),
+                    self._verified_ids(client, reader, _sent_ids(updates_of(reader, earlier_result))),
                     [checkpoints] if checkpoints else [],
                     self.checkpoint_every if checkpoints else None,
                 )
@@ -141,6 +140,6 @@ def _count(updates: Iterable[CustomerUpdate | RowResult]) -> int:
     return sum(isinstance(one, CustomerUpdate) or one.outcome is Outcome.WOULD_UPDATE for one in updates)
 
 
-def _count_external(updates: Iterable[CustomerUpdate | RowResult]) -> int:
-    """Return how many of the updates name their customer by an external id."""
-    return sum(isinstance(one, CustomerUpdate) and one.customer_id.startswith(EXTERNAL_PREFIX) for one in updates)
+def _sent_ids(updates: Iterable[CustomerUpdate | RowResult]) -> Iterator[str]:
+    """Yield the customers of the updates that will be sent."""
+    return (one.customer_id for one in updates if isinstance(one, CustomerUpdate))

@@ -142,7 +142,7 @@ def check_storage(name: str, path: Any) -> None:
             "stands in front of an @ is the id of an Airflow connection."
         ) from None
     if _is_local(place) and Path(place.path).is_dir():
-        raise ValueError(f"{name} names a folder: it must name the file, such as {name.partition('_')[0]}.jsonl in it.")
+        raise ValueError(f"{name} names a folder: it must name the file, such as rows.jsonl in it.")
 
 
 def names_same_file(one: Any, other: Any) -> bool:

@@ -26,7 +26,7 @@ def iterate_sync(
 ) -> Iterator[RowResult]:
     """Yield the results of a run; closing the iterator ends it.
 
-    Behind the row whose result was taken at most twice as many are sent as there are workers, and one more.
+    At most ``2 * max_workers + 1`` rows behind the one whose result was taken are sent already.
 
     :param updates: What each row asks for, in order.
     :param send: Sends one update; called in several threads.

@@ -14,12 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubUnrecordedOutcomesError
 from airflow_provider_dub.warehouse.lease import Lease
-from airflow_provider_dub.warehouse.schema import (
-    history_columns,
-    staging_columns,
-    state_columns,
-    timestamp,
-)
+from airflow_provider_dub.warehouse.schema import history_columns, staging_columns, state_columns, timestamp
 from airflow_provider_dub.warehouse.staging import Staging
 from airflow_provider_dub.warehouse.table_check import CHECK_KEYS, TableCheck
 from airflow_provider_dub.warehouse.unusable_table import UnusableTableError, refusal_explained

@@ -108,7 +108,6 @@ def test_an_interruption_loses_no_row_and_is_over_soon(after: float) -> None:
     assert time.monotonic() - began < after + 2
 
 
-@pytest.mark.slow
 def test_an_interruption_while_the_thread_starts_loses_no_row_and_ends_the_run(monkeypatch) -> None:
     start = threading.Thread.start
 
@@ -126,6 +125,7 @@ def test_an_interruption_while_the_thread_starts_loses_no_row_and_ends_the_run(m
     assert sink.closed == [range(len(sink.written), 3000)]
 
 
+@pytest.mark.slow
 def test_requests_that_hang_are_given_up_after_an_urgent_stop() -> None:
     stop, hanging, summary = Stop(), threading.Event(), SyncSummary()
     threading.Timer(0.2, lambda: stop.set(urgent=True)).start()
