@@ -81,12 +81,12 @@ class DubRetryPolicy(RetryPolicy):
         :param context: The task's context.
         """
         if isinstance(exception, AirflowFailException):
-            return RetryDecision.fail("a retry would meet the same")
+            return RetryDecision.fail("a retry would fail in the same way")
         if isinstance(exception, DubRetryLaterError):
             return self._after(exception.codes, try_number)
         if isinstance(exception, DubError):
             if exception.fatal or not exception.transient:
-                return RetryDecision.fail(f"Dub: {exception.code}, a retry would meet the same")
+                return RetryDecision.fail(f"Dub: {exception.code}, a retry would fail in the same way")
             return self._after({exception.code}, try_number)
         return RetryDecision.default()
 

@@ -85,7 +85,7 @@ def can_reschedule_failures() -> bool:
 
 
 def may_be_rescheduled(task_instance: Any) -> bool:
-    """Return whether a task that asks to be rescheduled is started again at that time, also if it is no sensor.
+    """Return whether a task that asks to be rescheduled is started again at that time, even if it is not a sensor.
 
     Before 3.1.8 the scheduler of Airflow 3 starts it at once, and may then take it for failed. A worker cannot see what
     the scheduler does, so this one feature is known by its version.

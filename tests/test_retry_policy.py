@@ -40,7 +40,7 @@ def decide(error: BaseException, try_number: int = 1):
 
 
 def not_dub() -> DubUnreadableResponseError:
-    error = DubUnreadableResponseError(200, "the body is no JSON")
+    error = DubUnreadableResponseError(200, "the body is not JSON")
     error.fatal = True
     return error
 
@@ -55,7 +55,7 @@ def not_dub() -> DubUnreadableResponseError:
         (DubRetryLaterError("m", {"no_response", "rate_limited"}), 2),
         (DubServerError("m", status=503), 1),
         (DubConnectionError("ConnectTimeoutError", "https://api.dub.co", sent=False), 1),
-        (DubUnreadableResponseError(200, "the body is no JSON"), 1),
+        (DubUnreadableResponseError(200, "the body is not JSON"), 1),
     ],
     ids=repr,
 )

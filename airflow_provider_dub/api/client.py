@@ -104,16 +104,17 @@ class DubClient:
     def list_customers(self, *, include_expanded_fields: bool = False, **filters: str) -> Iterator[Customer]:
         """Read all customers of the workspace, in no particular order, page by page as they are consumed.
 
-        A page is read before the one ahead of it is given out, so the customers may be updated meanwhile, also in what
+        A page is read before the one ahead of it is given out, so the customers may be updated meanwhile, even in what
         they are filtered by.
 
         Customers without external id cannot be listed by Dub; how many there are is logged at the end.
 
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param filters: ``email``, ``externalId`` (bare), ``country``, ``search``, ``linkId``, ``programId``,
-            ``partnerId``. What is no filter at all to Dub is refused here: an empty value, and one of ``email``,
-            ``externalId`` and ``search`` beside another. Whatever ``programId`` is, Dub takes the workspace's default.
-        :raises TypeError: A filter is no text.
+            ``partnerId``. What Dub would ignore is refused here: an empty value, and one of ``email``,
+            ``externalId`` and ``search`` together with another. Whatever ``programId`` is, Dub takes the workspace's
+            default.
+        :raises TypeError: A filter is not text.
         :raises ValueError: Dub would ignore a filter, or there is none of this name.
         :raises DubNotFoundError: The workspace has no program to filter by.
         """
@@ -155,7 +156,7 @@ class DubClient:
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param verified_ids: External ids that surely are an exact match; others are looked up first, at the price of a
             request. With None none is, and that Dub took another customer is found out when it is done.
-        :raises TypeError: The id is no text, or the fields are no mapping.
+        :raises TypeError: The id is not text, or the fields are not a mapping.
         :raises ValueError: The id is none, or there is no field of this name.
         :raises DubCustomerNotFoundError: There is no such customer.
         :raises DubWrongCustomerError: The response is about another customer.
@@ -233,7 +234,7 @@ class DubClient:
                 return customer
         if found:
             raise DubWrongCustomerError(changed=False)
-        raise DubCustomerNotFoundError("Dub knows no customer with this external id.", status=404)
+        raise DubCustomerNotFoundError("Dub has no customer with this external id.", status=404)
 
     def _customer(self, method: str, path: str, query: dict[str, str], body: bytes | None = None) -> Customer:
         return self._send(method, path, query, _is_customer, body)
@@ -272,7 +273,7 @@ def _to_json(value: Any) -> bytes:
     try:
         return _encode(value).encode()
     except UnicodeEncodeError:  # which holds the value; Dub would take it for its store's error
-        raise ValueError("Half of a surrogate pair is no valid text.") from None
+        raise ValueError("Half of a surrogate pair is not valid text.") from None
 
 
 def _query_value(value: Any) -> Any:
@@ -290,7 +291,7 @@ def _check_filters(filters: Mapping[str, object]) -> None:
             raise ValueError(f"The filter {name} is empty: Dub would ignore it and return every customer.")
     given = [name for name in _ONE_OF_THESE if name in filters]
     if len(given) > 1:
-        raise ValueError(f"Beside the filter {given[0]} Dub would ignore {' and '.join(given[1:])}.")
+        raise ValueError(f"With the filter {given[0]}, Dub would ignore {' and '.join(given[1:])}.")
 
 
 def _check_customer_id(customer_id: object) -> None:

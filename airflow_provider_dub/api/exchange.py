@@ -41,7 +41,7 @@ _THREAD_NAME = "dub-session"
 
 
 def _without_url(record: logging.LogRecord) -> bool:
-    """Take the URL, which has a customer's id, and the header out of what urllib3 says of a header that is none."""
+    """Take the URL, which has a customer's id, and the header out of what urllib3 says of a malformed header."""
     if threading.current_thread().name == _THREAD_NAME and str(record.msg).startswith("Failed to parse headers"):
         record.msg, record.args, record.exc_info = "A response has a malformed header: of a proxy?", (), None
     return True

@@ -64,7 +64,7 @@ def _is_a_setting(error: Exception, causes: list[BaseException]) -> bool:
 def _is_before_sending(error: Exception, causes: list[BaseException]) -> bool:
     if any(isinstance(cause, NewConnectionError) or _is_of_handshake(cause) for cause in causes):
         return True
-    if isinstance(error, requests.exceptions.ProxyError):  # also where a proxy that was reached lost the response
+    if isinstance(error, requests.exceptions.ProxyError):  # even where a proxy that was reached lost the response
         return not any(isinstance(cause, ConnectionError) for cause in causes)
     return isinstance(error, requests.exceptions.ConnectTimeout)
 

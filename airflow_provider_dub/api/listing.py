@@ -1,4 +1,4 @@
-"""All customers of a workspace, each once, also where Dub cannot list some of them.
+"""All customers of a workspace, each once, even where Dub cannot list some of them.
 
 Dub orders by id where a cursor is given and by creation otherwise, so a list begins with any customer and goes from
 there both ways. A page over a customer whose external id is null is an error as a whole, which names the customer's
@@ -29,7 +29,7 @@ PAGE_SIZE = 100
 _LAST_PAGE = 1000
 #: So many requests for each gap may look for customers on the other side of it and find none that is new...
 _PROBES = 12
-#: ...the first of them right behind what was listed so far.
+#: ...the first of them right after what was listed so far.
 _GUESSES = 2
 #: The sizes of the windows in which they are looked for.
 _WINDOWS = (PAGE_SIZE, 50, 25, 5, 1)
@@ -88,7 +88,7 @@ class CustomerListing:
             if fruitless > _PROBES * min(missing, 2 * self._gaps() + 1):
                 break
             customers: list[Customer] | None
-            if fruitless < _GUESSES:  # just behind what was listed so far
+            if fruitless < _GUESSES:  # just after what was listed so far
                 customers = self._at(len(self._seen) + max(self._gaps(), 1) + fruitless, 1) or []
             else:
                 customers = next(windows, None)
@@ -139,7 +139,7 @@ class CustomerListing:
         """Yield a customer that is new, and those on both sides of it up to the next gap or the end.
 
         Each page is read before the one ahead of it is yielded, and the first customer is the last that is yielded:
-        what the consumer does to a customer may take it out of the filter, and Dub skips another one behind a cursor
+        what the consumer does to a customer may take it out of the filter, and Dub skips another one after a cursor
         that is not in it any more.
         """
         for customer in start:
@@ -156,7 +156,7 @@ class CustomerListing:
             self._edges += page.is_cut
             yield new
             if page.is_cut or not new or len(page.customers) < PAGE_SIZE:
-                return  # also where a server ignores the cursor
+                return  # even where a server ignores the cursor
             cursor = page.customers[-1]["id"]
 
     def _page(self, query: Mapping[str, str], size: int) -> _Page:

@@ -60,7 +60,7 @@ def any_json_of(response: Response) -> Any:
         raise error_from_response(response.status, response.body, about_customers=False)
     if response.headers.get("Content-Type", "").startswith("text/csv"):
         raise DubInvalidRequestError(
-            "This endpoint gives CSV and no JSON: read it with the session of get_conn().", status=response.status
+            "This endpoint returns CSV, not JSON: read it with the session of get_conn().", status=response.status
         )
     return _parsed(response) if response.body else None
 
@@ -84,7 +84,7 @@ def _parsed(response: Response) -> Any:
     try:
         return json.loads(response.body)
     except (ValueError, RecursionError):
-        raise DubUnreadableResponseError(response.status, "the body is no JSON") from None
+        raise DubUnreadableResponseError(response.status, "the body is not JSON") from None
 
 
 def error_from_response(status: int, body: bytes, *, about_customers: bool = True) -> DubError:
@@ -103,9 +103,9 @@ def error_from_response(status: int, body: bytes, *, about_customers: bool = Tru
             "The API key is over its requests per minute.", status=status, server_message=message or ""
         )
     if message is None:
-        return DubUnreadableResponseError(status, "the body is no error message of Dub's")
+        return DubUnreadableResponseError(status, "the body is not one of Dub's error messages")
     if about_customers and status == 404 and not message.startswith(_NOT_FOUND):
-        return DubUnreadableResponseError(status, "the error message is none of Dub's for customers")
+        return DubUnreadableResponseError(status, "the error message is not one of Dub's for customers")
     kind, text = (None if about_customers else _of_another_endpoint(status, message)) or _of_customers(status, message)
     return kind(text, status=status, server_message=message)
 
@@ -179,7 +179,7 @@ _WORKSPACE_NOT_FOUND: _Error = (
 _CUSTOMER_NOT_FOUND: _Error = (
     DubCustomerNotFoundError,
     (
-        "Dub knows no such customer. A Dub id starts with cus_; an id of your own, as the customer's externalId in Dub "
+        "Dub has no such customer. A Dub id starts with cus_; an id of your own, as the customer's externalId in Dub "
         "spells it, goes into external_id_column or starts with ext_."
     ),
 )

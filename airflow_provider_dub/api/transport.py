@@ -1,6 +1,6 @@
 """One request to Dub, sent at the pace of the rate limit and again while that can help.
 
-Source of the facts: Dub's server, measured in August 2026. ``Retry-After`` is no number of seconds there, so waiting
+Source of the facts: Dub's server, measured in August 2026. ``Retry-After`` is not a number of seconds there, so waiting
 is left to :class:`~airflow_provider_dub.api.rate_limit.RateLimiter`, which knows what it means.
 """
 

@@ -67,7 +67,7 @@ def is_missing(value: object) -> bool:
 def text(value: object, *, max_length: int | None = MAX_LENGTH) -> str:
     """Return text as it is.
 
-    :raises ValueError: It is no text, too long for Dub, or cannot be written as UTF-8.
+    :raises ValueError: It is not text, is too long for Dub, or cannot be written as UTF-8.
     """
     if not isinstance(value, str):
         raise ValueError(f"must be text, not {type(value).__name__}: make it text, in a query by CAST(x AS TEXT)")
@@ -80,7 +80,7 @@ def text(value: object, *, max_length: int | None = MAX_LENGTH) -> str:
         try:
             exact.encode()
         except UnicodeEncodeError:
-            raise ValueError("holds half of a surrogate pair, which is no valid text") from None
+            raise ValueError("holds half of a surrogate pair, which is not valid text") from None
     return exact
 
 
@@ -120,7 +120,7 @@ def plain_int(value: Any) -> int:
     :raises ValueError: It is a span of time, which numpy calls an integer.
     """
     if type(value).__name__ == "timedelta64":
-        raise ValueError("holds a span of time (timedelta64), which is no number: cast it in the query")
+        raise ValueError("holds a span of time (timedelta64), which is not a number: cast it in the query")
     return int(value)
 
 
@@ -144,7 +144,7 @@ def email(value: object) -> str:
     """
     address = text(value)
     if not _EMAIL.fullmatch(address):
-        raise ValueError("is no e-mail address that Dub accepts")
+        raise ValueError("is not an e-mail address that Dub accepts")
     return address
 
 
@@ -159,7 +159,7 @@ def avatar(value: object) -> str:
     try:
         Url(url)
     except ValidationError:
-        raise ValueError("is no absolute URL") from None
+        raise ValueError("is not an absolute URL") from None
     if not FETCHABLE_AVATAR.fullmatch(url):
         raise ValueError(
             "is a URL that Dub cannot fetch, so that it would clear the avatar: give an http or https URL, or "
@@ -176,7 +176,7 @@ def country(value: object) -> str:
     written = text(value)
     if written.isascii() and (code := written.upper()) in country_codes():
         return code
-    reason = "is no ISO 3166-1 alpha-2 country code (two letters)"
+    reason = "is not an ISO 3166-1 alpha-2 country code (two letters)"
     meant = country_code_meant(written)
     raise ValueError(f"{reason}: the code of that country is {meant}" if meant else reason)
 
@@ -234,7 +234,7 @@ def _datetime_of_text(value: str) -> datetime:
     try:
         return datetime.fromisoformat(_IN_UTC.sub("+00:00", value))
     except ValueError:
-        raise ValueError("is no ISO 8601 timestamp") from None
+        raise ValueError("is not an ISO 8601 timestamp") from None
 
 
 def _datetime_of_epoch(value: Any) -> datetime:
@@ -251,5 +251,5 @@ def _datetime_of_epoch(value: Any) -> datetime:
             if _EPOCH_START * units <= value < _EPOCH_END * units:
                 return _EPOCH + timedelta(milliseconds=int(value * 1000) // units)
     raise ValueError(
-        f"is a number that is no epoch time of the years 2000 to 2100 in {', '.join(_EPOCH_UNITS.values())}"
+        f"is a number, but not an epoch time of the years 2000 to 2100 in {', '.join(_EPOCH_UNITS.values())}"
     )

@@ -1,6 +1,6 @@
 """The ids of Dub customers, and how a request names one customer.
 
-A customer is named by Dub's own id (``cus_…``) or by an external id behind ``ext_``.
+A customer is named by Dub's own id (``cus_…``) or by an external id after ``ext_``.
 
 Source: Dub's server, measured in August 2026. The path segment is percent-decoded once. Two kinds of external ids are
 at risk on the way through the edge in front of the public service and are looked up in the list of customers
@@ -18,7 +18,7 @@ from urllib.parse import quote
 DUB_PREFIX = "cus_"
 EXTERNAL_PREFIX = "ext_"
 
-#: Blanks around one of Dub's ids, or ``.rsc`` behind it, do not keep Dub from finding the customer.
+#: Blanks around one of Dub's ids, or ``.rsc`` after it, do not keep Dub from finding the customer.
 _CUSTOMER_ID = re.compile(rf"{DUB_PREFIX}[A-Za-z0-9_-]+|{EXTERNAL_PREFIX}.*", re.DOTALL)
 _AT_RISK_IN_A_PATH = re.compile(r"\.rsc\Z|%[0-9A-Fa-f]{2}")
 
@@ -40,7 +40,7 @@ def path_of(customer_id: str) -> str:
     """
     if not is_customer_id(customer_id):
         raise ValueError(
-            "A customer id is cus_ with letters, digits, _ and - behind it (Dub's own), or ext_ followed by your "
+            "A customer id is cus_ followed by letters, digits, _ and - (Dub's own), or ext_ followed by your "
             "external id."
         )
     return path_of_dub_id(customer_id)

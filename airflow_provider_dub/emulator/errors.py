@@ -1,4 +1,4 @@
-"""Responses that are no success: Dub's JSON errors, and the pages and redirects of the web framework beneath it."""
+"""Responses that are not a success: Dub's JSON errors, and the pages and redirects of the web framework beneath it."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Seed:
         """Return a whole row from some of its columns.
 
         :param given: The values by column; a customer without ``projectId`` belongs to the first workspace.
-        :raises TypeError: It is no mapping.
+        :raises TypeError: It is not a mapping.
         :raises ValueError: A column or the workspace is not known, or a value has another type.
         """
         if not isinstance(given, Mapping):

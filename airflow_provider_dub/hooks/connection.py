@@ -117,8 +117,8 @@ def _extras(connection: Connection) -> Mapping[str, Any]:
         extras = None
     if not isinstance(extras, Mapping):
         raise DubConfigurationError(
-            f"The extra of the connection {connection.conn_id} is no JSON object, so that none of its settings would "
-            'hold. Write it like {"workspace_slug": "acme"}: in double quotes, and without a comma after the last.'
+            f"The extra of the connection {connection.conn_id} is not a JSON object, so none of its settings would "
+            'apply. Write it like {"workspace_slug": "acme"}: in double quotes, and without a comma after the last.'
         )
     return extras
 
@@ -146,7 +146,7 @@ def _api_key(connection: Connection) -> str:
     if not _KEY.fullmatch(key):
         raise DubConfigurationError(
             f"The API key in the connection {connection.conn_id} holds characters that no key has; paste it again: "
-            "dub_ with letters and digits behind it, without quotes or blanks."
+            "dub_ followed by letters and digits, without quotes or blanks."
         )
     if key != connection.password:  # which is what Airflow masks
         from airflow_provider_dub.version_compat import mask_secret
@@ -174,7 +174,7 @@ def _base_url(connection: Connection) -> str:
     unusable = parts.query or parts.fragment or "@" in parts.netloc or " " in url
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or unusable:
         raise DubConfigurationError(
-            f"The host of the connection {connection.conn_id} is no base URL such as {DEFAULT_BASE_URL}."
+            f"The host of the connection {connection.conn_id} is not a base URL such as {DEFAULT_BASE_URL}."
         )
     if parts.scheme == "http" and _is_dubs(parts.hostname):
         raise DubConfigurationError(

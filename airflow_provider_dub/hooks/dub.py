@@ -172,7 +172,7 @@ class DubHook(BaseHook):
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param filters: ``country``, ``linkId``, ``partnerId``, ``programId`` (whatever it is, Dub takes the workspace's
             default program), and one of ``email``, ``externalId`` (bare) and ``search``.
-        :raises TypeError: A filter is no text.
+        :raises TypeError: A filter is not text.
         :raises ValueError: Dub would ignore a filter, or there is none of this name.
         """
         return self.client.list_customers(include_expanded_fields=include_expanded_fields, **filters)
@@ -190,7 +190,7 @@ class DubHook(BaseHook):
         :param customer_id: ``cus_…``, or ``ext_`` and the external id.
         :param fields: Dub field names and their new values, sent as they are; None clears.
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
-        :param check_external_id: Do not reach a customer whose external id is no exact match; costs a request.
+        :param check_external_id: Do not reach a customer whose external id is not an exact match; costs a request.
         """
         self.report_lineage()
         return self.client.update_customer(
@@ -207,7 +207,7 @@ class DubHook(BaseHook):
     ) -> Iterator[RowResult]:
         """Update many customers and yield the result of each row, in input order, as the results are consumed.
 
-        No row's failure is raised; look at ``result.outcome``. At most ``2 * max_workers + 1`` rows behind the one that
+        No row's failure is raised; look at ``result.outcome``. At most ``2 * max_workers + 1`` rows after the one that
         you look at are sent already. An iterator is read as needed, in bounded memory apart from the ids that were
         seen; its ``null_policy`` must be given per field.
 

@@ -85,7 +85,7 @@ class DubSyncOperator(BaseOperator):
     :param options: What the sync does with its rows.
     :param dub_conn_id: (templated) The connection to Dub; its password is the API key.
     :param rejected_path: (templated) The path or URI for the rows that were not applied, whole, as JSON lines with the
-        reason, ready to be sent again. It is written anew by every run, also when there are none.
+        reason, ready to be sent again. It is written anew by every run, even if there are none.
     :param records_path: (templated) The path or URI for the updated customers as JSON lines; its URI is returned
         instead of the list.
     :raises AirflowSkipException: The input has no rows, and ``on_empty="skip"``.
@@ -337,7 +337,7 @@ class DubSyncOperator(BaseOperator):
         :param columns: The columns as the rows spell them: rejected rows with two of the ids could not be sent again.
         :param updates: What each row asks for.
         :param verified_ids: External ids that need no look-up; None checks none.
-        :param sinks: Whoever takes the results beside the files.
+        :param sinks: Whoever takes the results besides the files.
         :param checkpoint_every: The number of rows that are delivered at a time.
         """
         records, files = self._open_files(rows, columns)
@@ -499,7 +499,7 @@ def too_many_changes(found: str, argument: str, most: float, plan: str = "") -> 
     )
 
 
-#: The arguments that the operators share; of the options, those that are no templates are checked at once.
+#: The arguments that the operators share; of the options, those that are not templates are checked at once.
 _ARGUMENTS = set(inspect.signature(DubSyncOperator.__init__).parameters) - {"self", "options", "kwargs"}
 _OPTIONS = {field.name for field in fields(SyncOptions)} - _ARGUMENTS
 

@@ -129,7 +129,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         for name in FILE_ARGUMENTS:
             path = getattr(self, name)
             if path and any(names_same_file(path, file) for file in getattr(rows, "paths", ())):
-                raise ValueError(f"{name} must be another file than customers: it is written anew before it is read.")
+                raise ValueError(f"{name} must not be the file of customers: it is overwritten before it is read.")
         if isinstance(rows, StreamedRows):
             raise TypeError("customers must be rows that can be read again, not an iterator: make it a list.")
         return cast("CountedRows", rows)

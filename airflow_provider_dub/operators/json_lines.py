@@ -115,15 +115,13 @@ def check_place(name: str, path: Any) -> None:
     """
     text = str(path)
     if text.startswith("~"):
-        raise ValueError(f"{name} must have the whole path in the place of ~, such as /home/airflow/rows.jsonl.")
+        raise ValueError(f"{name} must have the full path instead of ~, such as /home/airflow/rows.jsonl.")
     if _LOCAL_URI.match(text) and not _LOCAL_URI_OF_A_WHOLE_PATH.match(text):
-        raise ValueError(
-            f"{name} must have three slashes and a whole path behind file:, such as file:///tmp/rows.jsonl."
-        )
+        raise ValueError(f"{name} must have three slashes and a full path after file:, such as file:///tmp/rows.jsonl.")
 
 
 def check_storage(name: str, path: Any) -> None:
-    """Check that Airflow can open the storage that a URI names, and that a local path is no folder.
+    """Check that Airflow can open the storage that a URI names, and that a local path is not a folder.
 
     :param name: The argument's name.
     :param path: A path or URI.
@@ -138,8 +136,8 @@ def check_storage(name: str, path: Any) -> None:
     except (ValueError, AirflowNotFoundException) as error:  # their texts may show a password in the URI
         raise ValueError(
             f"{name}: Airflow cannot open the storage {text.partition(':')[0]}:// ({type(error).__name__}). Install "
-            "its Airflow provider with the file system, such as apache-airflow-providers-amazon[s3fs] for s3://. What "
-            "stands in front of an @ is the id of an Airflow connection."
+            "its Airflow provider with the file system, such as apache-airflow-providers-amazon[s3fs] for s3://. Text "
+            "before an @ is the id of an Airflow connection."
         ) from None
     if _is_local(place) and Path(place.path).is_dir():
         raise ValueError(f"{name} names a folder: it must name the file, such as rows.jsonl in it.")

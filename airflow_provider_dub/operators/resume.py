@@ -44,7 +44,7 @@ _LONGEST_VALUE = 65_000
 #: What a value in the store raises that is of another input, or not by us.
 _STRANGE = (InvalidToken, TypeError, ValueError, zlib.error)
 _NOT_CLEARED = (
-    "Airflow's task state store cannot be cleared ({}), and this try may make untrue what it holds. Nothing was sent. "
+    "Airflow's task state store cannot be cleared ({}), and after this try it may no longer be true. Nothing was sent. "
     "resume=False sends all rows without it."
 )
 #: Batches that are held open: rows come in the order in which they were kept.

@@ -81,7 +81,7 @@ def read_share(name: str, value: object) -> float | None:
 def read_rendered(
     given: Mapping[str, tuple[Callable[[str, object], Any], object]], *, rendered: bool
 ) -> dict[str, Any]:
-    """Return the arguments that can be read, by name: before Airflow has rendered them, those that are no templates.
+    """Return the arguments that can be read, by name: before Airflow has rendered them, those that are not templates.
 
     :param given: By name, what reads the argument, and the argument.
     :param rendered: Whether Airflow has rendered them.

@@ -63,7 +63,7 @@ def objects(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     try:
         column = _plain(column)
         cells: list[Any] = column.to_pylist()
-    except Exception:  # one cell is enough, such as a date in the year 20000, or text that is no UTF-8
+    except Exception:  # one cell is enough, such as a date in the year 20000, or text that is not UTF-8
         cells = [_object(cell) for cell in column]
     if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
         import numpy as np

@@ -13,9 +13,9 @@ from airflow_provider_dub.sync.shown import listed, one_line
 
 #: How alike two names are that may be one with a slip of the pen, and two that are equally long.
 _ALIKE, _ALIKE_AND_EQUALLY_LONG = 0.85, 0.8
-#: What people write behind the name of a field that means the same: ``email_address``.
+#: What people write after the name of a field that means the same: ``email_address``.
 _ENDINGS = ("address", "code", "url", "id")
-#: In front of the columns that a file of rejected rows has beside those of the rows: ``dub_reason`` and others.
+#: How the columns begin that a file of rejected rows has besides those of the rows: ``dub_reason`` and others.
 RESULT_PREFIX = "dub_"
 
 
@@ -89,7 +89,7 @@ def log_unsent(matched: MatchedColumns, log: Any) -> None:
     :param log: The logger.
     """
     if matched.ignored:
-        log.info("Columns that are no Dub fields and are not sent: %s", listed(matched.ignored))
+        log.info("Columns that are not Dub fields and are not sent: %s", listed(matched.ignored))
     for warning in matched.warnings:
         log.warning("%s", warning)
 
@@ -111,7 +111,7 @@ def check_unique(found: Sequence[Any], *, in_any_case: bool = False) -> None:
 
 
 _KEY_ADVICE = "The column of the ids is named by id_column (cus_... or ext_...) or external_id_column (your own ids)."
-_INDEX_ADVICE = " The index of a DataFrame is no column: reset_index() makes it one."
+_INDEX_ADVICE = " The index of a DataFrame is not a column: reset_index() makes it one."
 
 
 class _Names:
@@ -156,13 +156,13 @@ def fields_named(columns: Mapping[str, str]) -> dict[str, Field]:
     """Return the field that each column means, as the user names them.
 
     :param columns: Column to field.
-    :raises ValueError: It is no mapping or empty, or names what is no field, or one field twice.
+    :raises ValueError: It is not a mapping, is empty, or names what is not a field, or one field twice.
     """
     if not isinstance(columns, Mapping) or not columns:
         raise ValueError('columns must be a mapping from column to Dub field, such as {"mail": "email"}.')
     fields = {column: field_named(name) for column, name in columns.items()}
     if unknown := [columns[column] for column, one in fields.items() if one is None]:
-        raise ValueError(f"columns: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
+        raise ValueError(f"columns: {unknown[0]!r} is not a Dub field; those are {', '.join(FIELDS)}.")
     found = {column: one for column, one in fields.items() if one}
     _one_column_each(found)
     return found
@@ -214,7 +214,7 @@ def _is_result(name: object) -> bool:
 
 def _nothing_to_send(source: str, found: Sequence[Any], key: str, ignored: Sequence[Any]) -> str:
     others = [name for name in found if name != key]
-    has = f"It has {listed(others)} beside {listed([key])}" if others else f"It has only {listed([key])}"
+    has = f"It has {listed(others)} besides {listed([key])}" if others else f"It has only {listed([key])}"
     would_do = listed(one.column for one in _sent_unnamed())
     hints = " ".join(_warnings({}, ignored))
     return (

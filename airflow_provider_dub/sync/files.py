@@ -53,7 +53,7 @@ def rows_of_file(path: Any) -> CountedRows:
         return ParquetRows(path)
     raise ValueError(
         f"customers: the name of the file {path_shown(path)} must say what it holds: it must end with one of "
-        f"{', '.join(_SUFFIXES)} (all but Parquet may be compressed, with .gz behind)."
+        f"{', '.join(_SUFFIXES)} (all but Parquet may be compressed, and then end with .gz)."
     )
 
 
@@ -122,9 +122,9 @@ class _FileRows:
         return {}
 
     def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:
-        """Yield the rows, with at least these columns; None for what is no row.
+        """Yield the rows, with at least these columns; None for what is not a row.
 
-        Where no columns are named, all are meant, and what is no row is there as it is, as ``row``.
+        Where no columns are named, all are meant, and what is not a row is there as it is, as ``row``.
         """
         raise NotImplementedError
 
@@ -230,10 +230,10 @@ class CsvRows(_FileRows):
         try:
             yield from filter(None, reader)
         except csv.Error:
-            # Behind it nothing is certain: what a quote holds might be taken for rows.
+            # After it nothing is certain: what a quote holds might be taken for rows.
             raise ValueError(
-                f"customers: the file {path_shown(self._path)} is no CSV at or before line {reader.line_num}: a quote "
-                "is not closed or not doubled, or a cell is longer than 131,072 characters. Nothing was sent."
+                f"customers: the file {path_shown(self._path)} is not valid CSV at or before line {reader.line_num}: a "
+                "quote is not closed or not doubled, or a cell is longer than 131,072 characters. Nothing was sent."
             ) from None
 
 
@@ -269,5 +269,5 @@ class ParquetRows(_FileRows):
             try:
                 file = pq.ParquetFile(stream, buffer_size=_BUFFER)
             except pa.ArrowInvalid:
-                raise ValueError(f"customers: the file {path_shown(self._path)} is no Parquet file.") from None
+                raise ValueError(f"customers: the file {path_shown(self._path)} is not a Parquet file.") from None
             yield file

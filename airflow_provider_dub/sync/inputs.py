@@ -76,7 +76,7 @@ def _rows_of_mapping(customers: Mapping[Any, Any]) -> MappingRows:
 
 def _rows_of_sequence(items: Sequence[Any], path_of: Callable[[str], Any]) -> CountedRows:
     items = [*map(_fetched, items)] if any(map(_is_lazy, items)) else items
-    # A text among rows is no row, rather than a file.
+    # A text among rows is a malformed row, not a file.
     are_inputs = any(_is_input(item) for item in items if not (_is_row(item) or isinstance(item, str)))
     known = next((item for item in items if _is_row(item) or _is_input(item)), None)
     if not items or (_is_row(known) and not are_inputs):
@@ -263,7 +263,7 @@ class JoinedRows:
                 continue
             places = [has.index(column) if column in has else None for column in columns]
             for cells in part.cells(has):
-                # No cells: the row is no mapping.
+                # No cells: the row is not a mapping.
                 yield tuple([ABSENT if place is None else cells[place] for place in places]) if cells else ()
 
     def whole(self, row: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def iterate_sync(
 ) -> Iterator[RowResult]:
     """Yield the results of a run; closing the iterator ends it.
 
-    At most ``2 * max_workers + 1`` rows behind the one whose result was taken are sent already.
+    At most ``2 * max_workers + 1`` rows after the one whose result was taken are sent already.
 
     :param updates: What each row asks for, in order.
     :param send: Sends one update; called in several threads.
@@ -68,7 +68,7 @@ class _Results:
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
-        #: The results; None behind the last.
+        #: The results; None after the last.
         self.queue: Queue[RowResult | None] = Queue(1)
 
     def write(self, result: RowResult) -> None:

@@ -124,7 +124,7 @@ class SyncOptions:
             _one_of("null_policy", policy, NullPolicy)
         named = {name: field_named(name) for name in self.null_policy}
         if unknown := [name for name, field in named.items() if field is None]:
-            raise ValueError(f"null_policy: {unknown[0]!r} is no Dub field; those are {', '.join(FIELDS)}.")
+            raise ValueError(f"null_policy: {unknown[0]!r} is not a Dub field; those are {', '.join(FIELDS)}.")
         fields = [*named.values()]
         if twice := [field.name for field in fields if field and fields.count(field) > 1]:
             raise ValueError(f"null_policy: {twice[0]} is named twice.")

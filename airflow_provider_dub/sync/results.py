@@ -37,7 +37,7 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     #: ``dry_run``: valid, and would be sent.
     WOULD_UPDATE = "would_update"
-    #: Valid, but behind the first ``limit`` rows: left for the next run.
+    #: Valid, but after the first ``limit`` rows: left for the next run.
     OVER_LIMIT = "over_limit"
     #: Refused here, before a request was spent.
     REJECTED = "rejected"
@@ -135,7 +135,7 @@ class Sink(Protocol):
         """
 
     def close(self, unread: range) -> None:
-        """Take note that there are no more results; called once, also after a failure.
+        """Take note that there are no more results; called once, even after a failure.
 
         :param unread: The positions of the rows that an urgent stop left unread.
         """

@@ -17,7 +17,7 @@ class Rows(Protocol):
     columns: list[Any] | None
 
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield the cells of these columns, row by row; a row that is no mapping yields an empty tuple."""
+        """Yield the cells of these columns, row by row; a row that is not a mapping yields an empty tuple."""
 
     def whole(self, row: int) -> dict[str, Any]:
         """Return one row with all its columns, for the file of rejected rows."""
@@ -90,7 +90,7 @@ def distinct(names: Iterable[Any]) -> list[str]:
 
 
 def cells_of_mappings(rows: Iterable[Mapping[Any, Any] | None], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield the cells of these columns; none for a row that is no mapping.
+    """Yield the cells of these columns; none for a row that is not a mapping.
 
     :param rows: The rows.
     :param columns: The columns.

@@ -16,7 +16,7 @@ _EMAIL = re.compile(r"[^@\uff20\s](@|\uff20|%40)[^@\uff20\s]")
 #: A user and a password in front of the host of a URI.
 _PASSWORD = re.compile(r"(?<=//)[^/]*:[^/]*@")
 _BETWEEN_DIGITS = r"\s./()\u2010-\u2015-"
-#: A phone number as people write it: with its country behind ``+``, or its digits in groups.
+#: A phone number as people write it: with its country after ``+``, or its digits in groups.
 _PHONE = re.compile(rf"\+[{_BETWEEN_DIGITS}]*\d[\d{_BETWEEN_DIGITS}]*|^[\d{_BETWEEN_DIGITS}]+$")
 _PHONE_DIGITS = range(7, 16)
 #: Without groups, as many as a number with its area has. Ids that count have fewer, those of machines have more.
@@ -34,7 +34,7 @@ def one_line(text: object) -> str:
 def presentable(names: Iterable[Any]) -> list[str]:
     """Return the names of columns that may be shown: the first ones, and none that looks like data.
 
-    A file without a header has the first customer in the place of the names: beside an address none is shown.
+    A file without a header has the first customer in place of the names: where one is an address, none is shown.
 
     :param names: Names of columns.
     """

@@ -36,8 +36,8 @@ class CustomerUpdate(NamedTuple):
 
 
 _NO_ROW = (
-    "is no mapping from column to cell: a line of a CSV file must have as many cells as its header, and one of a file "
-    "of JSON lines must be a whole JSON object"
+    "is not a mapping from column to cell: a line of a CSV file must have as many cells as its header, and one of a "
+    "file of JSON lines must be a whole JSON object"
 )
 
 
@@ -109,10 +109,10 @@ class UpdateReader:
             return key
         if stripped(key).startswith(DUB_PREFIX):
             raise ValueError(
-                "is no Dub id: only letters, digits, _ and - stand behind cus_; strip=True removes blanks around ids"
+                "is not a Dub id: only letters, digits, _ and - may follow cus_; strip=True removes blanks around ids"
             )
         raise ValueError(
-            "is no Dub id (cus_...) and has no ext_ in front; ids of your own belong in external_id_column"
+            "is not a Dub id (cus_...) and has no ext_ in front; ids of your own belong in external_id_column"
         )
 
 

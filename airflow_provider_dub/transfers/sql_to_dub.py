@@ -422,7 +422,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _set_lineage(self, hook: DbApiHook, connection: Connection) -> None:
         try:
             self._read_from = query_lineage(hook, connection, self.sql)
-        except Exception:  # lineage is no reason to fail, whatever a database's hook makes of it
+        except Exception:  # lineage must not fail a task, whatever a database's hook makes of it
             self.log.warning("OpenLineage does not know what the query reads.", exc_info=True)
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:

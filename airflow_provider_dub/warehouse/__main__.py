@@ -35,7 +35,7 @@ def _script(statements: Statements, options: argparse.Namespace) -> str:
         return "\n\n".join([*lines, f"-- {dialect.name} has no rights on tables: the file must be writable."])
     if role is None:
         return "\n\n".join([*lines, "-- With --role the least rights of a role are printed, too."])
-    lines.append("-- The least rights, beside SELECT on what the query reads.")
+    lines.append("-- The least rights, besides SELECT on what the query reads.")
     lines.append("\n".join(f"{grant};" for grant in statements.least_rights(role, staging=options.state_conn_id)))
     return "\n\n".join(lines)
 

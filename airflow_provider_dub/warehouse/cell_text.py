@@ -120,7 +120,7 @@ def _sortable_number(number: Any) -> str:
     digits = "".join(map(str, exact.as_tuple().digits)).rstrip("0")
     if exact > 0:
         return f"3{exact.adjusted() + _MOST_DIGITS:07d}{digits}"
-    # The greater the number without its sign, the earlier; "~" sorts behind every digit.
+    # The greater the number without its sign, the earlier; "~" sorts after every digit.
     return f"1{_MOST_DIGITS - exact.adjusted():07d}{digits.translate(_NINES_COMPLEMENT)}~"
 
 

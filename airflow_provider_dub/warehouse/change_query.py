@@ -37,12 +37,12 @@ _APPLIED_AT = ("first_applied_at", "last_applied_at")
 _OF_CUSTOMER = (*_APPLIED_AT, "dub_id")
 #: The result of the row when it was last tried.
 _RESULT = ("outcome", "code", "message", "run")
-#: The fields that Dub has as the row has them, a blank behind each; none where Dub's values are not known.
+#: The fields that Dub has as the row has them, each followed by a blank; none where Dub's values are not known.
 SAME_FIELDS = "same_fields"
 
 
 def row_columns() -> tuple[str, ...]:
-    """Return the columns that a row has behind its cells: its status, what the state table says of it, and texts.
+    """Return the columns that a row has after its cells: its status, what the state table says of it, and texts.
 
     ``copies`` is the number of rows that name the same customer. The key and what is compared are as text.
     """

@@ -141,7 +141,7 @@ class Changes:
         table.set_pending(self.query, self.parameters, plan.to_set_pending)
         if self.has_temporary_table:
             return plan.statuses_to_read
-        # A row that changes only now is not pending, and is left for the next run. Rows behind a limit are counted.
+        # A row that changes only now is not pending, and is left for the next run. Rows beyond a limit are counted.
         read_otherwise = (Status.PENDING, *(SET_PENDING if self.query.limit is None else ()))
         return [Status.PENDING, *(status for status in plan.statuses_to_read if status not in read_otherwise)]
 
@@ -158,7 +158,7 @@ class Changes:
         wanted = [*statuses, *(FAILED_BEFORE if failed_in else ())]
         limit = self.query.limit
         if are_pending and limit is not None and not self.has_temporary_table:
-            limit = 0  # rows of the state table that are not pending by now are behind it
+            limit = 0  # rows of the state table that are not pending by now are beyond it
         with Spool() as spool:
             rows = WarehouseRows(spool, self.columns, failed_in, cast=self.cells is None, limit=limit)
             for batch in self._batches(self.query.rows(wanted)) if wanted else ():

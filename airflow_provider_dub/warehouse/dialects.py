@@ -219,7 +219,7 @@ _DIALECTS = (
         run_on="MariaDB",
         text="CAST(x AS CHAR CHARACTER SET utf8mb4)",
         texts_by_type={
-            # TIMESTAMP; the date 0000-00-00 is no instant.
+            # TIMESTAMP; the date 0000-00-00 is not an instant.
             # Its text is in the session's time zone, in which an hour may be there twice.
             "7": "COALESCE(CONCAT(CAST(DATE_ADD(CAST('1970-01-01' AS DATETIME(6)), "
             "INTERVAL NULLIF(UNIX_TIMESTAMP(x), 0) SECOND) AS CHAR CHARACTER SET utf8mb4), 'Z'), "

@@ -152,7 +152,7 @@ def _psycopg_copy(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _
 
 
 def _bigquery_load(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:
-    """Load the rows, which costs nothing and is no statement."""
+    """Load the rows, which costs nothing and is not a statement."""
     from google.cloud.bigquery import LoadJobConfig
 
     client = cursor.hook.get_client(project_id=cursor.project_id, location=cursor.location)

@@ -11,7 +11,7 @@ from airflow_provider_dub.warehouse.statements import Statements
 
 
 class LocalDatabase:
-    """SQLite in a temporary file that only this process can reach; stands in the place of a hook."""
+    """SQLite in a temporary file that only this process can reach; stands in for a hook."""
 
     placeholder = "?"
     supports_autocommit = False

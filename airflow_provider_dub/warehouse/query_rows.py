@@ -92,7 +92,7 @@ class WarehouseRows:
         self._cell_places = {name: place for place, name in enumerate((columns.key, *columns.fields))}
         #: How many rows there are of each status.
         self.counts: Counter[Status] = Counter()
-        #: The places of what the row has behind its cells.
+        #: The places of what the row has after its cells.
         self._at = {name: place for place, name in enumerate(row_columns(), 1 + len(columns.fields))}
         self._compared = slice(self._at[KEY] + 1, self._at[KEY] + 1 + len(compared_columns()))
         texts = {name: self._at[FIELDS[field].column] for name, field in columns.fields.items()}
@@ -166,7 +166,7 @@ class WarehouseRows:
     def decided(self, row: int, missing: Outcome) -> RowResult | None:
         """Return the result of a row that needs no request, or None.
 
-        These are rows that name the same customer as another, rows behind the limit, and rows that failed in an
+        These are rows that name the same customer as another, rows beyond the limit, and rows that failed in an
         earlier try of the run and did not change since.
 
         :param row: The position of the row.

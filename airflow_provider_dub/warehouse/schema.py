@@ -21,7 +21,7 @@ Expression: TypeAlias = Any
 KEY = "customer_key"
 #: The try of the task instance that wrote a line of the history: a name of it alone.
 ATTEMPT = "attempt"
-#: The columns of the staging table beside the key and what is compared: the row's position, and what says which of
+#: The columns of the staging table besides the key and what is compared: the row's position, and what says which of
 #: several rows for one customer is the latest.
 POSITION, LATEST = "position", "latest"
 #: The columns about the row's result.
@@ -31,7 +31,7 @@ TIMESTAMPS = ("first_applied_at", "last_applied_at", "last_tried_at")
 PENDING, BASELINE = "pending", "baseline"
 #: Outcomes that stand for rows that Dub has as they are.
 APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED, BASELINE)
-#: Changes with the columns that every version has beside those of the fields.
+#: Changes with the columns that every version has besides those of the fields.
 _LAYOUT = 1
 #: PostgreSQL cuts names after 63 characters, and with them what keeps the names of the lease and the index apart.
 _LONGEST_NAME = 50

@@ -156,7 +156,7 @@ def place_of(same_customer: Expression, latest_first: Collection[Expression]) ->
 
 
 def in_list(field: str) -> Expression:
-    """Return a field's name as it stands in a list of them, with a blank behind."""
+    """Return a field's name as it stands in a list of them, followed by a blank."""
     return exp.Literal.string(f"{field} ")
 
 

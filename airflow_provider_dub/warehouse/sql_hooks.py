@@ -79,7 +79,7 @@ def sql_hook(connection: Connection, arguments: Mapping[str, Any]) -> DbApiHook:
         hook = _hook_of_airflow(connection, given)
     if not isinstance(hook, DbApiHook):
         raise ValueError(
-            f"The connection {connection.conn_id} ({kind}) is none to an SQL database: sql_conn_id, and state_conn_id "
+            f"The connection {connection.conn_id} ({kind}) is not to an SQL database: sql_conn_id, and state_conn_id "
             "where it is given, must name one."
         )
     _keep_connection(hook, connection)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StagedRows:
-    """The rows of one run, in the place of a :class:`~airflow_provider_dub.warehouse.source.Source`.
+    """The rows of one run, in place of a :class:`~airflow_provider_dub.warehouse.source.Source`.
 
     :param table: The staging table.
     :param attempt: The try of the task instance.

@@ -93,7 +93,7 @@ class StateTable:
     def exists(self) -> bool:
         """Return whether the table can be read.
 
-        :raises ValueError: It is no state table, or one of a newer version.
+        :raises ValueError: It is not a state table, or one of a newer version.
         """
         if not self._found(self._statements.state):
             return False
@@ -121,7 +121,7 @@ class StateTable:
     def create(self) -> None:
         """Create the table and that of its lease, those that are not there.
 
-        :raises ValueError: There is a table of that name that is none of ours, or a state table without its lease.
+        :raises ValueError: There is a table of that name that is not ours, or a state table without its lease.
         :raises UnusableTableError: A table cannot be read, and may not be created.
         """
         write = self._statements
@@ -140,7 +140,7 @@ class StateTable:
     def create_staging(self) -> Staging:
         """Return the staging table, empty; create it if it is not there. For the owner of the lease.
 
-        :raises ValueError: There is a table of that name that is none of ours.
+        :raises ValueError: There is a table of that name that is not ours.
         :raises UnusableTableError: A right is missing.
         """
         write = self._statements
@@ -358,9 +358,9 @@ class StateTable:
         found = self._columns(table)
         if missing := [name for name in self._statements.required_columns(table) if found and name not in found]:
             raise ValueError(
-                f"{self.dialect.to_sql(table)} is a table, but none of airflow-provider-dub: it has no column "
+                f"{self.dialect.to_sql(table)} is a table, but not one of airflow-provider-dub's: it has no column "
                 f"{', '.join(missing)}. Give state_table the name of a table that does not exist yet; it is created, "
-                "and so are those with _history, _lease and _staging behind its name."
+                "and so are those with _history, _lease and _staging after its name."
             )
         return found
 

@@ -1,8 +1,8 @@
 """Whether the state table and its history can take what a run writes, found before its first request.
 
-The run does what it is going to do, with lines that can be no customer's, and undoes it: it appends them to the
+The run does what it is going to do, with lines that cannot be a customer's, and undoes it: it appends them to the
 history, merges them, reads them back, and deletes them. That is in one transaction, which is rolled back. Where there
-are no transactions a run that crashes in between leaves lines: in the history under a token that is no run's, so that
+are no transactions a run that crashes in between leaves lines: in the history under a token that no run has, so that
 nothing merges them; in the state table under keys that no customer has there, until the next run deletes them.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.statements import Statements
 
-_NAME = "airflow-provider-dub tries whether it can write here; this is no customer "
+_NAME = "airflow-provider-dub checks that it can write here; this is not a customer "
 _LENGTH = MAX_LENGTH + 1
 #: The keys of the lines, longer than any id that is recorded. One reads as a number: where a column is of numbers,
 #: SQLite makes it one.
@@ -103,7 +103,7 @@ class TableCheck:
         self._doing = "read rows", write.state
         cursor.execute(write.read_check_lines(len(lines)), [self._attempt, *(line[0] for line in lines)])
         found = list(cursor.fetchall())
-        # What was inserted is deleted again, also where a rollback has no effect.
+        # What was inserted is deleted again, even where a rollback has no effect.
         self._doing = "delete rows", write.state
         cursor.execute(delete, [self._attempt])
         if not has_transactions:
@@ -175,7 +175,7 @@ class TableCheck:
         return False
 
     def _other_columns(self) -> list[str]:
-        """Return the columns of the table that are none of this package's."""
+        """Return the columns of the table that are not this package's."""
         probe = self._statements.probe(self._doing[1])
         found = (name.lower() for name in self._warehouse.columns(probe, None))
         return [name for name in found if name not in history_columns()]

@@ -206,7 +206,7 @@ class Tables:
         :param statement: The statement, about the tables ``state``, ``history``, ``lease`` and ``staging``. ``?`` is a
             parameter and ``:name`` a part; ``EXACT(x)`` equals only the same text, ``TIMESTAMP_TEXT(x)`` is one of this
             package's timestamps as text, and ``CLOCK()`` the database's time.
-        :param parts: What stands in the place of each name.
+        :param parts: What replaces each name.
         """
         dialect = self.dialect
         functions: dict[str, Callable[..., Expression]] = {

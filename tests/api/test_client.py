@@ -168,8 +168,8 @@ def test_every_customer_is_listed_once_whatever_their_dates(dub) -> None:
     ("filters", "named"),
     [
         ({"externalId": ""}, "externalId"),
-        ({"email": "alice@example.com", "externalId": "user_2"}, "Beside the filter email .* externalId"),
-        ({"search": "Bob", "externalId": "user_1", "country": "US"}, "Beside the filter externalId .* search"),
+        ({"email": "alice@example.com", "externalId": "user_2"}, "With the filter email, .* externalId"),
+        ({"search": "Bob", "externalId": "user_1", "country": "US"}, "With the filter externalId, .* search"),
         ({"country": ["US", "DE"]}, "country must be text, not list"),  # Dub takes the last of them
     ],
 )

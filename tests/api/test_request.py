@@ -116,7 +116,7 @@ def test_failures_are_typed_and_show_no_words_of_the_server(sent: bytes, kind: t
 
 
 def test_an_endpoint_that_gives_csv_is_asked_once(connected) -> None:
-    with pytest.raises(DubInvalidRequestError, match=r"CSV and no JSON.*get_conn") as failure:
+    with pytest.raises(DubInvalidRequestError, match=r"returns CSV, not JSON.*get_conn") as failure:
         DubHook().request("GET", "/customers/export", query={"columns": "id"})
     assert not failure.value.transient
     assert not failure.value.fatal

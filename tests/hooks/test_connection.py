@@ -118,7 +118,7 @@ def test_a_number_and_its_text_are_the_same(fields, same) -> None:
         ({"port": "https"}, "port .* dub_test"),
         ({"port": -1}, "port .* dub_test"),
         ({"port": 65536}, "port .* dub_test"),
-        ({"password": "'dub_K'"}, "dub_test .* dub_ with letters and digits"),
+        ({"password": "'dub_K'"}, "dub_test .* dub_ followed by letters and digits"),
     ],
 )
 def test_the_field_that_cannot_work_is_named(fields, named: str) -> None:
@@ -217,7 +217,7 @@ def test_extras_that_mean_nothing_are_known_by_name() -> None:
     ['{"workspace_slug": "acme",}', "{'workspace_slug': 'acme'}", "workspace_slug=acme", '["acme"]', '"acme"', "0", 5],
 )
 def test_an_extra_that_is_no_json_object_is_refused_since_it_may_hold_a_guard(extra) -> None:
-    with pytest.raises(DubConfigurationError, match="extra of the connection dub_test is no JSON object") as refused:
+    with pytest.raises(DubConfigurationError, match="extra of the connection dub_test is not a JSON object") as refused:
         read_unchecked(extra=extra)
     assert "acme" not in str(refused.value).replace('{"workspace_slug": "acme"}', "")
 

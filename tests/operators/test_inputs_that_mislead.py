@@ -69,7 +69,7 @@ def test_a_line_that_is_no_row_is_rejected_whole_with_what_a_line_must_be(
 def test_the_file_of_rejected_rows_is_never_an_input(connected, tmp_path, wrap) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(content := '{"id": "cus_1LABA", "name": "A"}\n')
-    with pytest.raises((DubError, DubFixSetupError), match=r"another file than customers|must be"):
+    with pytest.raises((DubError, DubFixSetupError), match=r"must not be the file of customers|must be"):
         run(wrap(str(path)), rejected_path=str(path))
     assert path.read_text() == content
 
@@ -124,7 +124,7 @@ def test_a_url_that_dub_cannot_fetch_leaves_the_avatar_as_it_is(connected) -> No
 def test_an_id_of_dubs_that_is_not_written_as_one_is_never_sent(connected, spelling: str) -> None:
     message, summary = run([{"id": spelling, "name": "wrong"}], fails=DubFixRowsError)
     assert summary["rejected"] == 1
-    assert "is no Dub id" in message
+    assert "is not a Dub id" in message
     assert connected.requests == []
 
 

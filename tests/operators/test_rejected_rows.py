@@ -132,7 +132,7 @@ def test_whole_rows_keep_the_type_of_every_column_across_chunks() -> None:
 @pytest.mark.parametrize(
     ("path", "advice"),
     [
-        ("~/rows.jsonl", "in the place of ~"),
+        ("~/rows.jsonl", "instead of ~"),
         ("file://localhost/rows.jsonl", "such as file:///"),
         ("file://tmp/rows.jsonl", "such as file:///"),
     ],

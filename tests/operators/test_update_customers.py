@@ -84,8 +84,8 @@ def test_all_bad_fields_of_a_row_are_named(connected) -> None:
     _, summary = run([{"id": "cus_1LABA", "email": "bad", "country": "x1", "name": "n"}], fails=DubFixRowsError)
     (failure,) = summary["failures"]
     assert failure["field"] == "email, country"
-    assert "email is no e-mail" in failure["message"]
-    assert "country is no ISO" in failure["message"]
+    assert "email is not an e-mail" in failure["message"]
+    assert "country is not an ISO" in failure["message"]
 
 
 def test_a_bad_field_may_be_omitted_and_is_counted(connected, logged) -> None:
@@ -393,7 +393,7 @@ def test_a_file_of_rejected_rows_can_be_sent_again_by_its_name(connected, tmp_pa
 def test_the_file_that_is_read_is_not_written(connected, tmp_path, option) -> None:
     path = tmp_path / "customers.jsonl"
     path.write_text('{"id": "cus_1LABA", "name": "n"}\n')
-    with pytest.raises(DubFixSetupError, match=f"{option} must be another file"):
+    with pytest.raises(DubFixSetupError, match=f"{option} must not be the file of customers"):
         run(str(path), **{option: f"file://{path}"})
     assert path.read_text()
 

@@ -133,7 +133,7 @@ def test_a_row_of_a_csv_file_with_too_few_or_too_many_cells_is_no_row(tmp_path: 
 def test_a_quote_that_is_not_closed_ends_the_run_before_a_row_is_lost(tmp_path: Path, rest: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"id,name\ncus_1,Ada\ncus_2,{rest}")
-    with pytest.raises(ValueError, match=r"rows\.csv is no CSV at or before line \d+: a quote is not closed"):
+    with pytest.raises(ValueError, match=r"rows\.csv is not valid CSV at or before line \d+: a quote is not closed"):
         rows_of_file(path)
 
 
@@ -204,7 +204,7 @@ def test_an_id_that_was_rejected_is_rejected_again_from_the_file(cell, tmp_path:
 def test_a_rejected_file_is_read_as_the_rows_that_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "rejected.jsonl"
     rows = rows_of([{"id": "cus_1", "email": "x", "ltv": 3}])
-    result = RowResult(0, "cus_1", Outcome.REJECTED, code="rejected", field="email", reason="is no e-mail address")
+    result = RowResult(0, "cus_1", Outcome.REJECTED, code="rejected", field="email", reason="is not an e-mail address")
     path.write_text(rejected_line(result, rows.whole(0), "id") + "\n")
     again = rows_of(str(path))
     matched = match_columns(again.columns, key_column="id")
@@ -246,8 +246,8 @@ def test_no_password_and_no_signature_of_a_uri_is_shown() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("rows.parquet", b"id,name\n1,2\n", "is no Parquet file"),
-        ("rows.parquet", b"", "is no Parquet file"),
+        ("rows.parquet", b"id,name\n1,2\n", "is not a Parquet file"),
+        ("rows.parquet", b"", "is not a Parquet file"),
         ("rows.jsonl", b"id,name\ncus_1,Ada\n", "no line of the file .* is a JSON object"),
         ("rows.json", json.dumps(ROWS, indent=2).encode(), "no line of the file .* is a JSON object"),
         ("rows.csv", "id,name\ncus_1,Ada\n".encode("utf-16"), "must be in UTF-8"),
@@ -352,7 +352,7 @@ def test_a_line_without_end_is_no_row_and_fills_no_memory(tmp_path: Path) -> Non
 def test_a_header_with_a_quote_that_is_not_doubled_is_no_csv(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('"id"x,name\ncus_1,Ada\n')
-    with pytest.raises(ValueError, match=r"rows\.csv is no CSV at or before line 1: a quote is not closed"):
+    with pytest.raises(ValueError, match=r"rows\.csv is not valid CSV at or before line 1: a quote is not closed"):
         rows_of_file(path)
 
 

@@ -152,14 +152,14 @@ def test_only_named_columns_are_sent() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"columns": {"mail": "mail"}}, "no Dub field"),
+        ({"columns": {"mail": "mail"}}, "not a Dub field"),
         ({"columns": {"nothing": "name"}}, 'no column "nothing"'),
         ({"columns": {"name": "name", "mail": "name"}}, "both mean"),
         ({"id_column": "key"}, 'no column "key"'),
         ({"external_id_column": "key"}, 'no column "key"'),
         ({"null_policy": "keep"}, "'omit' or 'clear'"),
         ({"null_policy": {"name": "keep"}}, "'omit' or 'clear'"),
-        ({"null_policy": {"nom": "clear"}}, "no Dub field"),
+        ({"null_policy": {"nom": "clear"}}, "not a Dub field"),
         ({"null_policy": {"country": "clear"}}, "cannot clear country"),
         ({"null_policy": {"external_id": "clear"}}, "cannot clear externalId"),
         ({"null_policy": "clear"}, "cannot clear country"),

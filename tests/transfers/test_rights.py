@@ -91,7 +91,7 @@ def refused(sync, connected, match: str, **options: Any) -> str:
         sync(**options)
     assert connected.requests == []
     assert "planted" not in said(error.value)
-    assert "this is no customer" not in said(error.value)
+    assert "this is not a customer" not in said(error.value)
     message = str(error.value)
     assert "Nothing was sent" in message
     assert "python -m airflow_provider_dub.warehouse --dialect" in message

@@ -382,7 +382,7 @@ def test_columns_are_found_whatever_their_case(warehouse, connected, sync) -> No
     ("options", "message"),
     [
         ({"external_id_column": "nothing"}, 'has no column "nothing"'),
-        ({"columns": {"name": "nom"}}, "no Dub field"),
+        ({"columns": {"name": "nom"}}, "not a Dub field"),
         ({"on_duplicate": "last"}, "latest_by"),
         ({"baseline": "everything"}, "baseline"),
         ({"baseline": "source", "state_table": None}, "state_table"),

@@ -295,7 +295,7 @@ def test_a_table_of_somebody_else_is_not_taken_for_the_staging_table(round_of, d
     source, run = round_of
     source.insert(("c_1", "Ada", None, 1))
     database.run(f"CREATE TABLE dub_state_staging ({columns})")
-    with pytest.raises(DubFixSetupError, match="is a table, but none of airflow-provider-dub"):
+    with pytest.raises(DubFixSetupError, match="is a table, but not one of airflow-provider-dub's"):
         run()
     assert staged(database) == 0
 

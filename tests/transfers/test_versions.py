@@ -69,7 +69,7 @@ def test_the_table_of_a_newer_version_is_refused(customers, connected, sync, mon
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_table_that_is_no_state_table_is_refused_without_harmful_advice(customers, connected, sync, dry_run) -> None:
-    with pytest.raises(DubFixSetupError, match="is a table, but none of airflow-provider-dub") as refused:
+    with pytest.raises(DubFixSetupError, match="is a table, but not one of airflow-provider-dub's") as refused:
         sync(state_table="customers", dry_run=dry_run)
     assert not {"drop", "alter", "add", "delete", "remove"} & {*str(refused.value).lower().split()}
     assert len(customers.run("SELECT * FROM customers")[0]) == 3
@@ -88,7 +88,9 @@ def test_a_table_of_somebody_else_beside_the_state_table_is_left_as_it_is(
     if dry_run and of == "history":  # which a dry run does not look at
         sync(dry_run=True)
     else:
-        with pytest.raises(DubFixSetupError, match=f"dub_state_{of}.? is a table, but none of airflow-provider-dub"):
+        with pytest.raises(
+            DubFixSetupError, match=f"dub_state_{of}.? is a table, but not one of airflow-provider-dub's"
+        ):
             sync(dry_run=dry_run)
     assert customers.run(f"SELECT * FROM dub_state_{of}") == [(7,)]
     assert len(connected.requests) == sent

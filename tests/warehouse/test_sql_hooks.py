@@ -74,7 +74,7 @@ def test_the_provider_to_install_is_named(connection, monkeypatch) -> None:
 
 
 def test_a_connection_that_speaks_no_sql_is_refused(connection) -> None:
-    with pytest.raises(ValueError, match=r"The connection warehouse \(dub\) is none to an SQL database: sql_conn_id"):
+    with pytest.raises(ValueError, match=r"The connection warehouse \(dub\) is not to an SQL database: sql_conn_id"):
         sql_hook(connection("dub"), {})
 
 
