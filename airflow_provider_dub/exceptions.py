@@ -144,7 +144,7 @@ class DubConnectionError(DubError):
 
 
 class DubUnreadableResponseError(DubError):
-    """A response arrived, but not one that Dub gives: no JSON, the wrong shape, a redirect or an HTML page.
+    """A response arrived, but not one that Dub gives: not JSON, of the wrong shape, a redirect or an HTML page.
 
     A success that cannot be read is worth a retry at once; any other page may be gone by the next try of the task.
 

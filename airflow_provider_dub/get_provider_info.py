@@ -21,7 +21,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
     "requests_per_minute": {
         "label": "Requests per minute",
-        "description": "A cap of your own, for instance a share of the key's limit. Default: what Dub allows the key.",
+        "description": "Your own limit, for instance a share of the key's. Default: what Dub allows the key.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "workspace_slug": {

@@ -30,7 +30,7 @@ class DubConnection:
     :param api_key: The API key.
     :param timeout: Seconds for one request and its whole response.
     :param max_retries: Retries of one request after a transient failure.
-    :param requests_per_minute: A cap of the user's own.
+    :param requests_per_minute: The user's own limit.
     :param workspace_slug: The workspace that the key must belong to.
     :param verify: Whether to check the server's certificate, or the path of a CA bundle.
     :param https_assumed: Whether the host came without a scheme.
@@ -52,7 +52,7 @@ class DubConnection:
         """Read a connection.
 
         :param connection: The Airflow connection.
-        :param arguments: Settings that go before the connection's extras; a blank one is not given.
+        :param arguments: Settings that take precedence over the connection's extras; a blank one counts as not given.
         :raises DubConfigurationError: There is no key, or a setting cannot work.
         """
         extras = _extras(connection)

@@ -34,14 +34,14 @@ TEST_RATE_LIMIT_TIMEOUT = 10.0
 class DubHook(BaseHook):
     """Talks to Dub's customers API with the key and the settings of an Airflow connection.
 
-    The connection is looked up once, when it is first needed. For each setting an argument of the hook goes before
-    the connection's extra, and that before the default; a blank one counts as not set.
+    The connection is looked up once, when it is first needed. An argument of the hook takes precedence over the
+    connection's extra, and that over the default; a blank one counts as not set.
 
     :param dub_conn_id: The connection: password is the API key, host the base URL (default ``https://api.dub.co``).
     :param timeout: Seconds for one request and its whole response (default 30; connecting may take at most 10 of them).
     :param max_retries: Retries of one request after a transient failure (default 5). Waiting for the rate limit is
         not one of them.
-    :param requests_per_minute: A cap of one's own on the rate. By default the key's limit is learnt from Dub.
+    :param requests_per_minute: A limit of your own. By default the key's limit is learnt from Dub.
     :param workspace_slug: The workspace that the key must belong to, as in ``app.dub.co/<slug>``; Dub then refuses any
         other key.
     """
@@ -133,7 +133,7 @@ class DubHook(BaseHook):
     def get_conn(self) -> requests.Session:
         """Return a new session that authenticates itself; every request of this hook goes through such a session.
 
-        Whatever is plugged into requests (mocks, recordings, traces, proxies, CA bundles) holds for both. A subclass
+        Whatever is plugged into requests (mocks, recordings, traces, proxies, CA bundles) applies to both. A subclass
         may return a session with adapters of its own: each thread gets one. :meth:`request` adds pacing and retries.
         (Of several threads, vcrpy records only some requests: set ``max_workers=1`` where a cassette is recorded.)
 
