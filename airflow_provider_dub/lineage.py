@@ -1,6 +1,7 @@
 """What a run reports to OpenLineage: what it read, to whose customers it wrote, and how many; never a value of a row.
 
-As with Airflow's own SQL operators the text of the query is reported, with the literals in it; its parameters are not.
+As with Airflow's own SQL operators the text of the query is reported, with the literals in it. Its parameters are not
+reported here, but by Airflow's OpenLineage provider, as it does for every operator that has some.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_dub import get_provider_info
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import customers_uri
-from airflow_provider_dub.exceptions import DubError, DubRateLimitError
+from airflow_provider_dub.exceptions import DubConfigurationError, DubError, DubRateLimitError
 from airflow_provider_dub.hooks.connection import DubConnection
 from airflow_provider_dub.version_compat import BaseHook
 
@@ -99,7 +99,11 @@ class DubHook(BaseHook):
 
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
         """
-        connection = DubConnection.read(self.get_connection(self.dub_conn_id), self._arguments)
+        try:
+            connection = DubConnection.read(self.get_connection(self.dub_conn_id), self._arguments)
+        except DubConfigurationError as error:
+            # The frames in which it was found hold the key, which some tracebacks show (rich, Sentry).
+            raise error.with_traceback(None) from error.__cause__
         for name in connection.unknown_extras:
             self.log.warning('The connection %s has an extra "%s" that is not used.', self.dub_conn_id, name)
         return connection

@@ -134,7 +134,7 @@ class _Names:
         name = one_line(wanted)
         if not matching:
             suggestion = [text for text in self.texts if _is_slip(normalized_name(wanted), normalized_name(text))][:1]
-            hint = f" Is {listed(suggestion)} meant?" if suggestion else ""
+            hint = f" Is {listed(suggestion, self._found)} meant?" if suggestion else ""
             raise ValueError(
                 f'The {self._source} has no column "{name}". It has {listed(self._found)}.{hint} {advice}'.rstrip()
             )
@@ -142,8 +142,9 @@ class _Names:
             raise ValueError(
                 f'The {self._source} has {len(matching)} columns "{name}": give each column a name of its own.'
             )
+        shown = listed(matching, self._found)
         raise ValueError(
-            f'The {self._source} has no column "{name}" but {len(matching)} that may be meant, {listed(matching)}: '
+            f'The {self._source} has no column "{name}" but {len(matching)} that may be meant, {shown}: '
             "name one of them exactly."
         )
 
@@ -214,7 +215,7 @@ def _is_result(name: object) -> bool:
 
 def _nothing_to_send(source: str, found: Sequence[Any], key: str, ignored: Sequence[Any]) -> str:
     others = [name for name in found if name != key]
-    has = f"It has {listed(others)} besides {listed([key])}" if others else f"It has only {listed([key])}"
+    has = f"It has {listed(others)} besides {listed([key], found)}" if others else f"It has only {listed([key], found)}"
     would_do = listed(one.column for one in _sent_unnamed())
     hints = " ".join(_warnings({}, ignored))
     return (
@@ -250,7 +251,7 @@ def _near_misses(fields: Mapping[str, Field], ignored: Sequence[Any]) -> list[st
     unknown = [name for name in dict.fromkeys(ignored) if isinstance(name, str) and field_named(name) is None]
     meant = {name: _meant(normalized_name(name), free) for name in unknown}
     return [
-        f"The column {listed([name])} is not sent. If it is meant for {one.name}, "
+        f"The column {listed([name], ignored)} is not sent. If it is meant for {one.name}, "
         + ("name it in columns." if one.only_if_named else f'name it "{one.column}", or name it in columns.')
         for name, one in meant.items()
         if one is not None

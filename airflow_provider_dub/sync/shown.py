@@ -11,8 +11,10 @@ from airflow_provider_dub.customers.ids import DUB_PREFIX, EXTERNAL_PREFIX
 _NAMES_SHOWN = 30
 _LONGEST_NAME = 64
 _MANY_DIGITS = 6
-#: An ``@`` between other characters, also in its full width (U+FF20) or percent-encoded.
-_EMAIL = re.compile(r"[^@\uff20\s](@|\uff20|%40)[^@\uff20\s]")
+#: The ``@``, its full and its small width.
+_AT = "@\uff20\ufe6b"
+#: One of them between other characters, or percent-encoded; also with blanks around it, as people mistype it.
+_EMAIL = re.compile(rf"[^{_AT}\s]\s*([{_AT}]|%40)\s*[^{_AT}\s]")
 #: A user and a password in front of the host of a URI.
 _PASSWORD = re.compile(r"(?<=//)[^/]*:[^/]*@")
 _BETWEEN_DIGITS = r"\s./()\u2010-\u2015-"
@@ -31,16 +33,17 @@ def one_line(text: object) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(text))
 
 
-def presentable(names: Iterable[Any]) -> list[str]:
+def presentable(names: Iterable[Any], among: Iterable[Any] = ()) -> list[str]:
     """Return the names of columns that may be shown: the first ones, and none that looks like data.
 
     A file without a header has the first customer in place of the names: where one is an address, none is shown.
 
     :param names: Names of columns.
+    :param among: All names, if these are some of them.
     """
     every = list(names)
     first = every[:_NAMES_SHOWN]
-    if any(map(_has_address, every)):
+    if any(map(_has_address, (*every, *among))):
         return ["(not shown)"] * len(first)
     return ["(not shown)" if _looks_like_data(name) else one_line(name) for name in first]
 
@@ -54,10 +57,14 @@ def path_shown(path: object) -> str:
     return one_line(_PASSWORD.sub("***@", text.partition("?")[0]) if "://" in text else text)
 
 
-def listed(names: Iterable[Any]) -> str:
-    """Return the names of columns in a phrase, as far as they may be shown."""
+def listed(names: Iterable[Any], among: Iterable[Any] = ()) -> str:
+    """Return the names of columns in a phrase, as far as they may be shown.
+
+    :param names: Names of columns.
+    :param among: All names, if these are some of them.
+    """
     every = list(names)
-    shown = ", ".join(f'"{name}"' for name in presentable(every))
+    shown = ", ".join(f'"{name}"' for name in presentable(every, among))
     more = len(every) - _NAMES_SHOWN
     return f"{shown} and {more:,} more" if more > 0 else shown or "no columns at all"
 
@@ -92,7 +99,7 @@ def _looks_like_data(name: object) -> bool:
 
 
 def _has_address(name: object) -> bool:
-    return any(part in str(name) for part in ("@", "\uff20", "://"))
+    return any(part in str(name) for part in (*_AT, "://"))
 
 
 def shown_key(key: str | None, show_keys: bool | None = None) -> str | None:

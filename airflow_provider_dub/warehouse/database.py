@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse.cursors import connect
-from airflow_provider_dub.warehouse.database_errors import database_error, kind_of
+from airflow_provider_dub.warehouse.database_errors import database_error, is_of_value, kind_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -63,9 +63,10 @@ class Warehouse:
 
         :param sql: The query.
         :param parameters: Its parameters.
+        :raises DubUnreadableRowsError: A value is wrong: some databases read rows to find the columns.
         """
         with closing(connect(self._hook)) as connection, connection.cursor() as cursor:
-            cursor.execute_as_given(sql, parameters)
+            _without_values(cursor.execute_as_given, sql, parameters, hides=is_of_value)
             found = cursor.columns
             cursor.fetchall()  # a driver may refuse to close what has unread rows
             self.reads_percent_signs = connection.driver.reads_percent_signs
@@ -195,9 +196,17 @@ def _batches(cursor: Cursor, batch: Sequence[tuple[Any, ...]]) -> Iterator[Seque
         batch = _without_values(cursor.fetchmany, BATCH)
 
 
-def _without_values(ask: Callable[..., T], *arguments: Any) -> T:
+def _without_values(ask: Callable[..., T], *arguments: Any, hides: Callable[[Exception], bool] = lambda _: True) -> T:
+    """Ask the database, and raise nothing of what it says of a value.
+
+    :param ask: Asks it.
+    :param arguments: The arguments of that.
+    :param hides: Whether an error is hidden; by default every error is.
+    """
     try:
         return ask(*arguments)
     except Exception as error:
+        if not hides(error):
+            raise
         failed = DubUnreadableRowsError(kind_of(error))
     raise failed from None  # here, where it has no context

@@ -50,6 +50,14 @@ def kind_of(error: Exception) -> str:
     return f"{kind} {codes[0]}" if codes else kind
 
 
+def is_of_value(error: Exception) -> bool:
+    """Return whether an error is of a value, so that its message may quote it.
+
+    :param error: The error of the database.
+    """
+    return "DataError" in {base.__name__ for base in type(error).__mro__}
+
+
 def is_being_closed(error: Exception) -> bool:
     """Return whether a driver does not connect, since this process is about to close the same database.
 

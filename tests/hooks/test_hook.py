@@ -6,12 +6,13 @@ import os
 import re
 import threading
 import time
+import traceback
 
 import psutil
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
-from airflow_provider_dub.exceptions import DubError
+from airflow_provider_dub.exceptions import DubConfigurationError, DubError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome
@@ -231,3 +232,12 @@ def test_a_hook_that_is_used_for_many_runs_keeps_no_sockets_and_no_threads(conne
                 break
             time.sleep(0.02)
     assert counts[-1] <= counts[0]
+
+
+def test_a_setting_that_cannot_work_leaves_no_key_in_the_frames_of_the_error(dub, connect) -> None:
+    connect(dub.url, workspace_slug="a b")
+    with pytest.raises(DubConfigurationError) as error:
+        DubHook().settings  # noqa: B018 - which reads them
+    _own, *frames = traceback.walk_tb(error.value.__traceback__)
+    assert frames
+    assert not any(dub.api_key in repr(frame.f_locals) for frame, _ in frames)

@@ -245,3 +245,13 @@ def test_any_names_are_matched_or_rejected_on_one_line_and_none_is_lost(found, h
         if has_rows:
             result = [name for name in found if isinstance(name, str) and name.startswith("dub_")]
             assert len(matched.ignored) + len(matched.fields) + 1 + len(result) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("first_customer", "key_column"),
+    [(["customer_12", "jo@b.co"], "customer_id"), (["id", "a@b.co", "my email"], "id")],
+)
+def test_beside_an_address_no_name_is_suggested_either(first_customer: list[str], key_column: str) -> None:
+    with pytest.raises(ValueError, match="not shown") as error:
+        match_columns(first_customer, key_column=key_column)
+    assert not any(f'"{name}"' in str(error.value) for name in first_customer)

@@ -480,6 +480,18 @@ def test_no_value_is_shown_when_the_query_fails_amid_its_rows(warehouse, connect
     assert error.value.__suppress_context__
 
 
+@pytest.mark.parametrize("database", ["duckdb"], indirect=True)
+def test_no_value_is_shown_when_the_database_reads_rows_to_know_the_columns(database, connected, sync) -> None:
+    database.run("CREATE TABLE traits (user_id TEXT, trait TEXT, value TEXT)")
+    database.run("INSERT INTO traits VALUES ('user_1', 'name', 'planted')")
+    pivot = "PIVOT (SELECT * FROM traits WHERE CAST(value AS DATE) > '2026-01-01') ON trait USING any_value(value)"
+    with pytest.raises(DubUnreadableRowsError) as error:
+        sync(sql=f"SELECT * FROM ({pivot})")
+    assert "planted" not in str(error.value)
+    with pytest.raises(Exception, match="no_such_column"):  # what it says of the statement stays
+        sync(sql="SELECT user_id, no_such_column AS name FROM traits")
+
+
 def test_more_changes_than_allowed_stop_the_run_before_anything_is_sent_or_recorded(warehouse, connected, sync) -> None:
     with pytest.raises(
         DubReviewChangesError, match=r"2 rows of 2 would be sent, and max_changes=1 .* 2 rows in the query \(2 new\)"
