@@ -59,7 +59,9 @@ class Stop:
 
         :param seconds: The longest time to wait.
         """
-        until = time.monotonic() + seconds
-        while not self._is_set and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, POLL_INTERVAL))
+        # By what was slept, not by a clock: a test may have frozen that, and would wait for ever.
+        while not self._is_set and seconds > 0:
+            pause = min(seconds, POLL_INTERVAL)
+            time.sleep(pause)
+            seconds -= pause
         return self._is_set

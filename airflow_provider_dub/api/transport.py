@@ -185,7 +185,7 @@ class Transport:
             self._heard_from_dub = True
 
     def _deserves_retry(self, request: Request, error: DubError, attempt: int) -> bool:
-        if request.method == "POST" and error.maybe_applied:
+        if request.method == "POST" and (error.maybe_applied or isinstance(error, DubUnreadableResponseError)):
             return False  # it may do twice what it does
         if isinstance(error, DubUnreadableResponseError):
             # A success that cannot be read; an idle connection that was closed; a request that came too early.

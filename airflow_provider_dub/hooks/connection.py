@@ -6,7 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -165,6 +167,9 @@ def _base_url(connection: Connection) -> str:
         )
     if not host:
         return DEFAULT_BASE_URL
+    with suppress(ValueError):
+        IPv6Address(host)
+        host = f"[{host}]"  # Airflow takes the brackets of a URI away
     url = host if "://" in host else f"{scheme}://{host}"
     try:
         parts = urlsplit(url)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub import get_provider_info
+from airflow_provider_dub.api.locks import ForkSafeLock
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import customers_uri
 from airflow_provider_dub.exceptions import DubConfigurationError, DubError, DubRateLimitError
@@ -50,6 +50,8 @@ class DubHook(BaseHook):
     default_conn_name = "dub_default"
     conn_type = get_provider_info.CONN_TYPE
     hook_name = get_provider_info.HOOK_NAME
+    #: Held while a connection is looked up: of threads that use a new hook at once, one does that.
+    _first_use = ForkSafeLock()
 
     def __init__(
         self,
@@ -69,6 +71,12 @@ class DubHook(BaseHook):
             "requests_per_minute": requests_per_minute,
             "workspace_slug": workspace_slug,
         }
+        self._settings: DubConnection | None = None
+        self._client: DubClient | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the key, and the client, which works in one process only: a copy makes its own."""
+        return self.__dict__ | {"_settings": None, "_client": None}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -93,12 +101,27 @@ class DubHook(BaseHook):
             "placeholders": get_provider_info.PLACEHOLDERS,
         }
 
-    @cached_property
+    @property
     def settings(self) -> DubConnection:
         """The settings of the connection; looked up once.
 
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
         """
+        with self._first_use:
+            if self._settings is None:
+                self._settings = self._read_settings()
+            return self._settings
+
+    @property
+    def client(self) -> DubClient:
+        """The client over this connection; one for the life of the hook."""
+        settings = self.settings
+        with self._first_use:
+            if self._client is None:
+                self._client = self._new_client(settings)
+            return self._client
+
+    def _read_settings(self) -> DubConnection:
         try:
             connection = DubConnection.read(self.get_connection(self.dub_conn_id), self._arguments)
         except DubConfigurationError as error:
@@ -108,12 +131,7 @@ class DubHook(BaseHook):
             self.log.warning('The connection %s has an extra "%s" that is not used.', self.dub_conn_id, name)
         return connection
 
-    @cached_property
-    def client(self) -> DubClient:
-        """The client over this connection; one for the life of the hook."""
-        return self._client(self.settings)
-
-    def _client(self, connection: DubConnection, rate_limit_timeout: float | None = None) -> DubClient:
+    def _new_client(self, connection: DubConnection, rate_limit_timeout: float | None = None) -> DubClient:
         from airflow_provider_dub.api.client import DubClient
         from airflow_provider_dub.api.exchange import Server
         from airflow_provider_dub.api.rate_limit import RateLimiter
@@ -132,7 +150,7 @@ class DubHook(BaseHook):
         """What was sent and waited for so far."""
         from airflow_provider_dub.api.transport import Traffic
 
-        return self.client.traffic if "client" in self.__dict__ else Traffic()
+        return self._client.traffic if self._client else Traffic()
 
     def get_conn(self) -> requests.Session:
         """Return a new session that authenticates itself; every request of this hook goes through such a session.
@@ -255,7 +273,7 @@ class DubHook(BaseHook):
         """Return whether the key may update customers, with one request that changes nothing."""
         try:
             # Somebody is waiting for it.
-            client = self._client(replace(self.settings, max_retries=1), TEST_RATE_LIMIT_TIMEOUT)
+            client = self._new_client(replace(self.settings, max_retries=1), TEST_RATE_LIMIT_TIMEOUT)
             client.check()
         except DubRateLimitError as error:
             if not error.server_message:  # it was not Dub that refused

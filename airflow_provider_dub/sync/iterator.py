@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from contextvars import copy_context
 from queue import Full, Queue
 from typing import TYPE_CHECKING
 
@@ -35,13 +36,15 @@ def iterate_sync(
     :param at_the_end: Called when the run is over.
     :raises Exception: What reading the rows raised, after the results of those that were read.
     """
-    results = _Results(stop)
+    results = _Results()
     errors: list[BaseException] = []
 
     def read() -> Iterator[CustomerUpdate | RowResult]:
         try:
             yield from updates
-        except Exception as error:  # it ends the rows, and hurries nobody: results are still taken
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # also sys.exit; it ends the rows, and hurries nobody: results are still taken
             errors.append(error)
 
     def run() -> None:
@@ -53,12 +56,14 @@ def iterate_sync(
             at_the_end()
             results.put(None)
 
-    threading.Thread(target=run, name="dub-results", daemon=True).start()
+    # With the context of the caller: the rows may need it, and a request's span has the caller's as its parent.
+    threading.Thread(target=copy_context().run, args=(run,), name="dub-results", daemon=True).start()
     try:
         while result := results.queue.get():
             yield result
     finally:
         stop.set(urgent=True)
+        results.are_wanted = False
     if errors:
         raise errors[0]
 
@@ -66,8 +71,9 @@ def iterate_sync(
 class _Results:
     """A sink whose results somebody takes one by one."""
 
-    def __init__(self, stop: Stop) -> None:
-        self._stop = stop
+    def __init__(self) -> None:
+        #: Whether somebody still takes them.
+        self.are_wanted = True
         #: The results; None after the last.
         self.queue: Queue[RowResult | None] = Queue(1)
 
@@ -78,7 +84,7 @@ class _Results:
         pass
 
     def put(self, result: RowResult | None) -> None:
-        while not (self._stop.is_urgent and self.queue.full()):  # else nobody takes them any more
+        while self.are_wanted:
             with suppress(Full):
                 self.queue.put(result, timeout=POLL_INTERVAL)
                 return

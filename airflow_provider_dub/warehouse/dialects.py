@@ -55,7 +55,7 @@ class Dialect:
     :param table_collation: The collation of a new table, with ``table_charset``.
     :param rows_at_once: The number of lines that one statement inserts at most.
     :param bytes_at_once: The size of these lines at most.
-    :param json_rows: How lines are inserted as one parameter, where a statement may have only few.
+    :param json_rows: How lines are inserted as one parameter, where a statement may have only few or is slow with many.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
     :param compares_pairs: Whether it compares two values with the rows of a query at once.
@@ -259,6 +259,11 @@ _DIALECTS = (
             "JSON": "CAST(x ->> '$' AS TEXT)",
         },
         run_on="DuckDB",
+        rows_at_once=10_000,
+        # Tens of thousands of parameters take it seconds.
+        json_rows=JsonRows(
+            """(SELECT UNNEST(FROM_JSON_STRICT({json}, '[["VARCHAR"]]')) AS dub_row) AS dub_rows""", "dub_row[{n} + 1]"
+        ),
         exact="ENCODE(x)",
         clock="CAST(EPOCH(CURRENT_TIMESTAMP) AS BIGINT)",
         reads_timestamps_as_text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import dag, task
@@ -13,19 +14,22 @@ from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
 def update_in_chunks():
     @task(show_return_value_in_logs=False)  # ids may be e-mail addresses
-    def find_chunks():  # the first and the last id of each 10,000 rows
-        return PostgresHook("warehouse").get_records("""
-            SELECT min(user_id), max(user_id)
-            FROM (
-                SELECT user_id, (row_number() OVER (ORDER BY user_id) - 1) / 10000 AS chunk FROM customers
-            ) AS numbered
-            GROUP BY chunk ORDER BY chunk
+    def find_chunks():  # from the first id of each 10,000 rows to that of the next; None is open
+        firsts = PostgresHook("warehouse").get_records("""
+            SELECT user_id
+            FROM (SELECT user_id, row_number() OVER (ORDER BY user_id) AS place FROM customers) AS numbered
+            WHERE place % 10000 = 1 AND place > 1 AND user_id IS NOT NULL
+            ORDER BY user_id
         """)
+        return list(pairwise([None, *(first for (first,) in firsts), None]))
 
     @task(show_return_value_in_logs=False)
-    def read_chunk(first_and_last):
-        sql = "SELECT user_id, email, country FROM customers WHERE user_id BETWEEN %s AND %s"
-        return PostgresHook("warehouse").get_df(sql, tuple(first_and_last))
+    def read_chunk(chunk):
+        sql = """
+            SELECT user_id, email, country FROM customers
+            WHERE COALESCE(user_id, '') >= COALESCE(%s, '') AND (COALESCE(user_id, '') < %s) IS NOT FALSE
+        """
+        return PostgresHook("warehouse").get_df(sql, tuple(chunk))
 
     DubUpdateCustomersOperator.partial(
         task_id="update_dub",
@@ -34,7 +38,7 @@ def update_in_chunks():
         map_index_template="{{ task.customers.rows.user_id.min() }} to {{ task.customers.rows.user_id.max() }}",
         pool="dub",
         retries=2,
-    ).expand(customers=read_chunk.expand(first_and_last=find_chunks()))
+    ).expand(customers=read_chunk.expand(chunk=find_chunks()))
 
 
 update_in_chunks()

@@ -196,3 +196,13 @@ def test_a_word_that_dub_would_ignore_is_an_error_that_names_it(connected, call,
     assert all(word in str(failure.value) for word in words), str(failure.value)
     assert "half" not in repr(failure.value)
     assert connected.requests == []
+
+
+@pytest.mark.parametrize("page", [HTML, REDIRECT, response(408, b"<html>"), response(303, b"", "Location: /done")])
+def test_a_post_is_not_sent_again_after_a_page_that_may_follow_its_work(page: bytes, no_back_off) -> None:
+    with serving(page) as server, pytest.raises(DubUnreadableResponseError):
+        client_of(server).request("POST", "/links", body={})
+    assert len(server.requests) == 1
+    with serving(page) as server, pytest.raises(DubUnreadableResponseError):
+        client_of(server).request("GET", "/links")
+    assert len(server.requests) > 1

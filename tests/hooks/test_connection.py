@@ -42,6 +42,8 @@ def read_unchecked(**fields) -> DubConnection:
         ({"host": "http://127.0.0.1", "port": 8787}, "http://127.0.0.1:8787"),
         ({"host": "https://dub.example.com/api"}, "https://dub.example.com/api"),
         ({"host": "http://[::1]:80"}, "http://[::1]"),
+        ({"host": "::1", "port": 8787, "schema": "http"}, "http://[::1]:8787"),
+        ({"host": "::ffff:127.0.0.1"}, "https://[::ffff:127.0.0.1]"),
         ({"port": 443}, "https://api.dub.co"),
         ({"host": "api.dub.co", "port": 443}, "https://api.dub.co"),
         ({"host": "http://127.0.0.1:8787", "port": 443}, "http://127.0.0.1:8787"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import re
+import signal
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import psutil
 import pytest
@@ -150,6 +155,40 @@ def test_an_unknown_extra_is_named(dub, connect, logged) -> None:
     assert "SECRET-VALUE" not in logged()
 
 
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, pytest.fail.Exception])
+def test_rows_that_end_by_more_than_an_exception_end_the_results_too(connected, end: type[BaseException]) -> None:
+    def rows():
+        yield from ({"id": f"cus_{n}", "name": "n"} for n in range(20))
+        raise end("the source is broken")
+
+    outcomes: list[Outcome] = []
+
+    def work() -> None:
+        try:
+            for result in DubHook().update_customers(rows()):
+                outcomes.append(result.outcome)
+                time.sleep(0.15)  # longer than the results wait for room
+        except end:
+            outcomes.append(Outcome.NOT_ATTEMPTED)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert outcomes == [Outcome.FAILED] * 20 + [Outcome.NOT_ATTEMPTED]
+
+
+def test_rows_are_read_in_the_context_of_the_caller(connected) -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="")
+    token = variable.set("cus_1LABA")
+
+    def rows():
+        yield {"id": variable.get(), "name": "n"}
+
+    (result,) = DubHook().update_customers(rows())
+    variable.reset(token)
+    assert result.key == "cus_1LABA"
+
+
 def test_a_run_that_ends_early_leaves_the_hook_usable(connected) -> None:
     hook = DubHook()
     rows = [{"id": "cus_1LABA", "name": "n"}, *({"id": f"cus_{n}", "name": "n"} for n in range(300))]
@@ -218,6 +257,53 @@ def test_a_used_hook_works_in_a_process_that_was_forked_while_others_use_it(conn
     for thread in threads:
         thread.join()
     assert statuses == [0] * 5
+
+
+def test_threads_that_use_a_new_hook_at_once_share_one_look_up_and_one_client(connected, monkeypatch) -> None:
+    look_up, looked_up = DubHook.get_connection, []
+
+    def slowly(conn_id: str):
+        looked_up.append(conn_id)
+        time.sleep(0.1)
+        return look_up(conn_id)
+
+    monkeypatch.setattr(DubHook, "get_connection", staticmethod(slowly))
+    hook = DubHook()
+    with ThreadPoolExecutor(20) as pool:
+        clients = set(pool.map(lambda _: hook.client, range(20)))
+    assert (len(looked_up), len(clients)) == (1, 1)
+
+
+def test_a_process_that_was_forked_while_a_connection_is_looked_up_can_look_up_its_own(connected, monkeypatch) -> None:
+    look_up, looking = DubHook.get_connection, threading.Event()
+
+    def slowly(conn_id: str):
+        looking.set()
+        time.sleep(0.5)
+        return look_up(conn_id)
+
+    monkeypatch.setattr(DubHook, "get_connection", staticmethod(slowly))
+    thread = threading.Thread(target=DubHook().get_customer, args=("cus_1LABA",))
+    thread.start()
+    looking.wait(5)
+    if (child := os.fork()) == 0:
+        signal.alarm(10)
+        status = 1
+        try:
+            status = DubHook().get_customer("cus_1LABB")["id"] != "cus_1LABB"
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    thread.join()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda hook: pickle.loads(pickle.dumps(hook))])  # noqa: S301
+def test_a_used_hook_can_be_copied_and_sent_to_another_process_without_its_key(connected, copied) -> None:
+    hook = DubHook(timeout=5)
+    hook.get_customer("cus_1LABA")
+    assert b"dub_TESTKEY" not in pickle.dumps(hook)
+    assert copied(hook).get_customer("cus_1LABB")["id"] == "cus_1LABB"
+    assert copied(hook).settings.timeout == 5
 
 
 def test_a_hook_that_is_used_for_many_runs_keeps_no_sockets_and_no_threads(connected) -> None:

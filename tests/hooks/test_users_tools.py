@@ -164,6 +164,14 @@ def test_opentelemetry_sees_a_request_below_the_span_of_its_caller(connected, sp
     assert (read.attributes["http.status_code"], wrote.attributes["http.status_code"]) == (200, 404)
 
 
+def test_opentelemetry_sees_the_requests_of_an_iterator_below_the_span_of_its_caller(connected, spans) -> None:
+    tracer, exporter = spans
+    with tracer.start_as_current_span("mine") as mine:
+        assert len(list(DubHook().update_customers([{"id": "cus_1LABA", "name": "Grace"}]))) == 1
+    wrote, _ = exporter.get_finished_spans()
+    assert wrote.parent.span_id == mine.get_span_context().span_id
+
+
 def test_opentelemetry_sees_every_request_of_a_run(connected, spans) -> None:
     _, exporter = spans
     update([{"id": "cus_1LABA", "name": "Grace"}, {"id": "ext_user_2", "name": "Ada"}])

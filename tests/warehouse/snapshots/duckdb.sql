@@ -1306,9 +1306,29 @@ INSERT INTO "analytics"."dub_state_history" (
   "run",
   "attempt"
 )
-VALUES
-  ($p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p),
-  ($p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p, $p);
+SELECT
+  dub_row[1],
+  dub_row[2],
+  dub_row[3],
+  dub_row[4],
+  dub_row[5],
+  dub_row[6],
+  dub_row[7],
+  dub_row[8],
+  dub_row[9],
+  dub_row[10],
+  dub_row[11],
+  dub_row[12],
+  dub_row[13],
+  dub_row[14],
+  dub_row[15],
+  dub_row[16],
+  dub_row[17],
+  dub_row[18]
+FROM (
+  SELECT
+    UNNEST(FROM_JSON_STRICT($p, '[["VARCHAR"]]')) AS dub_row
+) AS dub_rows;
 
 -- merge 0
 DELETE FROM "analytics"."dub_state"
