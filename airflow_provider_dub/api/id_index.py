@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 #: The list is read page after page and look-ups side by side, so it must spare this many for each page.
 _SPARED_BY_A_PAGE = 4
+#: Pages between two lines of the log.
+_PAGES_PER_LINE = 100
 
 
 class IdIndex:
@@ -45,29 +47,22 @@ class IdIndex:
         return place < len(self._hashes) and self._hashes[place] == wanted
 
 
-def read_id_index(
-    client: DubClient,
-    rows: int,
-    confirmed: Iterable[str],
-    on_page: Callable[[int, int], object],
-    limit: int | None,
-) -> IdIndex:
+def read_id_index(client: DubClient, rows: int, confirmed: Iterable[str], limit: int | None) -> IdIndex:
     """Read the external ids of the workspace, where that is cheaper than to look up those of the rows one by one.
 
     :param client: Counts and lists customers.
     :param rows: The number of rows that may need a look-up each.
     :param confirmed: External ids that Dub has shown before, an exact match.
-    :param on_page: Called after each page, with the number of pages so far and in all.
     :param limit: The number of rows that are sent, and so looked up, at most.
     :raises DubError: Dub refuses the key, or the run was stopped.
     """
     known = list(confirmed)
     unknown = rows - len(known)
     look_ups = unknown if limit is None else min(unknown, limit)
-    return IdIndex(map(hash, chain(known, _listed(client, look_ups // _SPARED_BY_A_PAGE, on_page))))
+    return IdIndex(map(hash, chain(known, _listed(client, look_ups // _SPARED_BY_A_PAGE))))
 
 
-def _listed(client: DubClient, most_requests: int, on_page: Callable[[int, int], object]) -> Iterator[str]:
+def _listed(client: DubClient, most_requests: int) -> Iterator[str]:
     """Yield the external ids that Dub lists, or some of them if that takes too many requests."""
     if most_requests < 1:
         return
@@ -81,8 +76,8 @@ def _listed(client: DubClient, most_requests: int, on_page: Callable[[int, int],
             external_id = customer.get("externalId")
             if isinstance(external_id, str):
                 yield external_id
-            if number % PAGE_SIZE == 0:
-                on_page(number // PAGE_SIZE, pages)
+            if number % (PAGE_SIZE * _PAGES_PER_LINE) == 0:
+                log.info("Reading Dub's external ids: %s of %s pages.", f"{number // PAGE_SIZE:,}", f"{pages:,}")
             if listing.requests > most_requests + _SPARED_BY_A_PAGE:
                 log.info("Too many customers have no external id to list the others; the other ids are looked up.")
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
@@ -21,7 +21,6 @@ def verified_ids(
     *,
     customer_ids: Iterable[str | None] | None = None,
     confirmed: Iterable[str] = (),
-    on_page: Callable[[int, int], object] = lambda _done, _pages: None,
 ) -> Container[str] | None:
     """Return the external ids that are an exact match in Dub; None if they are not checked.
 
@@ -31,7 +30,6 @@ def verified_ids(
     :param reader: Reads the rows.
     :param customer_ids: The customers of the rows that will be sent; by default those that the rows name.
     :param confirmed: External ids that Dub has shown before, an exact match.
-    :param on_page: Called after each page of customers, with the number of pages so far and in all.
     :raises DubError: Dub refuses the key, or the run was stopped.
     """
     from airflow_provider_dub.api.id_index import read_id_index
@@ -41,7 +39,7 @@ def verified_ids(
     if customer_ids is None:
         customer_ids = reader.customer_ids() if reader.rereadable else ()
     rows = sum(1 for one in customer_ids if one and one.startswith(EXTERNAL_PREFIX))
-    return read_id_index(client, rows, confirmed, on_page, reader.options.limit)
+    return read_id_index(client, rows, confirmed, reader.options.limit)
 
 
 def sender(client: DubClient | None, options: SyncOptions, verified: Container[str] | None) -> Send:

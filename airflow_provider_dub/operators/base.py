@@ -62,8 +62,6 @@ __all__ = ["DubSyncOperator", "shared_arguments", "too_many_changes"]
 FILE_ARGUMENTS = ("rejected_path", "records_path")
 #: Groups of failures that the exception of a task names.
 _GROUPS_IN_MESSAGE = 3
-#: Pages of the preflight check between two lines of the log.
-_PAGES_PER_LINE = 100
 
 
 class DubSyncOperator(BaseOperator):
@@ -302,7 +300,7 @@ class DubSyncOperator(BaseOperator):
         customer_ids: Iterable[str | None] | None = None,
         confirmed: Iterable[str] = (),
     ) -> Container[str] | None:
-        """Make the preflight check of external ids, with progress.
+        """Make the preflight check of external ids.
 
         :param client: The client of this run.
         :param reader: Reads the rows.
@@ -312,13 +310,9 @@ class DubSyncOperator(BaseOperator):
         if client is None:
             return None
         try:
-            return verified_ids(client, reader, customer_ids=customer_ids, confirmed=confirmed, on_page=self._log_pages)
+            return verified_ids(client, reader, customer_ids=customer_ids, confirmed=confirmed)
         except DubStoppedError:  # the run ends before its first row
             return ()
-
-    def _log_pages(self, done: int, pages: int) -> None:
-        if done % _PAGES_PER_LINE == 0:
-            self.log.info("Reading Dub's external ids: %s of %s pages.", f"{done:,}", f"{pages:,}")
 
     def _send(
         self,
