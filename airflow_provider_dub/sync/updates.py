@@ -10,7 +10,7 @@ from airflow_provider_dub.customers.cells import prepare_cell
 from airflow_provider_dub.customers.converters import identifier, stripped
 from airflow_provider_dub.customers.ids import DUB_PREFIX, is_customer_id
 from airflow_provider_dub.sync.columns import match_columns
-from airflow_provider_dub.sync.duplicates import Duplicates, SeenSoFar
+from airflow_provider_dub.sync.duplicates import repeated_ids
 from airflow_provider_dub.sync.results import Outcome, RowResult, rejected
 from airflow_provider_dub.sync.rows import ABSENT, Rows
 
@@ -125,13 +125,13 @@ def updates_of(
     :param earlier_result: Returns the result of a row that an earlier try of the task has processed.
     :raises ValueError: ``on_duplicate`` needs rows that can be read twice.
     """
-    options, duplicates = reader.options, _duplicates(reader)
+    options, first_and_last = reader.options, _first_and_last(reader)
     left = math.inf if options.limit is None else options.limit
     for update in reader:
         if isinstance(update, RowResult):
             yield update
             continue
-        result = _duplicate(update, duplicates, options)
+        result = _duplicate(update, *first_and_last(update.customer_id, update.row), options)
         if result is None and update.fields:
             left -= 1
             result = RowResult(update.row, update.key, Outcome.OVER_LIMIT) if left < 0 else None
@@ -139,17 +139,22 @@ def updates_of(
         yield result or (earlier_result and earlier_result(update)) or update
 
 
-def _duplicates(reader: UpdateReader) -> Duplicates | SeenSoFar:
+def _first_and_last(reader: UpdateReader) -> Callable[[str, int], tuple[int, int]]:
+    """Return what takes a row's customer and the row, and returns the first and the last row that name the customer.
+
+    Of rows that can be read only once no later row is known. What it takes then is every row, in order.
+    """
     if reader.rereadable:
-        return Duplicates(reader.customer_ids)
+        repeated = repeated_ids(reader.customer_ids)
+        return lambda customer_id, row: repeated.get(customer_id, (row, row))
     if reader.options.on_duplicate == "last":
         raise ValueError('on_duplicate="last" needs rows that can be read twice: a DataFrame or a list.')
-    return SeenSoFar()
+    first: dict[str, int] = {}
+    return lambda customer_id, row: (first.setdefault(customer_id, row), row)
 
 
-def _duplicate(update: CustomerUpdate, duplicates: Duplicates | SeenSoFar, options: SyncOptions) -> RowResult | None:
-    row, key, customer_id = update[:3]
-    first, last = duplicates.first_and_last(customer_id, row)
+def _duplicate(update: CustomerUpdate, first: int, last: int, options: SyncOptions) -> RowResult | None:
+    row, key = update.row, update.key
     if options.on_duplicate == "last":
         if last == row:
             return None

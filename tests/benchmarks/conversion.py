@@ -41,7 +41,7 @@ def _customers() -> pd.DataFrame:
 
 
 def _convert(file: Path) -> tuple[float, float]:
-    from airflow_provider_dub.sync.duplicates import Duplicates
+    from airflow_provider_dub.sync.duplicates import repeated_ids
     from airflow_provider_dub.sync.inputs import rows_of
     from airflow_provider_dub.sync.options import SyncOptions
     from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
@@ -50,7 +50,7 @@ def _convert(file: Path) -> tuple[float, float]:
     list(UpdateReader(rows_of(frame.head(10)), SyncOptions()))  # imports are not what a row costs
     before, began = megabytes(), time.perf_counter()
     reader = UpdateReader(rows_of(frame), SyncOptions())
-    Duplicates(reader.customer_ids)
+    repeated_ids(reader.customer_ids)
     assert sum(isinstance(update, CustomerUpdate) for update in reader) == ROWS
     return time.perf_counter() - began, peak_megabytes() - before
 
