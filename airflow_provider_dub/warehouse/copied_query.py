@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
@@ -18,7 +18,7 @@ from airflow_provider_dub.warehouse.cell_text import sortable, text_of
 from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.cursors import Cursor
-from airflow_provider_dub.warehouse.local_database import LocalDatabase
+from airflow_provider_dub.warehouse.local_database import local_database
 from airflow_provider_dub.warehouse.query_rows import QueryColumns
 from airflow_provider_dub.warehouse.schema import KEY, LATEST, POSITION
 from airflow_provider_dub.warehouse.spool import Spool
@@ -78,9 +78,7 @@ class CopiedQuery:
     @contextmanager
     def _locally(self, table: StateTable | None, known: KnownState | None) -> Iterator[Changes]:
         """Compare the rows in a file of this process, and write nothing anywhere else."""
-        with closing(LocalDatabase()) as database:
-            warehouse, statements = database.warehouse(), database.statements()
-            database.create_tables()
+        with local_database() as (warehouse, statements):
             if table and known:
                 _copy_state(table, warehouse, statements)
                 known = replace(known, table=statements.table, missing_columns=frozenset())

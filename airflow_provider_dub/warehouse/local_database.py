@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_dub.warehouse.database import Warehouse
@@ -10,37 +13,22 @@ from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.statements import Statements
 
 
-class LocalDatabase:
-    """SQLite in a temporary file that only this process can reach; stands in for a hook."""
+@contextmanager
+def local_database() -> Iterator[tuple[Warehouse, Statements]]:
+    """Give SQLite in a temporary file that only this process can reach, and the statements about its tables.
 
-    placeholder = "?"
-    supports_autocommit = False
-
-    def __init__(self) -> None:
-        # The empty name is SQLite's for a file that is deleted when it is closed.
-        self._connection = sqlite3.connect("", factory=_Kept)
-
-    def statements(self) -> Statements:
-        """Return the statements about the tables in it."""
-        return Statements(DIALECTS["sqlite"], "dub_local")
-
-    def warehouse(self) -> Warehouse:
-        """Return what reads and writes in it."""
-        hook: Any = self
-        return Warehouse(hook)
-
-    def create_tables(self) -> None:
-        """Create the staging table and the state table."""
-        for statement in (*self.statements().create_staging(), *self.statements().create()):
-            self._connection.execute(statement)
-
-    def get_conn(self) -> Any:
-        """Return the one connection."""
-        return self._connection
-
-    def close(self) -> None:
-        """Close it, and with it everything that it holds."""
-        self._connection.end()
+    The staging table and the state table are there; at the end nothing of it is.
+    """
+    statements = Statements(DIALECTS["sqlite"], "dub_local")
+    # The empty name is SQLite's for a file that is deleted when it is closed.
+    connection = sqlite3.connect("", factory=_Kept)
+    hook: Any = SimpleNamespace(get_conn=lambda: connection, placeholder="?", supports_autocommit=False)
+    try:
+        for statement in (*statements.create_staging(), *statements.create()):
+            connection.execute(statement)
+        yield Warehouse(hook), statements
+    finally:
+        connection.end()
 
 
 class _Kept(sqlite3.Connection):
