@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_dub.exceptions import DubDatabaseError
 from airflow_provider_dub.warehouse.database import NotRepeatedError
-from airflow_provider_dub.warehouse.lease_statements import LeaseStatements
 from airflow_provider_dub.warehouse.process import is_gone, this_process
 from airflow_provider_dub.warehouse.schema import schema_version
 from airflow_provider_dub.warehouse.unusable_table import refusal_explained
@@ -94,7 +93,7 @@ class Lease:
 
     def __init__(self, warehouse: Warehouse, tables: Tables, owner: Owner) -> None:
         self._warehouse = warehouse
-        self._statements = LeaseStatements(tables.dialect, tables.table)
+        self._tables = tables
         self._owner = owner
         self._renewing = threading.Lock()
         #: When it was renewed, by the monotonic clock.
@@ -159,7 +158,7 @@ class Lease:
                 break
             time.sleep(random.uniform(0, _LONGEST_PAUSE))
         if not seen.others:
-            raise seen.error or RuntimeError(f"The lease on {self._statements.table} cannot be acquired.")
+            raise seen.error or RuntimeError(f"The lease on {self._tables.table} cannot be acquired.")
         return seen.others[0]
 
     def _let_go(self, *, is_last_try: bool) -> None:
@@ -171,7 +170,7 @@ class Lease:
                 raise
 
     def _locked_by(self, held: _Row) -> str:
-        return f"The state table {self._statements.table} is locked by {held.task}"
+        return f"The state table {self._tables.table} is locked by {held.task}"
 
     @property
     def longest_pause(self) -> float:
@@ -232,7 +231,7 @@ class Lease:
         if not self._mine(rows):
             tasks = [row.task for row in rows if row.task is not None]
             raise LeaseLostError(
-                f"The state table {self._statements.table} was taken over by "
+                f"The state table {self._tables.table} was taken over by "
                 f"{tasks[0] if tasks else 'a run that has ended since'}: this run did not renew its lease for "
                 f"{self.length:g} s. What it had not recorded is sent again."
             )
@@ -249,7 +248,8 @@ class Lease:
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.set_version(), [schema_version(), self._owner.attempt])
+        statement = self._tables.sql("UPDATE lease SET schema_version = ? WHERE attempt = ?")
+        cursor.execute(statement, [schema_version(), self._owner.attempt])
 
     @property
     def attempt(self) -> str:
@@ -261,14 +261,15 @@ class Lease:
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.set_merged(), [self._owner.attempt])
+        cursor.execute(self._tables.sql("UPDATE lease SET previous = NULL WHERE attempt = ?"), [self._owner.attempt])
 
     def end(self, cursor: Cursor) -> None:
         """Release the lease, within a transaction, with nothing left to merge.
 
         :param cursor: The cursor of the transaction.
         """
-        cursor.execute(self._statements.end(), [self._owner.attempt])
+        statement = self._tables.sql("UPDATE lease SET task = NULL, attempt = NULL WHERE attempt = ?")
+        cursor.execute(statement, [self._owner.attempt])
 
     def has_ended(self, cursor: Cursor) -> bool:
         """Return whether nobody has the lease, and nothing is left to merge.
@@ -285,7 +286,7 @@ class Lease:
         for row in rows:
             if row.version is not None and row.version > schema_version():
                 raise ValueError(
-                    f"The state table {self._statements.table} was written by a newer version of airflow-provider-dub "
+                    f"The state table {self._tables.table} was written by a newer version of airflow-provider-dub "
                     f"(schema {row.version}, this version has {schema_version()}): upgrade the package on this worker."
                 )
 
@@ -296,7 +297,7 @@ class Lease:
         """
         error: DubDatabaseError | None = None
         try:
-            with refusal_explained(self._statements, "insert and update rows", self._statements.lease):
+            with refusal_explained(self._tables, "insert and update rows", self._tables.lease):
                 self._warehouse.transaction(lambda cursor: self._acquire(cursor, gone))
         except DubDatabaseError as conflict:  # with another run that begins, as far as we know
             error = conflict
@@ -307,7 +308,7 @@ class Lease:
             if seen.mine:
                 self._warehouse.transaction(self.end)
             raise ValueError(
-                f'The state table {self._statements.table} is about "{other_target}", not '
+                f'The state table {self._tables.table} is about "{other_target}", not '
                 f'"{self._owner.target}"; each Dub, and each kind of ids, needs a state table of its own. If '
                 "the connection is wrong, correct it. If it is right, give state_table another name: that table is "
                 "created, the run begins as a first one, and this table stays as it is."
@@ -316,13 +317,26 @@ class Lease:
         return seen
 
     def _acquire(self, cursor: Cursor, gone: str) -> None:
+        """Acquire a lease that is free, or that of an attempt whose process is gone.
+
+        The last attempt is kept as the previous one until its outcomes are merged.
+        """
         rows, me = self._read(cursor), self._owner
         if any(row.attempt != gone for row in self._held_by_others(rows)):
             return
         if not rows:
-            cursor.execute(self._statements.insert(), [me.target, schema_version()])
+            insert = self._tables.sql(  # every column is named: some kinds of tables take no other rows
+                "INSERT INTO lease (slot, target, task, attempt, process, expires_at, schema_version, previous) "
+                "VALUES (1, ?, NULL, NULL, NULL, 0, ?, NULL)"
+            )
+            cursor.execute(insert, [me.target, schema_version()])
+        acquire = self._tables.sql(  # the previous attempt first: MariaDB sets one after the other
+            "UPDATE lease SET previous = COALESCE(previous, attempt), task = ?, attempt = ?, process = ?, "
+            "expires_at = CLOCK() + ? WHERE (task IS NULL OR expires_at < CLOCK() OR attempt = ?) AND target = ? "
+            "AND schema_version <= ?"
+        )
         values = [me.task, me.attempt, this_process(), math.ceil(self.length), gone, me.target, schema_version()]
-        cursor.execute(self._statements.acquire(), values)
+        cursor.execute(acquire, values)
 
     def _mine(self, rows: list[_Row]) -> list[_Row]:
         return [row for row in rows if row.task is not None and row.attempt == self._owner.attempt]
@@ -332,8 +346,16 @@ class Lease:
         return [row for row in held if row.attempt != self._owner.attempt]
 
     def _read(self, cursor: Cursor) -> list[_Row]:
-        cursor.execute(self._statements.read())
+        """Return the rows of the lease: one; several where nothing keeps keys unique and first runs began at once."""
+        read = self._tables.sql(
+            "SELECT target, task, attempt, process, expires_at, schema_version, previous, CLOCK() AS dub_now FROM lease"
+        )
+        cursor.execute(read)
         return [_Row(*row) for row in cursor.fetchall()]
 
     def _set(self, cursor: Cursor, task: str | None, seconds: int) -> None:
-        cursor.execute(self._statements.renew(), [task, seconds, self._owner.attempt])
+        """Renew the lease, if this run has it, or end it."""
+        statement = self._tables.sql(
+            "UPDATE lease SET task = ?, expires_at = CLOCK() + ? WHERE attempt = ? AND NOT task IS NULL"
+        )
+        cursor.execute(statement, [task, seconds, self._owner.attempt])

@@ -31,7 +31,7 @@ class Statements(Tables):
 
         :param others: The rows of all other attempts instead.
         """
-        return self._sql(f"DELETE FROM staging WHERE attempt {'<>' if others else '='} ?")
+        return self.sql(f"DELETE FROM staging WHERE attempt {'<>' if others else '='} ?")
 
     def analyze(self, table: exp.Table, rows: int | None = None) -> list[str]:
         """Return the statement after which the engine plans by what is in a table, where it needs one.
@@ -51,7 +51,7 @@ class Statements(Tables):
         :param columns: The columns.
         """
         read = ", ".join(f"TIMESTAMP_TEXT({name}) AS {name}" if name in TIMESTAMPS else name for name in columns)
-        return self._sql(f"SELECT {read} FROM state")
+        return self.sql(f"SELECT {read} FROM state")
 
     def count(self, but: int) -> str:
         """Return the query that counts the rows of the state table, and those of them that a run recorded.
@@ -60,7 +60,7 @@ class Statements(Tables):
 
         :param but: The number of these keys.
         """
-        return self._sql(
+        return self.sql(
             "SELECT COUNT(*) AS customers, COALESCE(SUM(CASE WHEN run = ? THEN 1 ELSE 0 END), 0) AS of_run FROM state "
             f"WHERE NOT customer_key IN ({_placeholders(but)})"
         )
@@ -74,9 +74,9 @@ class Statements(Tables):
         if self.dialect.changes_by_join:
             delete = f"DELETE dub_rows FROM {self._joined(keys.distinct())}"
         else:
-            delete = self._sql("DELETE FROM state WHERE :is_one", is_one=self._in(keys))
+            delete = self.sql("DELETE FROM state WHERE :is_one", is_one=self._in(keys))
         columns = ", ".join(state_columns())
-        insert = self._sql(
+        insert = self.sql(
             f"INSERT INTO state ({columns}) SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER "
             "(PARTITION BY EXACT(customer_key) ORDER BY last_tried_at DESC) AS place FROM history WHERE attempt = ?) "
             "AS dub_lines WHERE place = 1"
@@ -95,7 +95,7 @@ class Statements(Tables):
         if self.dialect.changes_by_join:  # MariaDB sets one after the other
             changes = f"dub_rows.code = {self.dialect.to_sql(code)}, dub_rows.outcome = '{PENDING}'"
             return f"UPDATE {self._joined(keys)} SET {changes}"
-        return self._sql(
+        return self.sql(
             f"UPDATE state SET code = :code, outcome = '{PENDING}' WHERE :is_one",
             code=code,
             is_one=self._in(keys),
@@ -106,7 +106,7 @@ class Statements(Tables):
 
         Only of those is the code the attempt: what is merged for a row that was sent replaces it.
         """
-        return self._sql(
+        return self.sql(
             f"UPDATE state SET outcome = CASE WHEN dub_id IS NULL THEN '{BASELINE}' ELSE '{Outcome.UPDATED}' END, "
             f"code = NULL WHERE outcome = '{PENDING}' AND code = ?"
         )
@@ -120,25 +120,25 @@ class Statements(Tables):
         :param lines: The number of keys.
         """
         read = ", ".join(name for name in state_columns() if name not in TIMESTAMPS)
-        return self._sql(
+        return self.sql(
             f"SELECT {read}, (SELECT TIMESTAMP_TEXT(MIN(last_tried_at)) FROM history WHERE attempt <> ?) AS oldest "
             f"FROM state WHERE customer_key IN ({_placeholders(lines)})"
         )
 
     def delete_attempt(self) -> str:
         """Return the statement that deletes the lines of an attempt from the history; parameter: the attempt."""
-        return self._sql("DELETE FROM history WHERE attempt = ?")
+        return self.sql("DELETE FROM history WHERE attempt = ?")
 
     def set_none_pending(self) -> str:
         """Return the statement that would set rows to pending, and sets none: whether it may is what it shows."""
-        return self._sql(f"UPDATE state SET code = NULL, outcome = '{PENDING}' WHERE 1 = 0")
+        return self.sql(f"UPDATE state SET code = NULL, outcome = '{PENDING}' WHERE 1 = 0")
 
     def prune(self, before: str) -> str:
         """Return the statement that deletes old lines of the history.
 
         :param before: The time, as every engine reads it.
         """
-        return self._sql("DELETE FROM history WHERE last_tried_at < :before", before=exp.Literal.string(before))
+        return self.sql("DELETE FROM history WHERE last_tried_at < :before", before=exp.Literal.string(before))
 
     def _in(self, keys: Expression) -> Expression:
         """Return the condition that the key is one of those of a query.

@@ -104,7 +104,7 @@ class Tables:
 
     def drop_staging(self) -> str:
         """Return the statement that drops the staging table."""
-        return self._sql("DROP TABLE staging")
+        return self.sql("DROP TABLE staging")
 
     def add_column(self, table: exp.Table, name: str) -> str:
         """Return the statement that adds a column of text.
@@ -200,7 +200,7 @@ class Tables:
             parts = [user, host] if user else [name, "%"]
         return "@".join(exp.Literal.string(part).sql(dialect=self.dialect.name) for part in parts)
 
-    def _sql(self, statement: str, **parts: Expression) -> str:
+    def sql(self, statement: str, **parts: Expression) -> str:
         """Return a statement in the engine's SQL.
 
         :param statement: The statement, about the tables ``state``, ``history``, ``lease`` and ``staging``. ``?`` is a

@@ -14,7 +14,7 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubFixRowsError, DubStateTableLockedError, DubUnrecordedOutcomesError
 from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.dialects import DIALECTS
-from airflow_provider_dub.warehouse.lease_statements import LeaseStatements
+from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.schema import state_columns
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
@@ -121,7 +121,7 @@ def test_an_outcome_that_is_appended_twice_makes_one_row(customers, connected, s
 
 def test_outcomes_that_cannot_be_merged_now_are_merged_by_the_next_run(customers, connected, sync, logged) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LeaseStatements, "end", lambda self: "no SQL")
+        patch.setattr(Lease, "end", lambda self, cursor: cursor.execute("no SQL"))
         sync(on_missing="skip")
     assert "the next run merges them" in logged()
     assert sync(on_missing="skip")["plan"]["unchanged"] == 2

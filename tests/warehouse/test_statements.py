@@ -5,18 +5,21 @@ They are compared as parsed trees, since another sqlglot may lay out the same st
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlglot
 
 from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.cursors import Cursor
+from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER, Driver
-from airflow_provider_dub.warehouse.lease_statements import LeaseStatements
+from airflow_provider_dub.warehouse.lease import Lease, Owner
 from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.source import Source, column_names
 from airflow_provider_dub.warehouse.staging import StagedRows
@@ -43,7 +46,7 @@ EACH_DIALECT = pytest.mark.parametrize(
 
 def statements_of(dialect_name: str) -> dict[str, str]:
     dialect = DIALECTS[dialect_name]
-    about_state, about_lease = (kind(dialect, KNOWN.table) for kind in (Statements, LeaseStatements))
+    about_state = Statements(dialect, KNOWN.table)
     changes = ChangeQuery(dialect, SOURCE, KNOWN)
     kept = next(ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).over_temporary_tables(), None)
     about_kept = (
@@ -66,11 +69,9 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "probe": about_state.probe(about_state.state),
         **{f"create lease {n}": statement for n, statement in enumerate(about_state.create_lease())},
         "clock": about_state.clock(),
-        "read lease": about_lease.read(),
-        "insert lease": about_lease.insert(),
-        "acquire lease": about_lease.acquire(),
-        "renew lease": about_lease.renew(),
-        "set version": about_lease.set_version(),
+        **of_lease(about_state, ("read lease", "insert lease", "acquire lease"), lambda lease: [lease._acquire, ""]),
+        **of_lease(about_state, ("renew lease",), lambda lease: [lease._set, "task", 300]),
+        **of_lease(about_state, ("set version",), lambda lease: [lease.set_version]),
         "add column": about_state.add_column(about_state.state, "country"),
         "set pending": about_state.set_pending(changes.keys_to_set_pending(), "token"),
         "set pending, the first": about_state.set_pending(
@@ -79,8 +80,8 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         **about_kept,
         "append": appended(about_state),
         **{f"merge {n}": statement for n, statement in enumerate(about_state.merge())},
-        "set merged": about_lease.set_merged(),
-        "end lease": about_lease.end(),
+        **of_lease(about_state, ("set merged",), lambda lease: [lease.set_merged]),
+        **of_lease(about_state, ("end lease",), lambda lease: [lease.end]),
         "read check lines": about_state.read_check_lines(2),
         "repeated keys": changes.repeated_keys(),
         "set none pending": about_state.set_none_pending(),
@@ -96,6 +97,14 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "read state": about_state.read_state(["customer_key", "last_tried_at"]),
         **{f"create history {n}": statement for n, statement in enumerate(about_state.create_history())},
     }
+
+
+def of_lease(about_state: Statements, names: tuple[str, ...], work: Callable[[Lease], list[Any]]) -> dict[str, str]:
+    """Return the statements that a lease runs; each has as many parameters as it is given."""
+    method, *arguments = work(Lease(Warehouse(None), about_state, Owner("target", "task", "token")))
+    cursor = RecordingCursor()
+    method(Cursor(cursor, Driver(style="format")), *arguments)
+    return dict(zip(names, cursor.statements, strict=True))
 
 
 def appended(about_state: Statements) -> str:
@@ -115,8 +124,12 @@ class RecordingCursor:
     def __init__(self) -> None:
         self.statements: list[str] = []
 
-    def execute(self, sql: str, parameters: object = None) -> None:
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        assert sql.count(PLACEHOLDER) == len(parameters)
         self.statements.append(sql)
+
+    def fetchall(self) -> list[Any]:
+        return []
 
 
 def snapshot(dialect_name: str) -> str:
