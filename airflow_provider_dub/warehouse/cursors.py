@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_dub.warehouse.bulk_insert import insert_rows
+from sqlglot import exp
+
 from airflow_provider_dub.warehouse.database_errors import is_being_closed
-from airflow_provider_dub.warehouse.drivers import FLOAT32, Driver, driver_of
+from airflow_provider_dub.warehouse.drivers import FLOAT32, PLACEHOLDER, Driver, driver_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
-    from sqlglot import exp
 
-    from airflow_provider_dub.warehouse.bulk_insert import Row
-    from airflow_provider_dub.warehouse.dialects import Dialect
+    from airflow_provider_dub.warehouse.dialects import Dialect, JsonRows
+    from airflow_provider_dub.warehouse.drivers import Row
 
 #: For so long a database may be closed by this process, and the pause between two tries to connect to it, in seconds.
 _CLOSED_WITHIN, _PAUSE = 30.0, 0.02
@@ -155,7 +156,18 @@ class Cursor:
         :param rows: The rows.
         :param dialect: The engine.
         """
-        insert_rows(self._cursor, self._driver, dialect, table, columns, rows)
+        if load := self._driver.bulk_inserts.get(dialect.name):
+            load(self._cursor, table, columns, rows)
+            return
+        into = f"{dialect.to_sql(table)} ({', '.join(dialect.to_sql(exp.to_identifier(name)) for name in columns)})"
+        if dialect.json_rows:
+            statement = _unpacked(into, len(columns), dialect.json_rows)
+            for some in _in_statements(rows, dialect):
+                self.execute(statement, [json.dumps(some)])
+        else:
+            for some in _in_statements(rows, dialect, self._driver.most_parameters):
+                cells = [cell for row in some for cell in row if cell is not None]
+                self.execute(f"INSERT INTO {into} VALUES {', '.join(map(_marked, some))}", cells)  # noqa: S608
 
     @property
     def rowcount(self) -> int:
@@ -189,3 +201,34 @@ class Cursor:
             names = [name for name, _ in self.columns]
             return [tuple(row[name] for name in names) for row in rows]
         return [tuple(row) for row in rows]
+
+
+def _marked(row: Row) -> str:
+    """Return a row of values; what is NULL is none of a statement's parameters, of which there may be few."""
+    return f"({', '.join('NULL' if cell is None else PLACEHOLDER for cell in row)})"
+
+
+def _unpacked(into: str, columns: int, json_rows: JsonRows) -> str:
+    cells, definitions = (
+        ", ".join(part.format(n=n) for n in range(columns)) for part in (json_rows.cell, json_rows.definition)
+    )
+    source = json_rows.source.format(json=PLACEHOLDER, cells=definitions)
+    return f"INSERT INTO {into} SELECT {cells} FROM {source}"  # noqa: S608 - names and a placeholder
+
+
+def _in_statements(rows: Sequence[Row], dialect: Dialect, most_parameters: int | None = None) -> Iterator[list[Row]]:
+    """Yield the rows of one statement after the other; a row that is too long for any has one of its own."""
+    some: list[Row] = []
+    size = parameters = 0
+    for row in rows:
+        bytes_of_row = sum(len(cell.encode()) if cell else 4 for cell in row) + 4 * len(row)
+        cells = len(row) - row.count(None)
+        is_full = len(some) == dialect.rows_at_once or size + bytes_of_row > dialect.bytes_at_once
+        if some and (is_full or (most_parameters and parameters + cells > most_parameters)):
+            yield some
+            some, size, parameters = [], 0, 0
+        some.append(row)
+        size += bytes_of_row
+        parameters += cells
+    if some:
+        yield some

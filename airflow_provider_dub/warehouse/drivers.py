@@ -23,7 +23,9 @@ from airflow_provider_dub.warehouse.dialects import DIALECTS
 #: PEP 249's names of how a statement marks its parameters. Drivers that say ``pyformat`` and take ``%s``, too, are
 #: ``format`` here.
 Style: TypeAlias = Literal["format", "pyformat", "qmark", "numeric", "named"]
-_Rows: TypeAlias = Sequence[Sequence[str | None]]
+#: A row of text.
+Row: TypeAlias = Sequence[str | None]
+_Rows: TypeAlias = Sequence[Row]
 #: The type of floats with 32 bits, whichever the driver.
 FLOAT32 = "float32"
 #: What marks a parameter in the statements of this package, whichever the driver.
