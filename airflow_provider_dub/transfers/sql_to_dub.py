@@ -402,7 +402,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:
         """Return the hook of the query, if it is only read, and that of the database that computes the difference."""
         from airflow_provider_dub.warehouse.dialects import dialect_named
-        from airflow_provider_dub.warehouse.sql_hooks import dialect_to_use, sql_hook
+        from airflow_provider_dub.warehouse.sql_hooks import dialect_of, sql_hook
 
         connection = BaseHook.get_connection(self.sql_conn_id)
         source = hook = sql_hook(connection, self.sql_hook_params or {})
@@ -411,7 +411,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             connection = BaseHook.get_connection(self.state_conn_id)
             hook = sql_hook(connection, self.state_hook_params or {})
         try:
-            dialect = dialect_to_use(connection, hook, self.dialect, allow_untested=self.allow_untested_dialect)
+            dialect = dialect_of(connection, hook, self.dialect, allow_untested=self.allow_untested_dialect)
         except ValueError:
             if self.state_table or self.dialect:
                 raise

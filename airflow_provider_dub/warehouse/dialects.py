@@ -386,19 +386,3 @@ def dialect_named(name: str) -> Dialect:
             f"{', '.join(DIALECTS)}, if its SQL is that of one of them."
         )
     return dialect
-
-
-def check_is_tested(dialect: Dialect) -> None:
-    """Check that the SQL of an engine was ever run.
-
-    :param dialect: The engine.
-    :raises ValueError: It was generated only.
-    """
-    if dialect.run_on:
-        return
-    tested = ", ".join(one.name for one in DIALECTS.values() if one.run_on)
-    raise ValueError(
-        f'The SQL for "{dialect.name}" is generated, and was run on no engine and no stand-in. Give state_conn_id a '
-        f"connection to a database of a tested kind ({tested}): it has the state table then, and this one is only "
-        "read. Or set allow_untested_dialect=True, and begin with dry_run=True and a Dub workspace for tests."
-    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from copy import copy
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.version_compat import AirflowException
 from airflow_provider_dub.warehouse.cursors import connect
-from airflow_provider_dub.warehouse.dialects import Dialect, check_is_tested, dialect_named
+from airflow_provider_dub.warehouse.dialects import DIALECTS, Dialect, dialect_named
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -17,30 +18,16 @@ if TYPE_CHECKING:
     from airflow_provider_dub.version_compat import Connection
 
 
-class _Hook(NamedTuple):
-    """Where a hook is.
-
-    :param provider: The distribution that has it.
-    :param module: Its module.
-    :param name: Its class.
-    :param argument: Its argument for the id of the connection.
-    """
-
-    provider: str
-    module: str
-    name: str
-    argument: str
-
-
-#: Connection types whose own hook speaks to an API, and the hook that speaks SQL.
+#: Connection types whose own hook speaks to an API, and the hook that speaks SQL: the distribution that has it, its
+#: module, its class, and its argument for the id of the connection.
 _SQL_HOOKS = {
-    "databricks": _Hook(
+    "databricks": (
         "apache-airflow-providers-databricks",
         "airflow.providers.databricks.hooks.databricks_sql",
         "DatabricksSqlHook",
         "databricks_conn_id",
     ),
-    "google_cloud_platform": _Hook(
+    "google_cloud_platform": (
         "apache-airflow-providers-google",
         "airflow.providers.google.cloud.hooks.bigquery",
         "BigQueryHook",
@@ -109,42 +96,33 @@ def _hook_of_airflow(connection: Connection, arguments: Mapping[str, Any]) -> ob
         ) from error
 
 
-def dialect_to_use(
+def dialect_of(
     connection: Connection, hook: DbApiHook, name: str | None = None, *, allow_untested: bool = False
 ) -> Dialect:
     """Return the dialect in which statements for a connection's database are written.
-
-    :param connection: The Airflow connection.
-    :param hook: Its hook.
-    :param name: The dialect that the user names, if one is named.
-    :param allow_untested: Whether the dialect may be one that CI has never run.
-    :raises ValueError: None is known, or it was never run.
-    """
-    dialect = dialect_named(name) if name else dialect_of(connection, hook)
-    if not allow_untested:
-        check_is_tested(dialect)
-    return dialect
-
-
-def dialect_of(connection: Connection, hook: DbApiHook) -> Dialect:
-    """Return the dialect of a connection's database.
 
     A server that is reached like PostgreSQL is asked whether it is Redshift.
 
     :param connection: The Airflow connection.
     :param hook: Its hook.
-    :raises ValueError: None is known for it.
+    :param name: The dialect that the user names, if one is named.
+    :param allow_untested: Whether the dialect may be one that CI has never run.
+    :raises ValueError: None is known, or its SQL was generated only.
     """
     kind = str(connection.conn_type)
-    return dialect_named("redshift" if kind == "postgres" and _is_redshift(hook) else kind)
+    dialect = dialect_named(name or ("redshift" if kind == "postgres" and _is_redshift(hook) else kind))
+    if dialect.run_on or allow_untested:
+        return dialect
+    tested = ", ".join(one.name for one in DIALECTS.values() if one.run_on)
+    raise ValueError(
+        f'The SQL for "{dialect.name}" is generated, and was run on no engine and no stand-in. Give state_conn_id a '
+        f"connection to a database of a tested kind ({tested}): it has the state table then, and this one is only "
+        "read. Or set allow_untested_dialect=True, and begin with dry_run=True and a Dub workspace for tests."
+    )
 
 
 def _is_redshift(hook: DbApiHook) -> bool:
-    connection = connect(hook)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT version()")
-            (version,) = cursor.fetchone()
-            return "Redshift" in str(version)
-    finally:
-        connection.close()
+    with closing(connect(hook)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT version()")
+        (version,) = cursor.fetchone()
+        return "Redshift" in str(version)
