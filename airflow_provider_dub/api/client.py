@@ -13,13 +13,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
-from airflow_provider_dub.api import DEFAULT_MAX_RETRIES
-from airflow_provider_dub.api.exchange import Request, Server
+from airflow_provider_dub.api.exchange import Request
 from airflow_provider_dub.api.listing import CustomerListing
-from airflow_provider_dub.api.rate_limit import RateLimiter
 from airflow_provider_dub.api.responses import any_json_of, json_of
-from airflow_provider_dub.api.stop import Stop
-from airflow_provider_dub.api.transport import Traffic, Transport
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.customers.ids import (
     EXTERNAL_PREFIX,
@@ -33,8 +29,8 @@ from airflow_provider_dub.customers.ids import (
 from airflow_provider_dub.exceptions import DubCustomerNotFoundError, DubUnreadableResponseError, DubWrongCustomerError
 
 if TYPE_CHECKING:
-    import requests
-
+    from airflow_provider_dub.api.stop import Stop
+    from airflow_provider_dub.api.transport import Transport
     from airflow_provider_dub.customers.fields import Customer
 
 T = TypeVar("T")
@@ -50,39 +46,17 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=
 class DubClient:
     """Dub's customers API over one API key; safe to share between threads.
 
-    :param make_session: Returns a new session that authenticates itself; see ``DubHook.get_conn``. Each thread has one.
-    :param server: Where the API is, and the seconds for each request.
-    :param max_retries: Retries of one request after a transient failure.
-    :param rate_limiter: Decides when a request may leave. By default the key's limit is learnt from Dub.
+    :param transport: Sends requests with that key.
     :param workspace_slug: When given, Dub refuses every request unless the key belongs to this workspace.
-    :param rate_limit_timeout: Seconds after which a request that Dub keeps refusing for its rate is given up.
     """
 
-    def __init__(
-        self,
-        make_session: Callable[[], requests.Session],
-        server: Server,
-        *,
-        max_retries: int = DEFAULT_MAX_RETRIES,
-        rate_limiter: RateLimiter | None = None,
-        workspace_slug: str | None = None,
-        rate_limit_timeout: float | None = None,
-    ) -> None:
-        self.rate_limiter = rate_limiter or RateLimiter()
-        self._transport = Transport(
-            make_session,
-            server,
-            max_retries=max_retries,
-            rate_limiter=self.rate_limiter,
-            stop=Stop(),
-            rate_limit_timeout=rate_limit_timeout,
-        )
+    def __init__(self, transport: Transport, *, workspace_slug: str | None = None) -> None:
+        self._transport = transport
         self._workspace = {"projectSlug": workspace_slug} if workspace_slug else {}
-
-    @property
-    def traffic(self) -> Traffic:
-        """What was sent and waited for so far."""
-        return self._transport.traffic
+        #: Decides when a request may leave.
+        self.rate_limiter = transport.rate_limiter
+        #: What was sent and waited for so far.
+        self.traffic = transport.traffic
 
     def get_customer(self, customer_id: str, *, include_expanded_fields: bool = False) -> Customer:
         """Read one customer.

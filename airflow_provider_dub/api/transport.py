@@ -13,8 +13,11 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_dub.api import DEFAULT_MAX_RETRIES
 from airflow_provider_dub.api.exchange import Exchanges, Request, Response, Server
 from airflow_provider_dub.api.locks import ForkSafeLock
+from airflow_provider_dub.api.rate_limit import RateLimiter
+from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.exceptions import (
     DubApiError,
     DubConfigurationError,
@@ -28,9 +31,6 @@ from airflow_provider_dub.exceptions import (
 
 if TYPE_CHECKING:
     import requests
-
-    from airflow_provider_dub.api.rate_limit import RateLimiter
-    from airflow_provider_dub.api.stop import Stop
 
 T = TypeVar("T")
 
@@ -75,11 +75,10 @@ class Traffic:
 class Transport:
     """Sends requests with retries and pacing; safe to share between threads.
 
-    :param make_session: Returns a new session that authenticates itself.
+    :param make_session: Returns a new session that authenticates itself; see ``DubHook.get_conn``. Each thread has one.
     :param server: Where requests go, and the seconds for each.
     :param max_retries: Retries of one request after a transient failure. Waiting for the rate limit is not one.
-    :param rate_limiter: Decides when a request may leave.
-    :param stop: When set, no further request is sent and waits end.
+    :param rate_limiter: Decides when a request may leave. By default the key's limit is learnt from Dub.
     :param rate_limit_timeout: Seconds after which a request that Dub keeps refusing for its rate is given up.
     """
 
@@ -88,16 +87,15 @@ class Transport:
         make_session: Callable[[], requests.Session],
         server: Server,
         *,
-        max_retries: int,
-        rate_limiter: RateLimiter,
-        stop: Stop,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        rate_limiter: RateLimiter | None = None,
         rate_limit_timeout: float | None = None,
     ) -> None:
         self.traffic = Traffic()
         self._exchanges = Exchanges(make_session, server)
         self._max_retries = max_retries
-        self._rate_limiter = rate_limiter
-        self._stop = stop
+        self.rate_limiter = rate_limiter or RateLimiter()
+        self._stop = Stop()
         self._rate_limit_timeout = rate_limit_timeout or RATE_LIMIT_TIMEOUT
         self._heard_from_dub = False
 
@@ -154,7 +152,7 @@ class Transport:
 
     def _wait_for_turn(self) -> None:
         self._stop.wait_while_paused()  # before a turn is taken that could not be used
-        while pause := self._rate_limiter.delay():
+        while pause := self.rate_limiter.delay():
             self.traffic.count(seconds_waited=pause)
             self._pause(pause)
         if self._stop.wait_while_paused():
@@ -170,9 +168,9 @@ class Transport:
             response = self._exchanges.exchange(request, self._stop)
         except BaseException as error:
             sent = error.maybe_applied if isinstance(error, _MAYBE_BEFORE_SENDING) else True
-            self._rate_limiter.record_failure(sent=sent)
+            self.rate_limiter.record_failure(sent=sent)
             raise
-        self._rate_limiter.record_response(response.status, response.headers)
+        self.rate_limiter.record_response(response.status, response.headers)
         return response
 
     def _note(self, error: DubError) -> None:

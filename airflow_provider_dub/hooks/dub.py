@@ -135,15 +135,16 @@ class DubHook(BaseHook):
         from airflow_provider_dub.api.client import DubClient
         from airflow_provider_dub.api.exchange import Server
         from airflow_provider_dub.api.rate_limit import RateLimiter
+        from airflow_provider_dub.api.transport import Transport
 
-        return DubClient(
+        transport = Transport(
             self.get_conn,
             Server(connection.base_url, connection.timeout, connection.https_assumed),
             max_retries=connection.max_retries,
             rate_limiter=RateLimiter(connection.requests_per_minute),
-            workspace_slug=connection.workspace_slug,
             rate_limit_timeout=rate_limit_timeout,
         )
+        return DubClient(transport, workspace_slug=connection.workspace_slug)
 
     @property
     def traffic(self) -> Traffic:

@@ -12,6 +12,7 @@ from requests.adapters import HTTPAdapter
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.api.exchange import Server
+from airflow_provider_dub.api.transport import Transport
 from airflow_provider_dub.customers.ids import path_of
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
@@ -26,8 +27,9 @@ from airflow_provider_dub.hooks.session import DubSession
 from tests.support.stored import stored
 
 
-def client_of(dub: DubEmulator, timeout: float = 30, **options) -> DubClient:
-    return DubClient(lambda: DubSession("dub_TESTKEY"), Server(dub.url, timeout), **options)
+def client_of(dub: DubEmulator, timeout: float = 30, workspace_slug: str | None = None, **options) -> DubClient:
+    transport = Transport(lambda: DubSession("dub_TESTKEY"), Server(dub.url, timeout), **options)
+    return DubClient(transport, workspace_slug=workspace_slug)
 
 
 any_id = st.text(
@@ -248,7 +250,7 @@ def test_an_adapter_of_ones_own_keeps_what_it_adds(dub) -> None:
         session.mount("http://", Adapter())
         return session
 
-    assert DubClient(session, Server(dub.url)).get_customer("cus_1LABA")["name"] == "Alice"
+    assert DubClient(Transport(session, Server(dub.url))).get_customer("cus_1LABA")["name"] == "Alice"
 
 
 def test_the_session_alone_can_call_dub(dub) -> None:

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.api.exchange import LONGEST_BODY, Exchanges, Request, Server
 from airflow_provider_dub.api.stop import Stop
+from airflow_provider_dub.api.transport import Transport
 from airflow_provider_dub.exceptions import (
     DubConfigurationError,
     DubConnectionError,
@@ -191,7 +192,7 @@ def test_any_response_is_read_as_it_was_sent(body: bytes, chunked: bool, values:
 )
 def test_half_a_response_is_none(response: bytes) -> None:
     with serving(response) as server:
-        client = DubClient(lambda: DubSession("dub_KEY"), Server(server.url), max_retries=0)
+        client = DubClient(Transport(lambda: DubSession("dub_KEY"), Server(server.url), max_retries=0))
         with pytest.raises((DubConnectionError, DubUnreadableResponseError)) as failure:
             client.update_customer("cus_1", {"name": "n"})
     assert failure.value.maybe_applied

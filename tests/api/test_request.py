@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.api.exchange import Server
+from airflow_provider_dub.api.transport import Transport
 from airflow_provider_dub.exceptions import (
     DubConflictError,
     DubConnectionError,
@@ -46,9 +47,9 @@ def no_back_off(monkeypatch):
     monkeypatch.setattr("airflow_provider_dub.api.transport.back_off", lambda attempt: 0.001)
 
 
-def client_of(server: RawServer | str, **options) -> DubClient:
+def client_of(server: RawServer | str, workspace_slug: str | None = None, **options) -> DubClient:
     url = server if isinstance(server, str) else server.url
-    return DubClient(lambda: DubSession("dub_KEY"), Server(url), **options)
+    return DubClient(Transport(lambda: DubSession("dub_KEY"), Server(url), **options), workspace_slug=workspace_slug)
 
 
 def test_the_hook_calls_endpoints_that_it_has_no_method_for(connected) -> None:
