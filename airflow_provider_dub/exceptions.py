@@ -96,14 +96,7 @@ class DubError(AirflowException):
 
         An error that cannot be read again breaks a process pool.
         """
-        return _rebuilt, (type(self), self.args, self.__dict__)
-
-
-def _rebuilt(cls: type[DubError], args: tuple[Any, ...], attributes: dict[str, Any]) -> DubError:
-    error = cls.__new__(cls)
-    error.args = args
-    error.__dict__.update(attributes)
-    return error
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class DubConfigurationError(DubError, ValueError):
