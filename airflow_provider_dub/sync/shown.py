@@ -33,21 +33,6 @@ def one_line(text: object) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(text))
 
 
-def presentable(names: Iterable[Any], among: Iterable[Any] = ()) -> list[str]:
-    """Return the names of columns that may be shown: the first ones, and none that looks like data.
-
-    A file without a header has the first customer in place of the names: where one is an address, none is shown.
-
-    :param names: Names of columns.
-    :param among: All names, if these are some of them.
-    """
-    every = list(names)
-    first = every[:_NAMES_SHOWN]
-    if any(map(_has_address, (*every, *among))):
-        return ["(not shown)"] * len(first)
-    return ["(not shown)" if _looks_like_data(name) else one_line(name) for name in first]
-
-
 def path_shown(path: object) -> str:
     """Return a path or URI without a password or a signature.
 
@@ -58,13 +43,19 @@ def path_shown(path: object) -> str:
 
 
 def listed(names: Iterable[Any], among: Iterable[Any] = ()) -> str:
-    """Return the names of columns in a phrase, as far as they may be shown.
+    """Return the names of columns in a phrase: the first ones, and none that looks like data.
+
+    A file without a header has the first customer in place of the names: where one is an address, none is shown.
 
     :param names: Names of columns.
     :param among: All names, if these are some of them.
     """
     every = list(names)
-    shown = ", ".join(f'"{name}"' for name in presentable(every, among))
+    has_address = any(map(_has_address, (*every, *among)))
+    first = [
+        "(not shown)" if has_address or _looks_like_data(name) else one_line(name) for name in every[:_NAMES_SHOWN]
+    ]
+    shown = ", ".join(f'"{name}"' for name in first)
     more = len(every) - _NAMES_SHOWN
     return f"{shown} and {more:,} more" if more > 0 else shown or "no columns at all"
 
