@@ -23,7 +23,7 @@ from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.hooks.sending import sender, verified_ids
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.json_lines import JsonLinesFile, check_place, check_storage, names_same_file
-from airflow_provider_dub.operators.sinks import Records, RejectedRows
+from airflow_provider_dub.operators.rejected_rows import RejectedRows
 from airflow_provider_dub.operators.templated import (
     is_none,
     is_reference,
@@ -32,7 +32,7 @@ from airflow_provider_dub.operators.templated import (
     read_number,
     read_rendered,
 )
-from airflow_provider_dub.operators.xcom import as_storable
+from airflow_provider_dub.operators.xcom import Records, as_storable
 from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress

@@ -8,6 +8,7 @@ sent.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -17,17 +18,51 @@ from uuid import UUID
 from airflow_provider_dub.customers.converters import datetime_of_numpy, is_exact, is_missing
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.sync.columns import RESULT_PREFIX
+from airflow_provider_dub.sync.results import NOT_APPLIED, not_attempted
 
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Field
+    from airflow_provider_dub.operators.json_lines import JsonLinesFile
+    from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.results import RowResult
+    from airflow_provider_dub.sync.rows import Rows
 
+#: Seconds for the rows that an urgent stop left unread.
+_SECONDS_FOR_UNREAD_ROWS = 1.0
 _LARGEST_NUMBER = 10**300
 
 
-def rejected_line(
-    result: RowResult, whole: Mapping[str, Any], key_column: str, fields: Mapping[str, Field] | None = None
-) -> str:
+class RejectedRows:
+    """Writes the rows that were not applied to a file; a :class:`~airflow_provider_dub.sync.results.Sink`.
+
+    :param file: The file.
+    :param rows: The rows that the results are about.
+    :param columns: The columns of the rows that are used.
+    """
+
+    def __init__(self, file: JsonLinesFile, rows: Rows, columns: MatchedColumns) -> None:
+        self._file = file
+        self._rows = rows
+        self._columns = columns
+
+    def write(self, result: RowResult) -> None:
+        """Write the row if it was not applied."""
+        if result.outcome in NOT_APPLIED:
+            self._file.write(rejected_line(result, self._rows.whole(result.row), self._columns))
+
+    def close(self, unread: range) -> None:
+        """Write as many of the rows that were not read as a second allows, and close the file."""
+        until = time.monotonic() + _SECONDS_FOR_UNREAD_ROWS
+        try:
+            for row in unread:
+                if time.monotonic() > until:
+                    break
+                self.write(not_attempted(row))
+        finally:
+            self._file.close()
+
+
+def rejected_line(result: RowResult, whole: Mapping[str, Any], columns: MatchedColumns) -> str:
     """Return a row as one line of JSON.
 
     The row's own columns stand beside ``dub_row``, ``dub_outcome``, ``dub_code``, ``dub_field`` and ``dub_reason``,
@@ -35,13 +70,12 @@ def rejected_line(
 
     :param result: The result of the row.
     :param whole: The row with all its columns.
-    :param key_column: The column that holds the customer's id; it is written exactly as it was sent.
-    :param fields: The columns that are sent, and which field each is.
+    :param columns: The columns that are used; that of the customer's id is written exactly as it was sent.
     """
-    used = {key_column: FIELDS["externalId"], **(fields or {})}
+    used = {columns.key: FIELDS["externalId"], **columns.fields}
     row = {name: _written(cell, used.get(name)) for name, cell in whole.items()}
     if result.key is not None:
-        row[key_column] = result.key
+        row[columns.key] = result.key
     why = {
         "row": result.row,
         "outcome": result.outcome.value,

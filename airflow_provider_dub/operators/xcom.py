@@ -1,4 +1,7 @@
-"""What XCom can hold: Airflow keeps it in a JSON column, which refuses some characters and is slow when it is large."""
+"""What a task returns: the updated customers, or a file of them, as XCom can hold it.
+
+Airflow keeps it in a JSON column, which refuses some characters and is slow when it is large.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_dub.customers.fields import Customer
+    from airflow_provider_dub.operators.json_lines import JsonLinesFile
+    from airflow_provider_dub.sync.results import RowResult
 
 #: Measured on Airflow 3.3.2 with SQLite: to store 10 MB takes 0.6 s and to read them 0.5 s and 130 MB of memory; 100 MB
 #: take 6 s, 18 s and 1.3 GB.
@@ -16,6 +21,40 @@ MANY_MEGABYTES = 10
 _SAMPLE = 100
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
+
+
+class Records:
+    """Keeps the updated customers, in a list or in a file; a :class:`~airflow_provider_dub.sync.results.Sink`.
+
+    :param file: The file; without one they are kept in memory.
+    """
+
+    def __init__(self, file: JsonLinesFile | None) -> None:
+        self._file = file
+        self._kept: list[Customer] = []
+        #: How many customers had characters that Airflow's database refuses.
+        self.replaced = 0
+
+    def write(self, result: RowResult) -> None:
+        """Keep the customer, if there is one."""
+        if result.record is None:
+            return
+        record, is_replaced = as_storable(result.record)
+        self.replaced += is_replaced
+        if self._file:
+            self._file.write(json.dumps(record))
+        else:
+            self._kept.append(record)
+
+    def close(self, unread: range) -> None:  # noqa: ARG002 - there is nothing to keep of them
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+    @property
+    def returned(self) -> list[Customer] | str:
+        """The customers, or the URI of the file that holds them."""
+        return self._file.uri if self._file else self._kept
 
 
 def as_storable(value: Any) -> tuple[Any, bool]:

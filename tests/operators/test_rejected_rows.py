@@ -31,8 +31,9 @@ def again(cell: object, column: str = "name", key: object = "u") -> tuple[object
     """Read a row, write it as rejected, and read that."""
     rows = rows_of([{"key": key, column: cell, "other": cell}])
     options = SyncOptions(external_id_column="key", columns={column: column}, null_policy={"name": "clear"})
-    (first,) = UpdateReader(rows, options)
-    line = rejected_line(RowResult(0, first.key, Outcome.FAILED), rows.whole(0), "key")
+    reader = UpdateReader(rows, options)
+    (first,) = reader
+    line = rejected_line(RowResult(0, first.key, Outcome.FAILED), rows.whole(0), reader.matched)
     (second,) = UpdateReader(rows_of([json.loads(line)]), options)
     return first, second
 

@@ -194,7 +194,10 @@ def test_a_number_of_json_is_an_id_while_it_is_exact(tmp_path: Path) -> None:
 def test_an_id_that_was_rejected_is_rejected_again_from_the_file(cell, tmp_path: Path) -> None:
     path = tmp_path / "rejected.jsonl"
     rows = rows_of([{"id": cell, "name": "n"}])
-    path.write_text(rejected_line(RowResult(0, None, Outcome.REJECTED), rows.whole(0), "id") + "\n")
+    path.write_text(
+        rejected_line(RowResult(0, None, Outcome.REJECTED), rows.whole(0), match_columns(rows.columns, key_column="id"))
+        + "\n"
+    )
     ((again,),) = rows_of(str(path)).cells(["id"])
     for one in (cell, again):
         with pytest.raises(ValueError, match=r"must be|float|holds"):
@@ -205,7 +208,7 @@ def test_a_rejected_file_is_read_as_the_rows_that_it_holds(tmp_path: Path) -> No
     path = tmp_path / "rejected.jsonl"
     rows = rows_of([{"id": "cus_1", "email": "x", "ltv": 3}])
     result = RowResult(0, "cus_1", Outcome.REJECTED, code="rejected", field="email", reason="is not an e-mail address")
-    path.write_text(rejected_line(result, rows.whole(0), "id") + "\n")
+    path.write_text(rejected_line(result, rows.whole(0), match_columns(rows.columns, key_column="id")) + "\n")
     again = rows_of(str(path))
     matched = match_columns(again.columns, key_column="id")
     assert [*matched.fields] == ["email"]
