@@ -51,8 +51,7 @@ class Dialect:
     :param timestamp_text: Writes it as this package does, whatever the session's formats are, where ``text`` does not.
     :param indexed: Whether it has indexes and keeps primary keys unique.
     :param index_names_schema: Whether a new index names the schema, rather than the table that it is on.
-    :param table_charset: The character set of a new table, where the default may not hold any text.
-    :param table_collation: The collation of a new table, with ``table_charset``.
+    :param table_options: What stands behind a new table, where the default may not hold any text.
     :param rows_at_once: The number of lines that one statement inserts at most.
     :param bytes_at_once: The size of these lines at most.
     :param json_rows: How lines are inserted as one parameter, where a statement may have only few or is slow with many.
@@ -93,8 +92,7 @@ class Dialect:
     timestamp_text: str = ""
     indexed: bool = False
     index_names_schema: bool = False
-    table_charset: str = ""
-    table_collation: str = ""
+    table_options: str = ""
     rows_at_once: int = 2500
     bytes_at_once: int = 8_000_000  # MariaDB takes 16 MB, and quoting may double it
     json_rows: JsonRows | None = None
@@ -146,19 +144,6 @@ class Dialect:
         """
         exact = parsed(self.exact, self.name)
         return exact.expression if isinstance(exact, exp.Collate) else None
-
-    def table_properties(self) -> list[Any]:
-        """Return what a new table needs to hold any text."""
-        if not self.table_charset:
-            return []
-        return [
-            exp.CharacterSetProperty(this=exp.Var(this=self.table_charset), default=True),
-            exp.CollateProperty(this=exp.Var(this=self.table_collation)),
-        ]
-
-    def type_named(self, kind: str) -> exp.DataType:
-        """Return a type of this engine."""
-        return exp.DataType.build(kind, dialect=self.name)
 
     def _filled(self, template: str, value: Any) -> Any:
         tree = parsed(template, self.name)
@@ -231,8 +216,7 @@ _DIALECTS = (
         text_type="LONGTEXT",
         timestamp_type="DATETIME(6)",
         indexed=True,
-        table_charset="utf8mb4",
-        table_collation="utf8mb4_bin",
+        table_options="DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         changes_by_join=True,
         temporary_table="",  # to fill it would lock the rows that the query reads against whoever writes them
         grants=("GRANT {rights} ON {table} TO {role}",),

@@ -161,15 +161,14 @@ class Tables:
     def _create(self, table: exp.Table, kinds: Mapping[str, str]) -> str:
         columns = [
             exp.ColumnDef(
-                this=exp.to_identifier(name), kind=self.dialect.type_named(kind), constraints=self._constraints(name)
+                this=exp.to_identifier(name),
+                kind=exp.DataType.build(kind, dialect=self.dialect.name),
+                constraints=self._constraints(name),
             )
             for name, kind in kinds.items()
         ]
-        properties = exp.Properties(expressions=self.dialect.table_properties())
-        create = exp.Create(
-            this=exp.Schema(this=table, expressions=columns), kind="TABLE", exists=True, properties=properties
-        )
-        return self.dialect.to_sql(create)
+        create = exp.Create(this=exp.Schema(this=table, expressions=columns), kind="TABLE", exists=True)
+        return f"{self.dialect.to_sql(create)} {self.dialect.table_options}".rstrip()
 
     def _constraints(self, column: str) -> list[Expression]:
         if column == SLOT and self.dialect.indexed:  # of two runs that begin at once, one makes the lease's row
