@@ -50,15 +50,7 @@ class Warehouse:
         """Return the same database over connections of its own, for another thread."""
         return Warehouse(self._hook)
 
-    def columns(self, sql: str, parameters: Any) -> list[str]:
-        """Return the names of a query's columns.
-
-        :param sql: The query.
-        :param parameters: Its parameters.
-        """
-        return [name for name, _ in self.columns_and_types(sql, parameters)]
-
-    def columns_and_types(self, sql: str, parameters: Any) -> list[tuple[str, str]]:
+    def columns(self, sql: str, parameters: Any) -> list[tuple[str, str]]:
         """Return the names of a query's columns, and how the driver calls their types.
 
         :param sql: The query.

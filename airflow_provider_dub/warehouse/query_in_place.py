@@ -46,7 +46,7 @@ class QueryInPlace:
         :param query: The query.
         :raises ValueError: A column is missing, or two have one name.
         """
-        found = warehouse.columns_and_types(column_names(query.sql, dialect), query.parameters)
+        found = warehouse.columns(column_names(query.sql, dialect), query.parameters)
         if dialect.describe:
             check_unique(_given_names(warehouse, dialect, query), in_any_case=True)
         matched, options = query.match(found), query.options

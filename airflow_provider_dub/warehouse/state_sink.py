@@ -58,7 +58,7 @@ class StateSink:
             self._write()
             self._table.unfinished.has_unsent = self._has_unsent or bool(unread)
         finally:
-            self._table.close()
+            self._table.warehouse.close()
 
     def write(self, result: RowResult) -> None:
         """Keep one outcome, if it is final.

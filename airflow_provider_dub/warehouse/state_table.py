@@ -86,10 +86,6 @@ class StateTable:
         table.warehouse = self.warehouse.another()
         return table
 
-    def close(self) -> None:
-        """Close the connection."""
-        self.warehouse.close()
-
     def exists(self) -> bool:
         """Return whether the table can be read.
 
@@ -367,6 +363,6 @@ class StateTable:
     def _columns(self, table: exp.Table) -> list[str]:
         """Return the columns of a table; none if it cannot be read."""
         try:
-            return [name.lower() for name in self.warehouse.columns(self._statements.probe(table), None)]
+            return [name.lower() for name, _ in self.warehouse.columns(self._statements.probe(table), None)]
         except Exception:  # every driver has its own
             return []
