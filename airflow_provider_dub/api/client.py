@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from copy import copy
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -75,13 +75,13 @@ class DubClient:
             return customer
         return self._find(customer_id, expand)
 
-    def list_customers(self, *, include_expanded_fields: bool = False, **filters: str) -> Iterator[Customer]:
-        """Read all customers of the workspace, in no particular order, page by page as they are consumed.
+    def list_customers(self, *, include_expanded_fields: bool = False, **filters: str) -> CustomerListing:
+        """Return what reads all customers of the workspace, in no particular order, page by page as they are consumed.
 
         A page is read before the one ahead of it is given out, so the customers may be updated meanwhile, even in what
         they are filtered by.
 
-        Customers without external id cannot be listed by Dub; how many there are is logged at the end.
+        Customers without external id cannot be listed by Dub; how many there are is logged, and known at the end.
 
         :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
         :param filters: ``email``, ``externalId`` (bare), ``country``, ``search``, ``linkId``, ``programId``,
@@ -91,14 +91,6 @@ class DubClient:
         :raises TypeError: A filter is not text.
         :raises ValueError: Dub would ignore a filter, or there is none of this name.
         :raises DubNotFoundError: The workspace has no program to filter by.
-        """
-        return iter(self.customer_listing(include_expanded_fields=include_expanded_fields, **filters))
-
-    def customer_listing(self, *, include_expanded_fields: bool = False, **filters: str) -> CustomerListing:
-        """Return what reads all customers, and knows how many of them Dub cannot list; see :meth:`list_customers`.
-
-        :param include_expanded_fields: Also return ``link``, ``programId``, ``partner`` and ``discount``.
-        :param filters: As for :meth:`list_customers`.
         """
         _check_filters(filters)
         query = {**_expanded(include_expanded_fields), **filters}

@@ -71,7 +71,7 @@ def _listed(client: DubClient, most_requests: int) -> Iterator[str]:
         if pages > most_requests:
             return
         log.info("Reading which external ids Dub has, so that no row can reach a customer whose id differs in case.")
-        listing = client.customer_listing()
+        listing = client.list_customers()
         for number, customer in enumerate(listing, 1):
             external_id = customer.get("externalId")
             if isinstance(external_id, str):

@@ -198,7 +198,7 @@ class DubHook(BaseHook):
         :raises TypeError: A filter is not text.
         :raises ValueError: Dub would ignore a filter, or there is none of this name.
         """
-        return self.client.list_customers(include_expanded_fields=include_expanded_fields, **filters)
+        return iter(self.client.list_customers(include_expanded_fields=include_expanded_fields, **filters))
 
     def update_customer(
         self,

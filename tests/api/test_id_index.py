@@ -52,7 +52,7 @@ class BrokenListing:
 @pytest.mark.parametrize("broken_after", [None, 0, 150])
 def test_a_collision_anywhere_in_a_run_changes_nobody(connected, monkeypatch, caplog, broken_after: int | None) -> None:
     if broken_after is not None:
-        monkeypatch.setattr(DubClient, "customer_listing", lambda self: BrokenListing(broken_after))
+        monkeypatch.setattr(DubClient, "list_customers", lambda self: BrokenListing(broken_after))
     connected.reset(setup_customers=customers(300))
     sent = rows(300)
     sent[250]["key"] = "USER-250"

@@ -59,7 +59,7 @@ def test_customers_without_external_id_are_read_round(dub, caplog, without: tupl
     if order != "ids":
         created.reverse() if order == "reversed" else random.Random(4).shuffle(created)
     dub.reset(setup_customers=customers(250, *without, created=created))
-    listing = client_of(dub).customer_listing()
+    listing = client_of(dub).list_customers()
     listed = [customer["id"] for customer in listing]
     assert sorted(listed) == sorted({f"cus_9{n:04}" for n in range(250) if n not in without} | SEED)
     assert listing.unlistable == len(without)
@@ -80,7 +80,7 @@ def test_a_list_with_gaps_ends_and_has_nobody_twice(running_dub, count: int, sha
     created = list(range(count))
     randomly.shuffle(created)
     running_dub.reset(setup_customers=customers(count, *without, created=created))
-    listing = client_of(running_dub).customer_listing()
+    listing = client_of(running_dub).list_customers()
     listed = [customer["id"] for customer in listing]
     assert len(set(listed)) == len(listed)
     assert {f"cus_9{n:04}" for n in without}.isdisjoint(listed)
