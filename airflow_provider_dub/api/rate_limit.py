@@ -31,6 +31,8 @@ from airflow_provider_dub.api.locks import ForkSafeLock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+#: Seconds of Dub's window.
+WINDOW = 60.0
 #: Seconds after which the first of the waiting threads looks again: no busy loop, and no sleeping through a change.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.002, 1.0
 #: Seconds after which the last of them does.
@@ -59,22 +61,16 @@ class RateLimiter:
 
     :param requests_per_minute: An upper bound of our own, counted as Dub counts; Dub's clock is known only roughly, so
         up to 1 % more may leave (10 % if no response has a ``Date``). Dub's limit holds if it is lower.
-    :param window: Seconds of Dub's window.
     :param monotonic: A clock that never jumps.
     """
 
     def __init__(
-        self,
-        requests_per_minute: int | None = None,
-        *,
-        window: float = 60.0,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, requests_per_minute: int | None = None, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         if requests_per_minute is not None and requests_per_minute < 1:
             raise ValueError(f"requests_per_minute must be at least 1, not {requests_per_minute}.")
         self._lock = ForkSafeLock()
         self._monotonic = monotonic
-        self._window = window
         self._cap = math.inf if requests_per_minute is None else requests_per_minute
         self._limit: int | None = None  # Dub's
         self._clock_offset = 0.0  # Dub's clock minus ours; far too little until the first response
@@ -106,14 +102,14 @@ class RateLimiter:
                 return None
             limit = max(limit, 1.0)
             elapsed, previous, _ = self._minute(self._monotonic())
-            until_next_minute = self._window - elapsed
+            until_next_minute = WINDOW - elapsed
             left = requests - max(limit - self._used(self._monotonic()), 0.0)
             if left <= 0:
                 return 0.0
-            in_this_minute = previous * until_next_minute / self._window
+            in_this_minute = previous * until_next_minute / WINDOW
             if left <= in_this_minute:
-                return left * self._window / previous
-            return until_next_minute + (left - in_this_minute) * self._window / limit
+                return left * WINDOW / previous
+            return until_next_minute + (left - in_this_minute) * WINDOW / limit
 
     def delay(self) -> float:
         """Ask for permission to send one request.
@@ -127,8 +123,8 @@ class RateLimiter:
                 return self._turn_after(now, wait)
             self._sent.append(now)
             self._requests += 1
-            if self._sent[0] < now - 3 * self._window:
-                del self._sent[: bisect_left(self._sent, now - 2 * self._window)]
+            if self._sent[0] < now - 3 * WINDOW:
+                del self._sent[: bisect_left(self._sent, now - 2 * WINDOW)]
             if self._backoff:
                 self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
                 self._resume_at = now + self._backoff
@@ -147,7 +143,7 @@ class RateLimiter:
             if (date := _epoch(headers.get("Date", ""))) is not None:
                 self._set_clock(date - now, date + _DATE_AGE - now)
             if limit and (reset := _count(headers.get("X-RateLimit-Reset")) / 1000):
-                self._set_clock(reset - self._window - now, reset - now)
+                self._set_clock(reset - WINDOW - now, reset - now)
             if status == 429:
                 self._refused(now, limit)
                 if not limit:  # somebody else's refusal, say a proxy's; what Dub asks for is not meant
@@ -203,27 +199,27 @@ class RateLimiter:
         # The less of the limit we have, the sooner we look for more: three times as soon, and at once if next to none.
         part = min(self._share / (self._limit or self._share or 1), 1)
         calm_period = self._calm * (1 + 2 * part) / 3 if part > _MUCH else _SHORT_CALM
-        calm = (now - self._learnt_at) / self._window - calm_period
+        calm = (now - self._learnt_at) / WINDOW - calm_period
         growth = math.exp2(min(calm / _DOUBLING, 30)) if calm > 0 else 0
         return min(max(self._share, 1) + growth, self._cap)
 
     def _minute(self, now: float) -> tuple[float, int, int]:
-        elapsed = (now + self._clock_offset) % self._window
+        elapsed = (now + self._clock_offset) % WINDOW
         start = bisect_left(self._sent, now - elapsed)
-        before = bisect_left(self._sent, now - elapsed - self._window)
+        before = bisect_left(self._sent, now - elapsed - WINDOW)
         return elapsed, start - before, len(self._sent) - start
 
     def _used(self, now: float) -> float:
         elapsed, previous, current = self._minute(now)
-        return (1 - elapsed / self._window) * previous + current
+        return (1 - elapsed / WINDOW) * previous + current
 
     def _until_room(self, now: float) -> float:
         excess = self._used(now) + 1 - self._allowance(now)
         if excess <= 0:
             return 0.0
         elapsed, previous, _ = self._minute(now)
-        end = self._window - elapsed
-        return min(excess * self._window / previous, end) if previous else end
+        end = WINDOW - elapsed
+        return min(excess * WINDOW / previous, end) if previous else end
 
     def _until_probed(self, now: float) -> float:
         """Let what is in flight have its response before and after the first request beyond the limit of a plan."""
@@ -237,7 +233,7 @@ class RateLimiter:
         # One thread for each request that becomes free, instead of all of them at the first.
         self._turns = [turn for turn in self._turns if turn > now]
         wait = min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
-        wait = min(wait + len(self._turns) * self._window / self._allowance(now), _LAST_TURN)
+        wait = min(wait + len(self._turns) * WINDOW / self._allowance(now), _LAST_TURN)
         self._turns.append(now + wait)
         return wait
 

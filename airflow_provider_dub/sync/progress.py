@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from airflow_provider_dub.api.rate_limit import WINDOW
 from airflow_provider_dub.sync.shown import counted, duration
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two lines.
 INTERVAL = 10.0
-#: Seconds of Dub's window: if its limit was used up when the run began, nothing is known of it before.
-_WINDOW = 60.0
 #: Seconds after which a line says why nothing works.
 _TROUBLE_AFTER = 5.0
 
@@ -63,7 +62,8 @@ class Progress:
     def _left(self, done: int, sent: int, elapsed: float, waiting: float, traffic: Traffic) -> str:
         """Return the time left: at the pace of the workers, or within the rate limit if that takes longer."""
         rows = self._total - done
-        if not sent or not rows or (traffic.rate_limited and elapsed < _WINDOW):
+        # Of a limit that was used up when the run began, nothing is known before a window is over.
+        if not sent or not rows or (traffic.rate_limited and elapsed < WINDOW):
             return ""
         requests = round(rows * max(traffic.requests_sent / sent, 1))
         within_limit = self._seconds_to_send(requests)
