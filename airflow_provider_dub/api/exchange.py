@@ -159,8 +159,9 @@ class _SessionThread:
         self._sender = sender
         self._requests: SimpleQueue[tuple[contextvars.Context, Request] | None] = SimpleQueue()
         self._results: SimpleQueue[Response | BaseException] = SimpleQueue()
-        self._close = weakref.finalize(self, self._requests.put, None)
-        self._close.atexit = False
+        #: Lets the thread end when it is idle.
+        self.close = weakref.finalize(self, self._requests.put, None)
+        self.close.atexit = False
         arguments = (sender, self._requests, self._results)
         threading.Thread(target=_serve, args=arguments, name=_THREAD_NAME, daemon=True).start()
 
@@ -179,13 +180,9 @@ class _SessionThread:
                 raise DubStoppedError(sent=True)
         return self._results.get(timeout=max(left, 0))
 
-    def close(self) -> None:
-        """Let the thread end when it is idle."""
-        self._close()
-
     def abandon(self) -> None:
         """Let the thread end, whatever the server sends."""
-        self._close()
+        self.close()
         self._sender.interrupt()
 
 

@@ -82,7 +82,8 @@ _FILLERS = frozenset({"the", "of", "and"})
 @cache
 def country_codes() -> frozenset[str]:
     """Return all alpha-2 codes, in upper case."""
-    return frozenset(alpha_2 for alpha_2, _, _ in _entries())
+    codes, _ = _known()
+    return frozenset(codes.values())
 
 
 def country_code_meant(value: str) -> str | None:
@@ -99,18 +100,11 @@ def country_code_meant(value: str) -> str | None:
 def _known() -> tuple[dict[str, str], dict[frozenset[str], str]]:
     codes: dict[str, str] = {}
     names: dict[frozenset[str], str] = {}
-    for alpha_2, alpha_3, written in _entries():
-        codes |= {alpha_2: alpha_2, alpha_3: alpha_2}
-        names |= {_words(name): alpha_2 for name in written}
-    return codes, names
-
-
-def _entries() -> list[tuple[str, str, list[str]]]:
-    entries = []
     for entry in _COUNTRIES.replace("\n", " ").split(";"):
-        alpha_2, alpha_3, names = entry.split(maxsplit=2)
-        entries.append((alpha_2, alpha_3, names.split("/")))
-    return entries
+        alpha_2, alpha_3, written = entry.split(maxsplit=2)
+        codes |= {alpha_2: alpha_2, alpha_3: alpha_2}
+        names |= {_words(name): alpha_2 for name in written.split("/")}
+    return codes, names
 
 
 def _words(value: str) -> frozenset[str]:

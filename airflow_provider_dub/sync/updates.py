@@ -59,8 +59,6 @@ class UpdateReader:
         matched = match_columns(rows.columns, key_column=options.key_column, columns=options.columns, has_rows=has_rows)
         #: Which columns are used, and which are not.
         self.matched = matched
-        #: The column of the ids, as the input spells it.
-        self.key_column = matched.key
         clears = options.cleared_fields(matched.fields.values())
         self._fields = [(field, field.name in clears) for field in matched.fields.values()]
         self._wanted = [matched.key, *matched.fields]
@@ -72,7 +70,7 @@ class UpdateReader:
 
     def customer_ids(self) -> Iterator[str | None]:
         """Yield the customer that each row names, in order; None where it names none."""
-        for cells in self._rows.cells([self.key_column]):
+        for cells in self._rows.cells([self.matched.key]):
             try:
                 yield self.options.key_prefix + self._key(cells[0])
             except (ValueError, IndexError):
@@ -82,7 +80,7 @@ class UpdateReader:
         try:
             key = self._key(cells[0])
         except ValueError as reason:
-            return rejected(row, None, self.key_column, str(reason))
+            return rejected(row, None, self.matched.key, str(reason))
         fields: dict[str, Any] = {}
         refused: list[tuple[str, str]] = []
         for (field, clears), given in zip(self._fields, cells[1:], strict=True):
