@@ -17,6 +17,7 @@ from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.schema import history_columns, staging_columns, state_columns, timestamp
 from airflow_provider_dub.warehouse.staging import Staging
 from airflow_provider_dub.warehouse.table_check import CHECK_KEYS, TableCheck
+from airflow_provider_dub.warehouse.tables import HISTORY_COLUMNS, LEASE_COLUMNS, STAGING_COLUMNS, STATE_COLUMNS
 from airflow_provider_dub.warehouse.unusable_table import UnusableTableError, refusal_explained
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ class StateTable:
 
         :raises ValueError: It is not a state table, or one of a newer version.
         """
-        if not self._found(self._statements.state):
+        if not self._found(self._statements.state, STATE_COLUMNS):
             return False
-        if self._found(self._statements.lease):
+        if self._found(self._statements.lease, LEASE_COLUMNS):
             self.lease.check_version()
         return True
 
@@ -121,8 +122,8 @@ class StateTable:
         :raises UnusableTableError: A table cannot be read, and may not be created.
         """
         write = self._statements
-        self._state_columns = self._create(write.state, write.create())
-        if not self._found(write.lease):
+        self._state_columns = self._create(write.state, STATE_COLUMNS, write.create())
+        if not self._found(write.lease, LEASE_COLUMNS):
             if self._state_columns and self.count("")[0]:
                 raise ValueError(
                     f"The state table {write.table} has rows, but {self.dialect.to_sql(write.lease)}, which says of "
@@ -130,8 +131,8 @@ class StateTable:
                     "another name: that table is created, and the run begins as a first one. If they are of this Dub, "
                     "copy that table, too, or create it as python -m airflow_provider_dub.warehouse prints it."
                 )
-            self._create(write.lease, write.create_lease())
-        self._history_columns = self._create(write.history, write.create_history())
+            self._create(write.lease, LEASE_COLUMNS, write.create_lease())
+        self._history_columns = self._create(write.history, HISTORY_COLUMNS, write.create_history())
 
     def create_staging(self) -> Staging:
         """Return the staging table, empty; create it if it is not there. For the owner of the lease.
@@ -141,11 +142,11 @@ class StateTable:
         """
         write = self._statements
         staging = Staging(self.warehouse, write, self.lease.attempt)
-        if found := self._create(write.staging, write.create_staging()):
+        if found := self._create(write.staging, STAGING_COLUMNS, write.create_staging()):
             if {*staging_columns()} - {*found}:  # of an older version
                 with refusal_explained(write, "drop the table", write.staging):
                     self.warehouse.transaction(lambda cursor: cursor.execute(write.drop_staging()))
-                self._create(write.staging, write.create_staging())
+                self._create(write.staging, STAGING_COLUMNS, write.create_staging())
             staging.clear_others()
         return staging
 
@@ -322,11 +323,11 @@ class StateTable:
         for statement in self._statements.merge():
             cursor.execute(statement, [attempt])
 
-    def _create(self, table: exp.Table, statements: Sequence[str]) -> list[str]:
+    def _create(self, table: exp.Table, required: Sequence[str], statements: Sequence[str]) -> list[str]:
         """Return the columns of a table that is there already; create it otherwise."""
         name = self.dialect.to_sql(table)
         for left in reversed(range(_TRIES_TO_CREATE)):
-            if found := self._found(table):
+            if found := self._found(table, required):
                 return found
             try:
                 with refusal_explained(self._statements, "read the table (if there is one) or create it", table):
@@ -346,13 +347,15 @@ class StateTable:
                 ) from None
         return []
 
-    def _found(self, table: exp.Table) -> list[str]:
+    def _found(self, table: exp.Table, required: Sequence[str]) -> list[str]:
         """Return the columns of a table; none if it cannot be read.
 
+        :param table: The table.
+        :param required: The columns by which it is recognised.
         :raises ValueError: It is somebody else's, which this package must not write to.
         """
         found = self._columns(table)
-        if missing := [name for name in self._statements.required_columns(table) if found and name not in found]:
+        if missing := [name for name in required if found and name not in found]:
             raise ValueError(
                 f"{self.dialect.to_sql(table)} is a table, but not one of airflow-provider-dub's: it has no column "
                 f"{', '.join(missing)}. Give state_table the name of a table that does not exist yet; it is created, "

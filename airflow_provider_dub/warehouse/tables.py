@@ -26,8 +26,10 @@ from airflow_provider_dub.warehouse.schema import (
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect
 
-#: What every version of a state table has.
+#: What each of the tables has, whatever its version.
 STATE_COLUMNS = (KEY, "cleared", "outcome", "last_tried_at", "run")
+HISTORY_COLUMNS = (*STATE_COLUMNS, ATTEMPT)
+STAGING_COLUMNS = (POSITION, KEY, ATTEMPT)
 LEASE_COLUMNS = ("target", "task", "attempt", "process", "expires_at", "schema_version", "previous")
 #: The key of the one row that the table of the lease has.
 SLOT = "slot"
@@ -69,19 +71,6 @@ class Tables:
         """The schema of the tables, as statements name it; empty if their name has none."""
         parts = [part for part in (self.state.args.get("catalog"), self.state.args.get("db")) if part]
         return ".".join(self.dialect.to_sql(part) for part in parts)
-
-    def required_columns(self, table: exp.Table) -> tuple[str, ...]:
-        """Return the columns by which one of these tables is recognised, whatever its version.
-
-        :param table: The table.
-        """
-        required = {
-            self.state: STATE_COLUMNS,
-            self.history: (*STATE_COLUMNS, ATTEMPT),
-            self.staging: (POSITION, KEY, ATTEMPT),
-            self.lease: LEASE_COLUMNS,
-        }
-        return {self.dialect.to_sql(one): columns for one, columns in required.items()}[self.dialect.to_sql(table)]
 
     def create(self) -> list[str]:
         """Return the statements that create the state table, and its index where the engine has one."""
