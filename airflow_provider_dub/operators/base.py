@@ -33,13 +33,11 @@ from airflow_provider_dub.operators.templated import (
     read_rendered,
 )
 from airflow_provider_dub.operators.xcom import Records, as_storable
-from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.progress import Progress
 from airflow_provider_dub.sync.results import NOT_APPLIED, Outcome, SyncSummary
 from airflow_provider_dub.sync.run import run_sync
 from airflow_provider_dub.sync.shown import counted, path_shown
-from airflow_provider_dub.sync.updates import UpdateReader
 from airflow_provider_dub.version_compat import AirflowException, AirflowSkipException, BaseOperator, Stats
 
 if TYPE_CHECKING:
@@ -52,8 +50,8 @@ if TYPE_CHECKING:
     from airflow_provider_dub.hooks.workspace import Workspace
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.results import RowResult, Sink
-    from airflow_provider_dub.sync.rows import CountedRows, Rows
-    from airflow_provider_dub.sync.updates import CustomerUpdate
+    from airflow_provider_dub.sync.rows import CountedRows
+    from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
     from airflow_provider_dub.version_compat import Context, ObjectStoragePath
 
 __all__ = ["DubSyncOperator", "shared_arguments", "too_many_changes"]
@@ -222,15 +220,6 @@ class DubSyncOperator(BaseOperator):
                 check_place(name, path)
                 if rendered:
                     check_storage(name, path)
-
-    def _reader(self, rows: Rows) -> UpdateReader:
-        """Return the reader of the rows; it has checked their columns.
-
-        :param rows: The input.
-        """
-        reader = UpdateReader(rows, self.options)
-        log_unsent(reader.matched, self.log)
-        return reader
 
     @contextmanager
     def _publishing(self, total: int, context: Context) -> Iterator[None]:

@@ -11,10 +11,11 @@ from airflow_provider_dub.operators.base import FILE_ARGUMENTS, DubSyncOperator,
 from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
 from airflow_provider_dub.operators.xcom import warn_if_large
+from airflow_provider_dub.sync.columns import log_unsent
 from airflow_provider_dub.sync.inputs import StreamedRows, rows_of
 from airflow_provider_dub.sync.options import true_or_false, whole_number
 from airflow_provider_dub.sync.results import Outcome, RowResult
-from airflow_provider_dub.sync.updates import CustomerUpdate, updates_of
+from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader, updates_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,8 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         with self._checking():
             self._check_templated()
             rows = self._read()
-            reader = self._reader(rows)
+            reader = UpdateReader(rows, self.options)
+            log_unsent(reader.matched, self.log)
         with ExitStack() as until_judged:
             with self._publishing(len(rows), context), self._connected(rows, context) as client:
                 resumes = self.resume and client and context.get("task_state_store") is not None
