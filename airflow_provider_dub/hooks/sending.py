@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 from airflow_provider_dub.customers.ids import EXTERNAL_PREFIX
+from airflow_provider_dub.exceptions import DubStoppedError
 
 if TYPE_CHECKING:
     from airflow_provider_dub.api.client import DubClient
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def verified_ids(
-    client: DubClient,
+    client: DubClient | None,
     reader: UpdateReader,
     *,
     customer_ids: Iterable[str | None] | None = None,
@@ -26,20 +27,23 @@ def verified_ids(
 
     This is the preflight check. External ids that it does not return are looked up one by one, when they are sent.
 
-    :param client: The client of the run.
+    :param client: The client of the run; None where nothing is to be sent.
     :param reader: Reads the rows.
     :param customer_ids: The customers of the rows that will be sent; by default those that the rows name.
     :param confirmed: External ids that Dub has shown before, an exact match.
-    :raises DubError: Dub refuses the key, or the run was stopped.
+    :raises DubError: Dub refuses the key.
     """
     from airflow_provider_dub.api.id_index import read_id_index
 
-    if not reader.options.check_external_ids:
+    if client is None or not reader.options.check_external_ids:
         return None
     if customer_ids is None:
         customer_ids = reader.customer_ids() if reader.rereadable else ()
     rows = sum(1 for one in customer_ids if one and one.startswith(EXTERNAL_PREFIX))
-    return read_id_index(client, rows, confirmed, reader.options.limit)
+    try:
+        return read_id_index(client, rows, confirmed, reader.options.limit)
+    except DubStoppedError:  # the run ends before its first row
+        return ()
 
 
 def sender(client: DubClient | None, options: SyncOptions, verified: Container[str] | None) -> Send:

@@ -17,10 +17,9 @@ from airflow_provider_dub.exceptions import (
     DubFixSetupError,
     DubRetryLaterError,
     DubReviewChangesError,
-    DubStoppedError,
 )
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.hooks.sending import sender, verified_ids
+from airflow_provider_dub.hooks.sending import sender
 from airflow_provider_dub.links.dub import DUB_LINKS, push_links
 from airflow_provider_dub.operators.json_lines import JsonLinesFile, check_place, check_storage, names_same_file
 from airflow_provider_dub.operators.rejected_rows import RejectedRows
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.results import RowResult, Sink
     from airflow_provider_dub.sync.rows import CountedRows
-    from airflow_provider_dub.sync.updates import CustomerUpdate, UpdateReader
+    from airflow_provider_dub.sync.updates import CustomerUpdate
     from airflow_provider_dub.version_compat import Context, ObjectStoragePath
 
 __all__ = ["DubSyncOperator", "shared_arguments", "too_many_changes"]
@@ -281,27 +280,6 @@ class DubSyncOperator(BaseOperator):
         self.hook.report_lineage()
         with closing(self.hook.client.for_run(self._stop)) as client:
             yield client
-
-    def _verified_ids(
-        self,
-        client: DubClient | None,
-        reader: UpdateReader,
-        customer_ids: Iterable[str | None] | None = None,
-        confirmed: Iterable[str] = (),
-    ) -> Container[str] | None:
-        """Make the preflight check of external ids.
-
-        :param client: The client of this run.
-        :param reader: Reads the rows.
-        :param customer_ids: The customers of the rows that will be sent; by default those that the rows name.
-        :param confirmed: External ids that Dub has shown before, an exact match.
-        """
-        if client is None:
-            return None
-        try:
-            return verified_ids(client, reader, customer_ids=customer_ids, confirmed=confirmed)
-        except DubStoppedError:  # the run ends before its first row
-            return ()
 
     def _send(
         self,

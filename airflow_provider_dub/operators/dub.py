@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.hooks.sending import verified_ids
 from airflow_provider_dub.operators.base import FILE_ARGUMENTS, DubSyncOperator, shared_arguments
 from airflow_provider_dub.operators.json_lines import names_same_file
 from airflow_provider_dub.operators.masked_rows import mask_rows, unmasked
@@ -115,7 +116,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
                     rows,
                     reader.matched,
                     updates_of(reader, earlier_result),
-                    self._verified_ids(client, reader, _sent_ids(updates_of(reader, earlier_result))),
+                    verified_ids(client, reader, customer_ids=_sent_ids(updates_of(reader, earlier_result))),
                     [checkpoints] if checkpoints else [],
                     self.checkpoint_every if checkpoints else None,
                 )

@@ -18,6 +18,7 @@ from airflow_provider_dub.exceptions import (
     DubStateTableLockedError,
 )
 from airflow_provider_dub.hooks.dub import DubHook
+from airflow_provider_dub.hooks.sending import verified_ids
 from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments, too_many_changes
 from airflow_provider_dub.operators.templated import is_none, read_flag, read_rendered, read_share
@@ -267,7 +268,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 sinks = [self._recording(recorder, rows, context)] if recorder else []
                 with self._connected(rows, context) as client:
                     if verified is None:
-                        verified = self._verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
+                        verified = verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
                     uri = self._send(client, rows, reader.matched, updates_of(reader), verified, sinks)
             self._judge(context)
         return uri if isinstance(uri, str) else None
