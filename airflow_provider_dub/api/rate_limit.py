@@ -12,8 +12,6 @@ sleeping until the reset that it announces wastes half of the throughput. So the
 * **Searching.** When nothing was refused for a while, the share may be too small: others have stopped, or the limit
   was raised. So it grows by one request, then two, then four... until a refusal, which costs nothing at Dub. A search
   that found much is followed by another one soon.
-* **Feeling the way.** As long as the limit is not known, the first request beyond that of a plan goes alone: if it is
-  refused, one was, and not one for each thread.
 * **Backing off.** While everything is refused, one request at a time tries again, at growing intervals.
 """
 
@@ -45,13 +43,8 @@ _CALM, _SHORT_CALM = 0.35, 1 / 60
 _DOUBLING = 1 / 60
 #: Part of the limit that is too much to be chance.
 _MUCH = 0.02
-#: Requests a minute of Dub's plans that have customers, and while a workspace tries one of them.
-PLAN_LIMITS, TRIAL_LIMIT = (1_200, 3_000), 120
-_PLAN_ENDS = frozenset(limit + beyond for limit in (TRIAL_LIMIT, *PLAN_LIMITS) for beyond in (0, 1))
-#: Seconds that the way is felt for at most: a response may never come.
-_LONGEST_PROBE = 1.0
-#: Seconds between two polls for its end.
-_POLL_INTERVAL = 0.01
+#: Requests a minute of Dub's plans that have customers.
+PLAN_LIMITS = (1_200, 3_000)
 #: ``Date`` has whole seconds, and servers reuse one for up to a second.
 _DATE_AGE = 2.0
 
@@ -80,9 +73,6 @@ class RateLimiter:
         self._calm = _CALM
         self._backoff = 0.0
         self._resume_at = -math.inf
-        self._requests = self._responses = 0  # requests and responses, to know what is in flight
-        self._probed_until = 0  # nothing is sent before so many responses are there...
-        self._probe_ends_at = -math.inf  # ...or this time
         self._turns: list[float] = []  # when the threads that wait will ask again
 
     @property
@@ -118,11 +108,10 @@ class RateLimiter:
         """
         with self._lock:
             now = self._monotonic()
-            wait = max(self._until_room(now), self._resume_at - now, self._until_probed(now))
+            wait = max(self._until_room(now), self._resume_at - now)
             if wait > 0:
                 return self._turn_after(now, wait)
             self._sent.append(now)
-            self._requests += 1
             if self._sent[0] < now - 3 * WINDOW:
                 del self._sent[: bisect_left(self._sent, now - 2 * WINDOW)]
             if self._backoff:
@@ -138,7 +127,6 @@ class RateLimiter:
         """
         limit = _count(headers.get("X-RateLimit-Limit"))  # 0 when Dub's limiter is out of order and lets all pass
         with self._lock:
-            self._responses += 1
             now = self._monotonic()
             if (date := _epoch(headers.get("Date", ""))) is not None:
                 self._set_clock(date - now, date + _DATE_AGE - now)
@@ -155,12 +143,11 @@ class RateLimiter:
                     self._admitted(now, limit, _count(headers.get("X-RateLimit-Remaining")))
 
     def record_failure(self, *, sent: bool) -> None:
-        """Learn that a request is not in flight any more. Call it where :meth:`record_response` is not called.
+        """Learn that a request has no response. Call it where :meth:`record_response` is not called.
 
         :param sent: Whether Dub may have counted it.
         """
         with self._lock:
-            self._responses += 1
             if not sent and self._sent:
                 self._sent.pop()
 
@@ -220,14 +207,6 @@ class RateLimiter:
         elapsed, previous, _ = self._minute(now)
         end = WINDOW - elapsed
         return min(excess * WINDOW / previous, end) if previous else end
-
-    def _until_probed(self, now: float) -> float:
-        """Let what is in flight have its response before and after the first request beyond the limit of a plan."""
-        if self._limit or self._cap < math.inf:
-            return 0.0
-        if self._used(now) in _PLAN_ENDS and self._requests > self._probed_until:
-            self._probed_until, self._probe_ends_at = self._requests, now + _LONGEST_PROBE
-        return _POLL_INTERVAL if self._responses < self._probed_until and now < self._probe_ends_at else 0.0
 
     def _turn_after(self, now: float, wait: float) -> float:
         # One thread for each request that becomes free, instead of all of them at the first.

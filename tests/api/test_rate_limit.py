@@ -124,7 +124,7 @@ def test_a_response_that_never_comes_is_not_waited_for(clock: Clock, sent: bool)
     limiter = RateLimiter(monotonic=clock)
     assert limiter.delay() == 0
     limiter.record_failure(sent=sent)
-    for _ in range(1_300):  # past the limits of plans, where each request waits for those that are under way
+    for _ in range(1_300):
         assert limiter.delay() == 0
         limiter.record_response(200, {})
 
