@@ -79,8 +79,11 @@ class Connection:
         return nullcontext(cursor) if self.driver.transactions == "cursor" else self.streaming_cursor()
 
     @contextmanager
-    def transaction(self) -> Iterator[Cursor]:
-        """Begin a transaction, where there are any, and yield its cursor; commit or roll back at the end."""
+    def transaction(self, *, undo: bool = False) -> Iterator[Cursor]:
+        """Begin a transaction, where there are any, and yield its cursor; commit or roll back at the end.
+
+        :param undo: Whether it is rolled back in any case.
+        """
         cursor = self.driver.cursor(self._connection)
         owner = {"connection": self._connection, "cursor": cursor, "none": None}[self.driver.transactions]
         with Cursor(cursor, self.driver) as ours:
@@ -88,13 +91,15 @@ class Connection:
                 owner.begin()
             try:
                 yield ours
-                if owner is not None:
+                if owner is not None and not undo:
                     owner.commit()
             except BaseException:
-                if owner is not None:
+                undo = True
+                raise
+            finally:
+                if owner is not None and undo:
                     with suppress(Exception):  # the first error is the one to raise
                         owner.rollback()
-                raise
 
     def close(self) -> None:
         """Close it."""

@@ -24,14 +24,6 @@ class NotRepeatedError(Exception):
     """A failure inside a transaction that is not the database's, so that it is not tried again."""
 
 
-class _UndoneError(NotRepeatedError):
-    """Ends a transaction so that it is rolled back."""
-
-    def __init__(self, result: Any) -> None:
-        super().__init__()
-        self.result = result
-
-
 class Warehouse:
     """Reads on connections of their own, writes on one that it keeps.
 
@@ -110,20 +102,21 @@ class Warehouse:
             self._open = None
             self.close()
 
-    def transaction(self, work: Callable[[Cursor], T]) -> T:
+    def transaction(self, work: Callable[[Cursor], T], *, undo: bool = False) -> T:
         """Do work with a cursor in one transaction and return its result.
 
         A database that fails, perhaps since the connection idled for too long, is connected to and asked once more;
         so the work must bear to be done twice.
 
         :param work: Takes the cursor.
+        :param undo: Whether the transaction is rolled back in any case.
         :raises DubDatabaseError: The database or its driver fails. It has nothing of the database's own error,
             which may quote a value.
         """
         failed: DubDatabaseError
         for _ in range(1 if self._open else 2):
             try:
-                return self._once(work)
+                return self._once(work, undo)
             except NotRepeatedError:
                 raise
             except Exception as error:
@@ -131,22 +124,6 @@ class Warehouse:
             if not self._open:
                 self.close()
         raise failed from None  # here, where it has no context
-
-    def rolled_back(self, work: Callable[[Cursor], T]) -> T:
-        """Do work with a cursor in one transaction that is rolled back, and return its result.
-
-        :param work: Takes the cursor.
-        :raises DubDatabaseError: The database or its driver fails.
-        """
-
-        def undone(cursor: Cursor) -> None:
-            raise _UndoneError(work(cursor))
-
-        try:
-            self.transaction(undone)
-        except _UndoneError as end:
-            result: T = end.result
-        return result
 
     def responds(self, sql: str) -> bool:
         """Return whether the database can be reached, and responds.
@@ -173,12 +150,12 @@ class Warehouse:
             with closing(connect(self._hook)) as connection, connection.streaming_cursor() as cursor:
                 yield cursor
 
-    def _once(self, work: Callable[[Cursor], T]) -> T:
+    def _once(self, work: Callable[[Cursor], T], undo: bool) -> T:
         if self._open:
             return work(self._open)
         if self._writing is None:
             self._writing = connect(self._hook, to_write=True)
-        with self._writing.transaction() as cursor:
+        with self._writing.transaction(undo=undo) as cursor:
             return work(cursor)
 
 

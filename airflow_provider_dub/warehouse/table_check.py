@@ -83,7 +83,7 @@ class TableCheck:
     def _write_and_undo(self, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Return what the database has of lines that were written."""
         try:
-            return self._warehouse.rolled_back(lambda cursor: self._write(cursor, lines))
+            return self._warehouse.transaction(lambda cursor: self._write(cursor, lines), undo=True)
         except DubDatabaseError:
             if not self._statements.dialect.has_transactions:
                 with suppress(DubDatabaseError):  # the first error is the one to raise

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubFixSetupError, DubStateTableLockedError
 from airflow_provider_dub.warehouse.__main__ import main
+from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.state_table import StateTable
@@ -251,9 +252,8 @@ def test_without_transactions_lines_that_a_crash_leaves_in_the_history_count_for
         patch.setattr(
             Statements, "delete_attempt", lambda self: "DELETE FROM dub_state_history WHERE 1 = 0 AND attempt = %s"
         )
-        patch.setattr(
-            "airflow_provider_dub.warehouse.database.Warehouse.rolled_back", lambda self, work: self.transaction(work)
-        )
+        transaction = Warehouse.transaction
+        patch.setattr(Warehouse, "transaction", lambda self, work, **_: transaction(self, work, undo=False))
         sync()
     tried = customers.run("SELECT attempt FROM dub_state_history WHERE customer_key NOT LIKE 'user%'")
     assert len(tried) == 3

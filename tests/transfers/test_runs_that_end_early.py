@@ -170,9 +170,9 @@ def test_a_lost_response_to_the_last_commit_is_no_failure(warehouse, connected, 
         ended.append(self)
 
     @contextmanager
-    def loses_a_response(self: Connection) -> Iterator[Cursor]:
+    def loses_a_response(self: Connection, **options: bool) -> Iterator[Cursor]:
         before = len(ended)
-        with transaction(self) as cursor:
+        with transaction(self, **options) as cursor:
             yield cursor
         if len(ended) > before:
             raise OSError("lost")
