@@ -181,7 +181,7 @@ class _SessionThread:
         return self._results.get(timeout=max(left, 0))
 
     def abandon(self) -> None:
-        """Let the thread end, whatever the server sends."""
+        """Let the thread end when it can. A body that trickles is cut off; a head that does is not."""
         self.close()
         self._sender.interrupt()
 

@@ -51,7 +51,7 @@ class Dialect:
     :param timestamp_text: Writes it as this package does, whatever the session's formats are, where ``text`` does not.
     :param indexed: Whether it has indexes and keeps primary keys unique.
     :param index_names_schema: Whether a new index names the schema, rather than the table that it is on.
-    :param table_options: What stands behind a new table, where the default may not hold any text.
+    :param table_options: What follows the columns of a new table, where the default may not hold any text.
     :param rows_at_once: The number of lines that one statement inserts at most.
     :param bytes_at_once: The size of these lines at most.
     :param json_rows: How lines are inserted as one parameter, where a statement may have only few or is slow with many.
