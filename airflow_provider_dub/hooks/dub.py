@@ -107,19 +107,19 @@ class DubHook(BaseHook):
 
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
         """
-        with self._first_use:
-            if self._settings is None:
-                self._settings = self._read_settings()
-            return self._settings
+        if self._settings is None:
+            with self._first_use:
+                self._settings = self._settings or self._read_settings()
+        return self._settings
 
     @property
     def client(self) -> DubClient:
         """The client over this connection; one for the life of the hook."""
-        settings = self.settings
-        with self._first_use:
-            if self._client is None:
-                self._client = self._new_client(settings)
-            return self._client
+        if self._client is None:
+            settings = self.settings
+            with self._first_use:
+                self._client = self._client or self._new_client(settings)
+        return self._client
 
     def _read_settings(self) -> DubConnection:
         try:
