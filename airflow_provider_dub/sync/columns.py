@@ -111,6 +111,8 @@ def check_unique(found: Sequence[Any], *, in_any_case: bool = False) -> None:
 
 
 _KEY_ADVICE = "The column of the ids is named by id_column (cus_... or ext_...) or external_id_column (your own ids)."
+#: A file without a header has the first customer in place of the names.
+_NO_NAMES = "None of its {:,} columns is named like a field, and their names are not shown: is there a header?"
 _INDEX_ADVICE = " The index of a DataFrame is not a column: reset_index() makes it one."
 
 
@@ -121,6 +123,8 @@ class _Names:
         self._source = source
         self.texts: list[str] = [name for name in found if isinstance(name, str)]
         self._found = found
+        #: Whether they are surely names, and not the cells of a first row.
+        self._are_names = source == "query" or any(map(field_named, self.texts))
 
     def has(self, *wanted: str) -> bool:
         """Return whether all these columns are there."""
@@ -130,14 +134,15 @@ class _Names:
         """Return the one column that a name means."""
         matching = self._matching(wanted)
         if len(matching) == 1:
+            self._are_names = True
             return matching[0]
         name = one_line(wanted)
         if not matching:
             suggestion = [text for text in self.texts if _is_slip(normalized_name(wanted), normalized_name(text))][:1]
             hint = f" Is {listed(suggestion, self._found)} meant?" if suggestion else ""
-            raise ValueError(
-                f'The {self._source} has no column "{name}". It has {listed(self._found)}.{hint} {advice}'.rstrip()
-            )
+            are_names = suggestion or self._are_names
+            has = f"It has {listed(self._found)}." if are_names else _NO_NAMES.format(len(self._found))
+            raise ValueError(f'The {self._source} has no column "{name}". {has}{hint} {advice}'.rstrip())
         if len(set(matching)) == 1:
             raise ValueError(
                 f'The {self._source} has {len(matching)} columns "{name}": give each column a name of its own.'

@@ -255,3 +255,12 @@ def test_beside_an_address_no_name_is_suggested_either(first_customer: list[str]
     with pytest.raises(ValueError, match="not shown") as error:
         match_columns(first_customer, key_column=key_column)
     assert not any(f'"{name}"' in str(error.value) for name in first_customer)
+
+
+@pytest.mark.parametrize("first_customer", [["user_1", "Ada Lovelace", "GB"], ["Ada Lovelace"]])
+def test_the_first_customer_of_a_file_without_a_header_is_not_shown(first_customer: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"columns is named like a field.*is there a header\?") as error:
+        match_columns(first_customer, key_column="customer_number")
+    assert not any(name in str(error.value) for name in first_customer)
+    with pytest.raises(ValueError, match="Ada Lovelace"):  # a query has names in any case
+        match_columns(first_customer, key_column="customer_number", source="query")
