@@ -116,6 +116,7 @@ def _masked(key: str) -> str:
 
 
 def _is_phone(key: str) -> bool:
+    key = key.strip("' ").removeprefix("tel:")  # as spreadsheets and links write it
     digits = sum(letter.isdigit() for letter in key)
     if key.isdigit():
         return digits in _BARE_PHONE_DIGITS
