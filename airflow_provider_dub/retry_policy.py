@@ -1,8 +1,8 @@
 """A retry policy that knows Dub's errors. Needs Airflow 3.3.
 
 Most of what this provider raises decides on its own: what no retry can help raises an ``AirflowFailException``, and
-Airflow asks no policy about that. What is left is how long to wait, and the errors that your own
-tasks get from ``DubHook``.
+Airflow asks no policy about that. What is left is how long to wait, and the errors that your own tasks get from
+``DubHook``.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ _LONGEST_VALUE = 65_000
 #: What a value in the store raises that is of another input, or not by us.
 _STRANGE = (InvalidToken, TypeError, ValueError, zlib.error)
 _NOT_CLEARED = (
-    "Airflow's task state store cannot be cleared ({}), and after this try it may no longer be true. Nothing was sent. "
-    "resume=False sends all rows without it."
+    "Airflow's task state store cannot be cleared ({}), and what it holds may be untrue after this try. Nothing was "
+    "sent. resume=False sends all rows without it."
 )
 #: Batches that are held open: rows come in the order in which they were kept.
 _OPEN_BATCHES = 4

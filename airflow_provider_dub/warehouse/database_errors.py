@@ -32,7 +32,7 @@ def database_error(error: Exception) -> DubDatabaseError:
 
     :param error: The error.
     """
-    codes, classes = _codes(error), {base.__name__ for base in type(error).__mro__}
+    codes, classes = _codes(error), _classes(error)
     is_denied = not _DENIED.isdisjoint((type(error).__name__, *codes))
     is_transient = any(len(code) == _SQLSTATE and code.startswith(_TRANSIENT) for code in codes)
     is_of_statement = not _OF_THE_STATEMENT.isdisjoint(classes) and not is_transient
@@ -55,7 +55,7 @@ def is_of_value(error: Exception) -> bool:
 
     :param error: The error of the database.
     """
-    return "DataError" in {base.__name__ for base in type(error).__mro__}
+    return "DataError" in _classes(error)
 
 
 def is_being_closed(error: Exception) -> bool:
@@ -64,6 +64,11 @@ def is_being_closed(error: Exception) -> bool:
     :param error: What the driver raised.
     """
     return "Unique file handle conflict" in str(error)  # DuckDB's; its class is another one in each version
+
+
+def _classes(error: Exception) -> set[str]:
+    """Return the names of an error's classes: those of the DB-API are the same in every driver."""
+    return {base.__name__ for base in type(error).__mro__}
 
 
 def _codes(error: Exception) -> list[str]:
