@@ -26,7 +26,7 @@ DUB = "AIRFLOW_CONN_DUB_DEFAULT"
 EXAMPLES = sorted(path.stem for path in Path(__file__).parent.glob("example_*.py"))
 DEFAULT = "example_dub_update_customers"
 
-CUSTOMERS_IN_DUB = json.loads((ROOT / "example_dags" / "customers_in_dub.json").read_text(encoding="utf-8"))
+CUSTOMERS_IN_DUB = ROOT / "example_dags" / "customers_in_dub.json"
 
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z? ")
 _TASK = re.compile(r"\[DAG TEST\] (starting|end task) task_id=(\w+) map_index=(-?\d+)")
@@ -92,7 +92,8 @@ def _airflow_settings() -> dict[str, str]:
 
 def _local_dub(stack: ExitStack) -> str:
     dub = stack.enter_context(DubEmulator())
-    dub.reset(setup_customers=[{"id": f"cus_EXAMPLE{n}", **customer} for n, customer in enumerate(CUSTOMERS_IN_DUB)])
+    customers = json.loads(CUSTOMERS_IN_DUB.read_text(encoding="utf-8"))
+    dub.reset(setup_customers=[{"id": f"cus_EXAMPLE{n}", **customer} for n, customer in enumerate(customers)])
     _say(f"Dub: the local emulator at {dub.url}, a stand-in for the real service.")
     return json.dumps({"conn_type": "dub", "host": dub.url, "password": dub.api_key})
 

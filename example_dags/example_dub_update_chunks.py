@@ -31,11 +31,11 @@ def example_dub_update_chunks():
         task_id="fill_warehouse",
         conn_id=WAREHOUSE,
         sql=[
-            "DROP TABLE IF EXISTS countries",
-            "CREATE TABLE countries (external_id TEXT, country TEXT)",
-            "INSERT INTO countries VALUES ('airflow-example-ada', 'GB')",
-            "INSERT INTO countries VALUES ('airflow-example-grace', 'US')",
-            "INSERT INTO countries VALUES ('airflow-example-日本', 'JP')",
+            "DROP TABLE IF EXISTS dub_example_countries",
+            "CREATE TABLE dub_example_countries (external_id TEXT, country TEXT)",
+            "INSERT INTO dub_example_countries VALUES ('airflow-example-ada', 'GB')",
+            "INSERT INTO dub_example_countries VALUES ('airflow-example-grace', 'US')",
+            "INSERT INTO dub_example_countries VALUES ('airflow-example-日本', 'JP')",
         ],
     )
 
@@ -47,7 +47,7 @@ def example_dub_update_chunks():
             SELECT min(external_id), max(external_id)
             FROM (
                 SELECT external_id, (row_number() OVER (ORDER BY external_id) - 1) / {{ params.chunk }} AS chunk
-                FROM countries
+                FROM dub_example_countries
             ) AS numbered
             GROUP BY chunk
             ORDER BY chunk
@@ -60,7 +60,7 @@ def example_dub_update_chunks():
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 
         # "?" is SQLite's; most other databases want "%s".
-        sql = "SELECT * FROM countries WHERE external_id BETWEEN ? AND ?"
+        sql = "SELECT * FROM dub_example_countries WHERE external_id BETWEEN ? AND ?"
         return DbApiHook.get_hook(WAREHOUSE).get_df(sql, first_and_last, df_type="pandas")
 
     updates = DubUpdateCustomersOperator.partial(

@@ -3,7 +3,8 @@
     fill_warehouse -> read_warehouse -> read_dub -> update_customers -> show_changes
 
 Needs two connections: ``dub_default`` (password: an API key of the workspace) and ``example_warehouse`` (any database
-of Airflow's SQL providers; the quick start uses a SQLite file).
+of Airflow's SQL providers; the quick start uses a SQLite file). The examples create and drop tables there, all of them
+with names that begin with ``dub_example``.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ def example_dub_update_customers():
         task_id="fill_warehouse",
         conn_id=WAREHOUSE,
         sql=[
-            "DROP TABLE IF EXISTS customers",
-            "CREATE TABLE customers (external_id TEXT, name TEXT, email TEXT, country TEXT, lifetime_value REAL)",
-            "INSERT INTO customers VALUES ('airflow-example-ada', 'Ada Lovelace', 'ada@lovelace.example', 'GB', 120.5)",
-            "INSERT INTO customers VALUES ('airflow-example-grace', 'Grace Hopper', NULL, 'us', 80)",
-            "INSERT INTO customers VALUES ('airflow-example/katherine', 'Katherine J.', 'kj@nasa.example', 'US', 99.9)",
-            "INSERT INTO customers VALUES ('airflow-example-日本', '鈴木 花子', 'hanako@suzuki.example', 'JP', 10)",
-            "INSERT INTO customers VALUES ('airflow-example-nobody', 'Not in Dub', 'nobody@nowhere.example', 'DE', 0)",
+            "DROP TABLE IF EXISTS dub_example_customers",
+            """CREATE TABLE dub_example_customers
+                (external_id TEXT, name TEXT, email TEXT, country TEXT, lifetime_value REAL)""",
+            """INSERT INTO dub_example_customers VALUES
+                ('airflow-example-ada', 'Ada Lovelace', 'ada@lovelace.example', 'GB', 120.5),
+                ('airflow-example-grace', 'Grace Hopper', NULL, 'us', 80),
+                ('airflow-example/katherine', 'Katherine J.', 'kj@nasa.example', 'US', 99.9),
+                ('airflow-example-日本', '鈴木 花子', 'hanako@suzuki.example', 'JP', 10),
+                ('airflow-example-nobody', 'Not in Dub', 'nobody@nowhere.example', 'DE', 0)""",
         ],
     )
 
@@ -47,7 +50,7 @@ def example_dub_update_customers():
     def read_warehouse() -> pd.DataFrame:
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-        return DbApiHook.get_hook(WAREHOUSE).get_df("SELECT * FROM customers", df_type="pandas")
+        return DbApiHook.get_hook(WAREHOUSE).get_df("SELECT * FROM dub_example_customers", df_type="pandas")
 
     # Not needed for the sync: it lets the last task tell what was before.
     @task(show_return_value_in_logs=False)

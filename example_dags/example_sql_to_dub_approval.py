@@ -20,9 +20,9 @@ from airflow_provider_dub.version_compat import dag, task  # in DAGs of your own
 WAREHOUSE = "example_warehouse"
 SYNC = {
     "sql_conn_id": WAREHOUSE,
-    "sql": "SELECT external_id, name FROM approval_customers",
+    "sql": "SELECT external_id, name FROM dub_example_approval",
     "external_id_column": "external_id",
-    "state_table": "approval_state",
+    "state_table": "dub_example_approval_state",
 }
 #: Markdown. The summary holds numbers and names of columns, and no value of a customer.
 PLAN = """\
@@ -50,12 +50,12 @@ def example_sql_to_dub_approval():
         task_id="fill_warehouse",
         conn_id=WAREHOUSE,
         sql=[
-            "DROP TABLE IF EXISTS approval_customers",
-            "DROP TABLE IF EXISTS approval_state",
-            "DROP TABLE IF EXISTS approval_state_lease",
-            "CREATE TABLE approval_customers (external_id TEXT, name TEXT)",
-            "INSERT INTO approval_customers VALUES ('airflow-example-ada', 'Ada, approved')",
-            "INSERT INTO approval_customers VALUES ('airflow-example-grace', 'Grace, approved')",
+            "DROP TABLE IF EXISTS dub_example_approval",
+            "DROP TABLE IF EXISTS dub_example_approval_state",
+            "DROP TABLE IF EXISTS dub_example_approval_state_lease",
+            "CREATE TABLE dub_example_approval (external_id TEXT, name TEXT)",
+            "INSERT INTO dub_example_approval VALUES ('airflow-example-ada', 'Ada, approved')",
+            "INSERT INTO dub_example_approval VALUES ('airflow-example-grace', 'Grace, approved')",
         ],
     )
 

@@ -26,9 +26,9 @@ def sync(task_id: str) -> SqlToDubCustomersOperator:
     return SqlToDubCustomersOperator(
         task_id=task_id,
         sql_conn_id=WAREHOUSE,
-        sql="SELECT external_id, name, email, country FROM customers",
+        sql="SELECT external_id, name, email, country FROM dub_example_sync",
         external_id_column="external_id",
-        state_table="dub_state",
+        state_table="dub_example_sync_state",
         on_missing="skip",
     )
 
@@ -40,15 +40,16 @@ def example_sql_to_dub_customers():
         task_id="fill_warehouse",
         conn_id=WAREHOUSE,
         sql=[
-            "DROP TABLE IF EXISTS dub_state",
-            "DROP TABLE IF EXISTS dub_state_lease",
-            "DROP TABLE IF EXISTS customers",
-            "CREATE TABLE customers (external_id TEXT, name TEXT, email TEXT, country TEXT)",
-            "INSERT INTO customers VALUES ('airflow-example-ada', 'Ada Lovelace', 'ada@lovelace.example', 'GB')",
-            "INSERT INTO customers VALUES ('airflow-example-grace', 'Grace Hopper', NULL, 'us')",
-            "INSERT INTO customers VALUES ('airflow-example/katherine', 'Katherine J.', 'kj@nasa.example', 'US')",
-            "INSERT INTO customers VALUES ('airflow-example-日本', '鈴木 花子', 'hanako@suzuki.example', 'JP')",
-            "INSERT INTO customers VALUES ('airflow-example-nobody', 'Not in Dub', 'nobody@nowhere.example', 'DE')",
+            "DROP TABLE IF EXISTS dub_example_sync_state",
+            "DROP TABLE IF EXISTS dub_example_sync_state_lease",
+            "DROP TABLE IF EXISTS dub_example_sync",
+            "CREATE TABLE dub_example_sync (external_id TEXT, name TEXT, email TEXT, country TEXT)",
+            """INSERT INTO dub_example_sync VALUES
+                ('airflow-example-ada', 'Ada Lovelace', 'ada@lovelace.example', 'GB'),
+                ('airflow-example-grace', 'Grace Hopper', NULL, 'us'),
+                ('airflow-example/katherine', 'Katherine J.', 'kj@nasa.example', 'US'),
+                ('airflow-example-日本', '鈴木 花子', 'hanako@suzuki.example', 'JP'),
+                ('airflow-example-nobody', 'Not in Dub', 'nobody@nowhere.example', 'DE')""",
         ],
     )
 
@@ -56,9 +57,9 @@ def example_sql_to_dub_customers():
         task_id="edit_three_rows",
         conn_id=WAREHOUSE,
         sql=[
-            "UPDATE customers SET name = 'Ada, Countess of Lovelace' WHERE external_id = 'airflow-example-ada'",
-            "UPDATE customers SET email = 'grace@hopper.example' WHERE external_id = 'airflow-example-grace'",
-            "UPDATE customers SET country = 'GB' WHERE external_id = 'airflow-example/katherine'",
+            "UPDATE dub_example_sync SET name = 'Ada, Countess of Lovelace' WHERE external_id = 'airflow-example-ada'",
+            "UPDATE dub_example_sync SET email = 'grace@hopper.example' WHERE external_id = 'airflow-example-grace'",
+            "UPDATE dub_example_sync SET country = 'GB' WHERE external_id = 'airflow-example/katherine'",
         ],
     )
 
@@ -74,9 +75,13 @@ def example_sql_to_dub_customers():
             for run, summary in summaries.items()
         ]
         print(pd.DataFrame(runs)[["run", "rows", "updated", "missing", "requests_sent"]].to_string(index=False))
-        state = "SELECT outcome, code, count(*) AS customers, max(last_applied_at) AS last_applied FROM dub_state"
+        by_outcome = """
+            SELECT outcome, code, count(*) AS customers, max(last_applied_at) AS last_applied
+            FROM dub_example_sync_state
+            GROUP BY outcome, code
+        """
         print("\nThe state table:")
-        grouped = DbApiHook.get_hook(WAREHOUSE).get_df(f"{state} GROUP BY outcome, code", df_type="pandas")
+        grouped = DbApiHook.get_hook(WAREHOUSE).get_df(by_outcome, df_type="pandas")
         print(grouped.fillna("-").to_string(index=False))
 
     first, second, third = map(sync, RUNS)

@@ -52,12 +52,12 @@ def example_sql_to_dub_form():
         task_id="fill_warehouse",
         conn_id=WAREHOUSE,
         sql=[
-            "DROP TABLE IF EXISTS form_state",
-            "DROP TABLE IF EXISTS form_state_lease",
-            "DROP TABLE IF EXISTS form_customers",
-            "CREATE TABLE form_customers (external_id TEXT, name TEXT)",
-            "INSERT INTO form_customers VALUES ('airflow-example-ada', 'Ada of the form')",
-            "INSERT INTO form_customers VALUES ('airflow-example-grace', 'Grace of the form')",
+            "DROP TABLE IF EXISTS dub_example_form_state",
+            "DROP TABLE IF EXISTS dub_example_form_state_lease",
+            "DROP TABLE IF EXISTS dub_example_form",
+            "CREATE TABLE dub_example_form (external_id TEXT, name TEXT)",
+            "INSERT INTO dub_example_form VALUES ('airflow-example-ada', 'Ada of the form')",
+            "INSERT INTO dub_example_form VALUES ('airflow-example-grace', 'Grace of the form')",
         ],
     )
 
@@ -66,9 +66,9 @@ def example_sql_to_dub_form():
     sync_customers = SqlToDubCustomersOperator(
         task_id="sync_customers",
         sql_conn_id=WAREHOUSE,
-        sql="SELECT external_id, name FROM form_customers",
+        sql="SELECT external_id, name FROM dub_example_form",
         external_id_column="external_id",
-        state_table="form_state",
+        state_table="dub_example_form_state",
         dry_run="{{ params.dry_run }}",
         full_refresh="{{ params.full_refresh }}",
         limit="{{ params.limit }}",

@@ -28,12 +28,13 @@ def example_sql_to_dub_watermark():
         task_id="fill_warehouse",
         conn_id=WAREHOUSE,
         sql=[
-            "DROP TABLE IF EXISTS dub_people_state",
-            "DROP TABLE IF EXISTS dub_people_state_lease",
-            "CREATE TABLE IF NOT EXISTS people (external_id TEXT, name TEXT, updated_at TEXT)",
-            "DELETE FROM people",
-            "INSERT INTO people VALUES ('airflow-example-ada', 'Ada of the watermark', CURRENT_TIMESTAMP)",
-            "INSERT INTO people VALUES ('airflow-example-grace', 'Grace of the watermark', CURRENT_TIMESTAMP)",
+            "DROP TABLE IF EXISTS dub_example_people_state",
+            "DROP TABLE IF EXISTS dub_example_people_state_lease",
+            "CREATE TABLE IF NOT EXISTS dub_example_people (external_id TEXT, name TEXT, updated_at TEXT)",
+            "DELETE FROM dub_example_people",
+            """INSERT INTO dub_example_people VALUES
+                ('airflow-example-ada', 'Ada of the watermark', CURRENT_TIMESTAMP),
+                ('airflow-example-grace', 'Grace of the watermark', CURRENT_TIMESTAMP)""",
         ],
     )
 
@@ -44,20 +45,20 @@ def example_sql_to_dub_watermark():
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 
         since = asset_state_store[CUSTOMERS].get("synced_until", default="")
-        newest = DbApiHook.get_hook(WAREHOUSE).get_first("SELECT max(updated_at) FROM people")[0]
+        newest = DbApiHook.get_hook(WAREHOUSE).get_first("SELECT max(updated_at) FROM dub_example_people")[0]
         return {"since": since, "until": newest or since}
 
     # A text with Jinja in it, such as `{{ data_interval_start }}`, would do in the query as well.
     update_customers = SqlToDubCustomersOperator(
         task_id="update_customers",
         sql_conn_id=WAREHOUSE,
-        sql="SELECT external_id, name FROM people WHERE updated_at >= :since AND updated_at <= :until",
+        sql="SELECT external_id, name FROM dub_example_people WHERE updated_at >= :since AND updated_at <= :until",
         parameters={
             "since": "{{ ti.xcom_pull(task_ids='read_watermarks')['since'] }}",
             "until": "{{ ti.xcom_pull(task_ids='read_watermarks')['until'] }}",
         },
         external_id_column="external_id",
-        state_table="dub_people_state",
+        state_table="dub_example_people_state",
         max_failure_rate=0.01,
     )
 

@@ -47,7 +47,7 @@ def warehouse(tmp_path, monkeypatch):
     connection = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.sqlite")}
     monkeypatch.setenv("AIRFLOW_CONN_EXAMPLE_WAREHOUSE", json.dumps(connection))
     hook = SqliteHook("example_warehouse")
-    hook.run("CREATE TABLE people (external_id TEXT, name TEXT, updated_at TEXT)")
+    hook.run("CREATE TABLE dub_example_people (external_id TEXT, name TEXT, updated_at TEXT)")
     return hook
 
 
@@ -75,7 +75,7 @@ def run_once(warehouse):
 
 
 def test_a_row_that_failed_transiently_is_sent_by_the_next_run(warehouse, run_once, connect) -> None:
-    warehouse.insert_rows("people", [(*person, "2026-01-01 10:00:00") for person in PEOPLE])
+    warehouse.insert_rows("dub_example_people", [(*person, "2026-01-01 10:00:00") for person in PEOPLE])
     with DubEmulator(faults=["transient-422=1"]) as failing:
         failing.reset(setup_customers=CUSTOMERS)
         connect(failing.url, max_retries=0)
@@ -84,8 +84,8 @@ def test_a_row_that_failed_transiently_is_sent_by_the_next_run(warehouse, run_on
     assert (summary["failed"], watermark) == (2, None)
 
     # Newer rows come in, with which the watermark could move past those that Dub does not have.
-    warehouse.run("INSERT INTO people VALUES ('airflow-example-ada', 'Ada', '2026-01-02 10:00:00')")
-    warehouse.run("DELETE FROM people WHERE updated_at = '2026-01-01 10:00:00' AND external_id LIKE '%ada'")
+    warehouse.run("INSERT INTO dub_example_people VALUES ('airflow-example-ada', 'Ada', '2026-01-02 10:00:00')")
+    warehouse.run("DELETE FROM dub_example_people WHERE updated_at = '2026-01-01 10:00:00' AND external_id LIKE '%ada'")
     with DubEmulator(port=port) as working:
         working.reset(setup_customers=CUSTOMERS)
         summary, watermark = run_once()
@@ -98,7 +98,7 @@ def test_a_row_that_failed_transiently_is_sent_by_the_next_run(warehouse, run_on
 
 def test_rows_behind_a_limit_hold_the_watermark(warehouse, run_once, connected) -> None:
     connected.reset(setup_customers=CUSTOMERS)
-    warehouse.insert_rows("people", [(*person, "2026-01-01 10:00:00") for person in PEOPLE])
+    warehouse.insert_rows("dub_example_people", [(*person, "2026-01-01 10:00:00") for person in PEOPLE])
     summary, watermark = run_once(limit=1)
     assert (summary["updated"], watermark) == (1, None)
     summary, watermark = run_once()
@@ -108,11 +108,11 @@ def test_rows_behind_a_limit_hold_the_watermark(warehouse, run_once, connected) 
 def test_changed_rows_behind_a_limit_hold_the_watermark(warehouse, run_once, connected, monkeypatch) -> None:
     monkeypatch.setitem(DIALECTS, "sqlite", replace(DIALECTS["sqlite"], temporary_table=""))  # as on BigQuery
     connected.reset(setup_customers=CUSTOMERS)
-    warehouse.insert_rows("people", [(*person, "2026-01-01 10:00:00") for person in PEOPLE])
+    warehouse.insert_rows("dub_example_people", [(*person, "2026-01-01 10:00:00") for person in PEOPLE])
     assert run_once()[1] == "2026-01-01 10:00:00"
-    warehouse.run("UPDATE people SET name = 'after', updated_at = '2026-01-02 10:00:00'")
+    warehouse.run("UPDATE dub_example_people SET name = 'after', updated_at = '2026-01-02 10:00:00'")
     summary, watermark = run_once(limit=1)
     assert (summary["updated"], watermark) == (1, "2026-01-01 10:00:00")
-    warehouse.run("UPDATE people SET updated_at = '2026-01-03 10:00:00' WHERE external_id LIKE '%ada'")
+    warehouse.run("UPDATE dub_example_people SET updated_at = '2026-01-03 10:00:00' WHERE external_id LIKE '%ada'")
     assert run_once()[1] == "2026-01-03 10:00:00"
     assert {customer["name"] for customer in connected.customers if customer["id"].startswith("cus_EX")} == {"after"}

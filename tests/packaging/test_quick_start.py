@@ -1,12 +1,15 @@
-"""The quick start's command helps, and ends without a traceback."""
+"""The quick start's command helps, and ends without a traceback; its DAGs leave the user's tables alone."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted(path.stem for path in (ROOT / "example_dags").glob("example_*.py"))
@@ -29,6 +32,13 @@ def test_an_unknown_example_is_named_with_the_list() -> None:
     assert "there is no example 'example_nope'" in done.stderr
     assert all(name in done.stderr for name in EXAMPLES)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_writes_only_to_tables_that_nobody_else_has(example) -> None:
+    text = (ROOT / "example_dags" / f"{example}.py").read_text(encoding="utf-8")
+    written = re.findall(r"""(?:TABLE|EXISTS|INTO|UPDATE|DELETE FROM|state_table"?[=:]) ?"?([a-z]\w*)""", text)
+    assert [name for name in written if not name.startswith("dub_example")] == []
 
 
 def test_ctrl_c_ends_without_a_traceback() -> None:
