@@ -33,8 +33,9 @@ PENDING, BASELINE = "pending", "baseline"
 APPLIED = (Outcome.UPDATED, Outcome.UNCHANGED, BASELINE)
 #: Changes with the columns that every version has besides those of the fields.
 _LAYOUT = 1
-#: PostgreSQL cuts names after 63 characters, and with them what keeps the names of the lease and the index apart.
-_LONGEST_NAME = 50
+#: PostgreSQL cuts names after 63 characters, MySQL refuses those of more than 64, and the longest one that is made of a
+#: table's is that of the history's index: ``…_history_by_attempt``.
+_LONGEST_NAME = 44
 _PART = r"""(?:"[^"]+"|`[^`]+`|\[[^\]]+\]|\w[\w$-]*)"""
 #: A table, possibly with schema and database before it; each may be quoted.
 _NAME = re.compile(rf"\s*{_PART}(?:\.{_PART}){{0,2}}\s*")

@@ -172,7 +172,7 @@ class Tables:
             return []
         # Not unique: on engines that ignore case two keys may look the same.
         parameters = exp.IndexParameters(columns=[exp.column(column)])
-        name: Expression = exp.to_identifier(f"{table.name}_by_key")
+        name: Expression = exp.to_identifier(f"{table.name}_by_{column}")
         if self.dialect.index_names_schema and table.args.get("db"):
             name = exp.Dot(this=table.args["db"].copy(), expression=name)
             table.set("db", None)

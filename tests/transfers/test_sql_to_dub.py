@@ -395,7 +395,7 @@ def test_columns_are_found_whatever_their_case(warehouse, connected, sync) -> No
         ({"sql": None}, "sql must be a query"),
         ({"allow_untested_dialect": "False"}, "must be True or False"),
         ({"state_table": "a.b.c.d"}, "state_table must be a name"),
-        ({"state_table": "a" * 51}, "at most 50 characters"),
+        ({"state_table": "a" * 45}, "at most 44 characters"),
         ({"state_table": "a%"}, "without %"),
         ({"retry_missing_after": None}, "retry_missing_after"),
         ({"retry_missing_after": timedelta.max}, "retry_missing_after"),

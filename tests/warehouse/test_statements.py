@@ -161,6 +161,14 @@ def test_percent_signs_mark_parameters_and_nothing_else(dialect_name: str) -> No
         assert "%" not in sql.replace(PLACEHOLDER, "")
 
 
+@EACH_DIALECT
+def test_even_of_the_longest_table_no_name_is_longer_than_engines_take(dialect_name: str) -> None:
+    tables = Statements(DIALECTS[dialect_name], "a" * 44)
+    for sql in (*tables.create(), *tables.create_history(), *tables.create_lease(), *tables.create_staging()):
+        names = [one.name for one in sqlglot.parse_one(sql, read=dialect_name).find_all(sqlglot.exp.Identifier)]
+        assert max(map(len, names)) <= 63
+
+
 if __name__ == "__main__":
     for name in DIALECTS:
         (SNAPSHOTS / f"{name}.sql").write_text(snapshot(name))

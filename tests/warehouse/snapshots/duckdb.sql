@@ -536,7 +536,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
 );
 
 -- create 1
-CREATE INDEX "dub_state_by_key" ON "analytics"."dub_state"("customer_key");
+CREATE INDEX "dub_state_by_customer_key" ON "analytics"."dub_state"("customer_key");
 
 -- probe
 SELECT
@@ -1883,5 +1883,5 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
 );
 
 -- create history 1
-CREATE INDEX "dub_state_history_by_key" ON "analytics"."dub_state_history"("attempt");
+CREATE INDEX "dub_state_history_by_attempt" ON "analytics"."dub_state_history"("attempt");
 

@@ -571,7 +571,7 @@ DEFAULT CHARACTER SET=utf8mb4
 COLLATE=utf8mb4_bin;
 
 -- create 1
-CREATE INDEX `dub_state_by_key` ON `analytics`.`dub_state`(`customer_key`);
+CREATE INDEX `dub_state_by_customer_key` ON `analytics`.`dub_state`(`customer_key`);
 
 -- probe
 SELECT
@@ -1694,5 +1694,5 @@ DEFAULT CHARACTER SET=utf8mb4
 COLLATE=utf8mb4_bin;
 
 -- create history 1
-CREATE INDEX `dub_state_history_by_key` ON `analytics`.`dub_state_history`(`attempt`);
+CREATE INDEX `dub_state_history_by_attempt` ON `analytics`.`dub_state_history`(`attempt`);
 

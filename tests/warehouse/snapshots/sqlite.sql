@@ -524,7 +524,7 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
 );
 
 -- create 1
-CREATE INDEX "analytics" ON "dub_state_by_key" ON "DUB_STATE"("customer_key");
+CREATE INDEX "analytics" ON "dub_state_by_customer_key" ON "DUB_STATE"("customer_key");
 
 -- probe
 SELECT
@@ -1853,5 +1853,5 @@ CREATE TABLE IF NOT EXISTS "analytics"."dub_state_history" (
 );
 
 -- create history 1
-CREATE INDEX "analytics" ON "dub_state_history_by_key" ON "DUB_STATE_HISTORY"("attempt");
+CREATE INDEX "analytics" ON "dub_state_history_by_attempt" ON "DUB_STATE_HISTORY"("attempt");
 

@@ -526,7 +526,7 @@ IF NOT EXISTS(
 );
 
 -- create 1
-CREATE INDEX [dub_state_by_key] ON [analytics].[dub_state]([customer_key]);
+CREATE INDEX [dub_state_by_customer_key] ON [analytics].[dub_state]([customer_key]);
 
 -- probe
 SELECT
@@ -1619,5 +1619,5 @@ IF NOT EXISTS(
 );
 
 -- create history 1
-CREATE INDEX [dub_state_history_by_key] ON [analytics].[dub_state_history]([attempt]);
+CREATE INDEX [dub_state_history_by_attempt] ON [analytics].[dub_state_history]([attempt]);
 
