@@ -84,7 +84,7 @@ class _FileRows:
 
     def __init__(self, path: Any) -> None:
         self._path = path
-        self.columns: list[Any] | None = []
+        self.columns: list[Any] = []
         self._count = 0
         self._reading: tuple[int, Iterator[Mapping[str, Any] | None]] = (0, iter(()))
 

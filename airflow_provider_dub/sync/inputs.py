@@ -166,7 +166,7 @@ class MappingRows:
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
-        self.columns: list[Any] | None = list(dict.fromkeys(name for row in rows for name in _mapping(row) or ()))
+        self.columns = list(dict.fromkeys(name for row in rows for name in _mapping(row) or ()))
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -194,7 +194,7 @@ class StreamedRows:
     :param rows: Yields the rows.
     """
 
-    columns: list[Any] | None = None
+    columns = None
 
     def __init__(self, rows: Iterator[Any]) -> None:
         self._rows = rows
@@ -244,8 +244,8 @@ class JoinedRows:
         self._ends = list(accumulate(len(part) for part in parts))
         most: Counter[Any] = Counter()
         for part in parts:
-            most |= Counter(part.columns or ())  # what a part has twice is there twice
-        self.columns: list[Any] | None = list(most.elements())
+            most |= Counter(part.columns)  # what a part has twice is there twice
+        self.columns = list(most.elements())
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -254,7 +254,7 @@ class JoinedRows:
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the cells of these columns, row by row."""
         for part in self._parts:
-            has = [column for column in columns if column in (part.columns or ())]
+            has = [column for column in columns if column in part.columns]
             if len(has) == len(columns):
                 yield from part.cells(columns)
                 continue

@@ -13,8 +13,9 @@ ABSENT: Final = object()
 class Rows(Protocol):
     """Rows that can be read by column."""
 
-    #: The names of all columns, or None where they are only known row by row.
-    columns: list[Any] | None
+    @property
+    def columns(self) -> list[Any] | None:
+        """The names of all columns, or None where they are only known row by row."""
 
     def cells(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the cells of these columns, row by row; a row that is not a mapping yields an empty tuple."""
@@ -24,7 +25,11 @@ class Rows(Protocol):
 
 
 class CountedRows(Rows, Protocol):
-    """Rows whose number is known, and which can be read again."""
+    """Rows whose number and columns are known, and which can be read again."""
+
+    @property
+    def columns(self) -> list[Any]:
+        """The names of all columns."""
 
     def __len__(self) -> int: ...
 
@@ -40,7 +45,7 @@ class RowsOfColumns:
     AT_ONCE = 4096
 
     def __init__(self, names: Iterable[Any], count: int) -> None:
-        self.columns: list[Any] | None = list(names)
+        self.columns = list(names)
         self._names = distinct(self.columns)
         self._count = count
         self._last_read: tuple[int, list[tuple[Any, ...]]] = (-1, [])
@@ -53,7 +58,7 @@ class RowsOfColumns:
         """Yield the cells of these columns, row by row."""
         if not self._count:  # then columns may be missing
             return
-        names = [name if isinstance(name, str) else None for name in self.columns or ()]
+        names = [name if isinstance(name, str) else None for name in self.columns]
         places = [names.index(column) for column in columns]
         for start in range(0, self._count, self.AT_ONCE):
             yield from self._rows(places, start)

@@ -88,7 +88,7 @@ class WarehouseRows:
         self._failed_in = failed_in
         self._left = math.inf if limit is None else limit
         #: The key may be the value of a field, too.
-        self.columns: list[Any] | None = [*dict.fromkeys((columns.key, *columns.fields))]
+        self.columns = [*dict.fromkeys((columns.key, *columns.fields))]
         self._cell_places = {name: place for place, name in enumerate((columns.key, *columns.fields))}
         #: How many rows there are of each status.
         self.counts: Counter[Status] = Counter()
@@ -138,8 +138,7 @@ class WarehouseRows:
 
         :param row: Its position.
         """
-        names = self.columns or []
-        return dict(zip(names, _cells(self._spool[row], self._places(names)), strict=True))
+        return dict(zip(self.columns, _cells(self._spool[row], self._places(self.columns)), strict=True))
 
     def state_of(self, row: int) -> StateOfRow:
         """Return what a row is to the state table.
