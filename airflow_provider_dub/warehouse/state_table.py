@@ -217,15 +217,8 @@ class StateTable:
         """
         whole = [(*line, self.lease.attempt) for line in lines]
         self.unfinished.unmerged += len(whole)
-        self._record(lambda cursor: self._insert(cursor, whole))
-
-    def _insert(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> None:
-        """Insert lines into the history.
-
-        :param cursor: The cursor of a transaction.
-        :param lines: All columns of the history.
-        """
-        cursor.insert_rows(self._statements.history, history_columns(), lines, dialect=self.dialect)
+        write = self._statements
+        self._record(lambda cursor: cursor.insert_rows(write.history, history_columns(), whole, dialect=write.dialect))
 
     def merge_previous(self) -> None:
         """Merge the outcomes of a run that crashed, or that could not do so itself.
@@ -281,7 +274,7 @@ class StateTable:
         :param keep: How long lines are kept; their outcomes are in the state table.
         :raises UnusableTableError: A right is missing, or a table does not take what is written.
         """
-        oldest = TableCheck(self.warehouse, self._statements, self._insert, self.lease.attempt).run()
+        oldest = TableCheck(self.warehouse, self._statements, self.lease.attempt).run()
         before = datetime.now(UTC) - keep
         if oldest is None or oldest < timestamp(before - _PRUNED_EVERY):
             with refusal_explained(self._statements, "delete rows", self._statements.history):

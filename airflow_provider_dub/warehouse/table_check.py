@@ -2,13 +2,14 @@
 
 The run does what it is going to do, with lines that cannot be a customer's, and undoes it: it appends them to the
 history, merges them, reads them back, and deletes them. That is in one transaction, which is rolled back. Where there
-are no transactions a run that crashes in between leaves lines: in the history under a token that no run has, so that
-nothing merges them; in the state table under keys that no customer has there, until the next run deletes them.
+are no transactions a run that crashes in between leaves lines: in the history under the name of an attempt that no run
+has, so that nothing merges them; in the state table under keys that no customer has there, until the next run deletes
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -38,20 +39,12 @@ class TableCheck:
 
     :param warehouse: Where the tables are.
     :param statements: Writes the statements about them.
-    :param insert: Inserts lines into the history, with a cursor.
     :param attempt: This try of the task instance.
     """
 
-    def __init__(
-        self,
-        warehouse: Warehouse,
-        statements: Statements,
-        insert: Callable[[Cursor, Sequence[tuple[Any, ...]]], None],
-        attempt: str,
-    ) -> None:
+    def __init__(self, warehouse: Warehouse, statements: Statements, attempt: str) -> None:
         self._warehouse = warehouse
         self._statements = statements
-        self._insert = insert
         self._attempt = f"check-{attempt}"
         self._at = now()
         #: What is being done, and to which table.
@@ -93,7 +86,7 @@ class TableCheck:
     def _write(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
         write, has_transactions = self._statements, self._statements.dialect.has_transactions
         self._doing = "insert rows", write.history
-        self._insert(cursor, lines)
+        cursor.insert_rows(write.history, history_columns(), lines, dialect=write.dialect)
         delete, insert = write.merge()
         if not has_transactions:  # what a run that crashed has left
             self._doing = "delete rows", write.state
