@@ -10,7 +10,7 @@ from airflow_provider_dub.sync.columns import check_unique
 from airflow_provider_dub.warehouse.change_query import ChangeQuery
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.query_rows import QueryColumns
-from airflow_provider_dub.warehouse.source import Source, column_names, without_end
+from airflow_provider_dub.warehouse.source import Source, columns_query, without_end
 
 if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.database import Warehouse
@@ -46,7 +46,7 @@ class QueryInPlace:
         :param query: The query.
         :raises ValueError: A column is missing, or two have one name.
         """
-        found = warehouse.columns(column_names(query.sql, dialect), query.parameters)
+        found = warehouse.columns(columns_query(query.sql, dialect), query.parameters)
         if dialect.describe:
             check_unique(_given_names(warehouse, dialect, query), in_any_case=True)
         matched, options = query.match(found), query.options

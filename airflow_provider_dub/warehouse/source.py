@@ -183,7 +183,7 @@ def with_ctes(query: exp.Select, ctes: Mapping[str, Expression]) -> exp.Select:
     return query
 
 
-def column_names(sql: str, dialect: Dialect) -> str:
+def columns_query(sql: str, dialect: Dialect) -> str:
     """Return the query that has the user's columns and none of the rows."""
     none = exp.select("*").from_("dub_source").where("1 = 0")
     return dialect.to_sql(with_ctes(none, {"dub_source": source_query(sql, dialect)}))

@@ -21,7 +21,7 @@ from airflow_provider_dub.warehouse.dialects import DIALECTS
 from airflow_provider_dub.warehouse.drivers import PLACEHOLDER, Driver
 from airflow_provider_dub.warehouse.lease import Lease, Owner
 from airflow_provider_dub.warehouse.schema import history_columns
-from airflow_provider_dub.warehouse.source import Source, column_names
+from airflow_provider_dub.warehouse.source import Source, columns_query
 from airflow_provider_dub.warehouse.staging import StagedRows
 from airflow_provider_dub.warehouse.statements import Statements
 from airflow_provider_dub.warehouse.status import TO_SEND, KnownState
@@ -61,7 +61,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
     )
     staged = ChangeQuery(dialect, StagedRows(about_state.staging, "token", ["email", "name"], latest_wins=True), KNOWN)
     return {
-        "columns": column_names(SOURCE.sql, dialect),
+        "columns": columns_query(SOURCE.sql, dialect),
         "counts": changes.counts(),
         "rows": changes.rows(TO_SEND),
         "rows without a state table": ChangeQuery(dialect, SOURCE).rows(TO_SEND),
