@@ -97,7 +97,7 @@ class Changes:
         """Check that the state table has one row for a customer."""
         if not self.query.known:
             return
-        ((repeated,),) = [row for batch in self.warehouse.batches(self.query.repeated_keys(), None) for row in batch]
+        ((repeated,),) = [row for batch in self.warehouse.batches(self.query.repeated_keys()) for row in batch]
         if repeated:
             raise ValueError(
                 f"The state table {self.query.known.table} has more than one row for {int(repeated):,} of its keys, so "

@@ -42,7 +42,7 @@ class Warehouse:
         """Return the same database over connections of its own, for another thread."""
         return Warehouse(self._hook)
 
-    def columns(self, sql: str, parameters: Any) -> list[tuple[str, str]]:
+    def columns(self, sql: str, parameters: Any = None) -> list[tuple[str, str]]:
         """Return the names of a query's columns, and how the driver calls their types.
 
         :param sql: The query.
@@ -56,7 +56,7 @@ class Warehouse:
             self.reads_percent_signs = connection.driver.reads_percent_signs
             return found
 
-    def batches(self, sql: str, parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
+    def batches(self, sql: str, parameters: Any = None) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield a query's rows as tuples, as :meth:`reading` does.
 
         :param sql: The query.
@@ -131,7 +131,7 @@ class Warehouse:
         :param sql: A query that it must be able to run.
         """
         with suppress(Exception):
-            self.columns(sql, None)
+            self.columns(sql)
             return True
         return False
 

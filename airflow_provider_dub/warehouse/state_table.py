@@ -154,7 +154,7 @@ class StateTable:
         """Return the names of its columns, and all its rows, some at a time."""
         found = {*self._columns(self._statements.state)}
         columns = [name for name in state_columns() if name in found]
-        return columns, self.warehouse.batches(self._statements.read_state(columns), None)
+        return columns, self.warehouse.batches(self._statements.read_state(columns))
 
     def upgrade(self) -> None:
         """Add the columns that the table of an older version lacks; for the owner of its lease.
@@ -359,6 +359,6 @@ class StateTable:
     def _columns(self, table: exp.Table) -> list[str]:
         """Return the columns of a table; none if it cannot be read."""
         try:
-            return [name.lower() for name, _ in self.warehouse.columns(self._statements.probe(table), None)]
+            return [name.lower() for name, _ in self.warehouse.columns(self._statements.probe(table))]
         except Exception:  # every driver has its own
             return []

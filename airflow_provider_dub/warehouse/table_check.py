@@ -152,7 +152,7 @@ class TableCheck:
         """Return which columns have another type than in the history: some engines take no value for them at all."""
         write = self._statements
         state, history = (
-            {name.lower(): kind for name, kind in self._warehouse.columns(probe, None)}
+            {name.lower(): kind for name, kind in self._warehouse.columns(probe)}
             for probe in (write.probe(write.state), write.probe(write.history))
         )
         others = [name for name in state_columns() if state.get(name) != history.get(name)]
@@ -170,7 +170,7 @@ class TableCheck:
     def _other_columns(self) -> list[str]:
         """Return the columns of the table that are not this package's."""
         probe = self._statements.probe(self._doing[1])
-        found = (name.lower() for name, _ in self._warehouse.columns(probe, None))
+        found = (name.lower() for name, _ in self._warehouse.columns(probe))
         return [name for name in found if name not in history_columns()]
 
 
