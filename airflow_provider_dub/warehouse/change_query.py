@@ -68,17 +68,19 @@ class ChangeQuery:
     temporary_table: exp.Table | None = None
     unique: bool = False
 
-    def over_temporary_tables(self) -> Iterator[ChangeQuery]:
-        """Yield what is asked of a temporary table of the result, where the engine has such and there is a state.
+    def over_temporary_tables(self) -> list[ChangeQuery]:
+        """Return what is asked of a temporary table of the result, where the engine has such and there is a state.
 
         The first takes each customer to be named by one row, if it may; the second is for when that is not so.
         """
         if not self.dialect.temporary_table or self.known is None:
-            return
+            return []
+        queries = []
         for unique in [False] if self.source.latest_wins else [True, False]:
             table = table_named(self.known.table, self.dialect) if self.dialect.temporary_beside else exp.Table()
             table.set("this", exp.to_identifier(f"dub_{'changes' if unique else 'counted'}_{self.known.attempt}"))
-            yield replace(self, temporary_table=table, unique=unique)
+            queries.append(replace(self, temporary_table=table, unique=unique))
+        return queries
 
     def create_temporary_table(self) -> str:
         """Return the statement that makes the temporary table of the result."""

@@ -79,13 +79,12 @@ class Changes:
             yield changes
 
     def _with_temporary_table(self, stack: ExitStack) -> Changes:
-        changes = self
-        for query in self.query.over_temporary_tables():
-            if changes is self:
-                stack.enter_context(self.warehouse.one_transaction())
-            self.warehouse.transaction(
-                partial(Cursor.execute_as_given, sql=query.create_temporary_table(), parameters=self.parameters)
-            )
+        changes, queries = self, self.query.over_temporary_tables()
+        if queries:
+            stack.enter_context(self.warehouse.one_transaction())
+        for query in queries:
+            create = partial(Cursor.execute_as_given, sql=query.create_temporary_table(), parameters=self.parameters)
+            self.warehouse.transaction(create)
             changes = replace(self, query=query, parameters=None)
             counted, surplus = changes._counted()
             changes = replace(changes, counted=counted)

@@ -48,7 +48,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
     dialect = DIALECTS[dialect_name]
     about_state = Statements(dialect, KNOWN.table)
     changes = ChangeQuery(dialect, SOURCE, KNOWN)
-    kept = next(ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).over_temporary_tables(), None)
+    kept = next(iter(ChangeQuery(dialect, replace(SOURCE, latest_by=None), KNOWN).over_temporary_tables()), None)
     about_kept = (
         {}
         if kept is None
