@@ -236,7 +236,7 @@ class DubSyncOperator(BaseOperator):
                 raise DubFixSetupError(f"{error} (connection {self.dub_conn_id})") from error
             raise
         finally:
-            self._summary.close(range(self._summary.total, max(total, self._summary.total)))
+            self._summary.close(range(self._summary.total, total))
             self._log_summary()
             self._push_summary(context)
 

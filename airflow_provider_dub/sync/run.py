@@ -187,7 +187,7 @@ class _Run:
             self._count_unread()
 
     def _count_unread(self) -> range:
-        unread = range(self._read, max(self._read, self._total or 0))
+        unread = range(self._read, self._total or 0)  # empty if that is less
         self._summary.close(unread)
         self._read += len(unread)
         return unread
