@@ -65,11 +65,11 @@ class Progress:
         # Of a limit that was used up when the run began, nothing is known before a window is over.
         if not sent or not rows or (traffic.rate_limited and elapsed < WINDOW):
             return ""
-        requests = round(rows * max(traffic.requests_sent / sent, 1))
-        within_limit = self._seconds_to_send(requests)
-        if within_limit is None:
-            return f", about {duration(rows * elapsed / sent)} left"
-        return f", about {duration(max(rows * elapsed * (1 - waiting) / sent, within_limit))} left"
+        seconds = rows * elapsed / sent
+        within_limit = self._seconds_to_send(round(rows * max(traffic.requests_sent / sent, 1)))
+        if within_limit is not None:
+            seconds = max(seconds * (1 - waiting), within_limit)
+        return f", about {duration(seconds)} left"
 
     @staticmethod
     def _trouble(traffic: Traffic, now: float) -> str:
