@@ -90,10 +90,10 @@ class RateLimiter:
             limit = min(self._share, self._cap)
             if limit == math.inf:
                 return None
-            limit = max(limit, 1.0)
-            elapsed, previous, _ = self._minute(self._monotonic())
+            limit, now = max(limit, 1.0), self._monotonic()
+            elapsed, previous, _ = self._minute(now)
             until_next_minute = WINDOW - elapsed
-            left = requests - max(limit - self._used(self._monotonic()), 0.0)
+            left = requests - max(limit - self._used(now), 0.0)
             if left <= 0:
                 return 0.0
             in_this_minute = previous * until_next_minute / WINDOW
