@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 _PROC = Path("/proc")
 #: What ``/proc/<pid>/stat`` has after the name in parentheses: state, threads and start time (see proc(5)).
 _STATE, _THREADS, _STARTED_AT = 0, 17, 19
+#: What :func:`this_process` returns.
+_PROCESS = re.compile(r"(?P<place>.+) (?P<pid>\d+) (?P<started_at>\d+)")
 
 
 def this_process() -> str | None:
@@ -25,20 +28,21 @@ def is_gone(process: str | None) -> bool:
 
     :param process: What :func:`this_process` returned in it.
     """
-    place, pid, started_at = [*(process or "").rsplit(" ", 2), "", ""][:3]
-    if not pid.isdigit() or place != _place():
+    parts = _PROCESS.fullmatch(process or "")
+    if parts is None or parts["place"] != _place():
         return False
+    pid = int(parts["pid"])
     try:
-        os.kill(int(pid), 0)  # a process of another user may be hidden in /proc
+        os.kill(pid, 0)  # a process of another user may be hidden in /proc
     except ProcessLookupError:
         return True
     except OSError:
         return False
-    stat = _stat(int(pid))
+    stat = _stat(pid)
     if stat is None:
         return False
     has_ended = stat[_STATE] in "ZX" and int(stat[_THREADS]) <= 1  # only its parent has not asked yet how
-    return has_ended or stat[_STARTED_AT] != started_at
+    return has_ended or stat[_STARTED_AT] != parts["started_at"]
 
 
 def _place() -> str | None:
