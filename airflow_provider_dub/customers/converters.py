@@ -91,7 +91,7 @@ def identifier(value: object) -> str:
     """
     if isinstance(value, str):
         return text(value)
-    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+    if _is_bool(value):
         raise ValueError("must be an id, not a bool")
     if isinstance(value, UUID):
         return str(value)
@@ -225,7 +225,12 @@ def datetime_of_numpy(value: Any) -> datetime:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real | Decimal) and type(value).__name__ not in ("bool", "bool_")
+    return isinstance(value, Real | Decimal) and not _is_bool(value)
+
+
+def _is_bool(value: object) -> bool:
+    """Return whether a cell is a bool of Python or of numpy, which calls it ``bool_`` in its older versions."""
+    return type(value).__name__ in ("bool", "bool_")
 
 
 def _datetime_of_text(value: str) -> datetime:
