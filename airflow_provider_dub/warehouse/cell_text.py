@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,6 +21,8 @@ NUMBER, TIMESTAMP, DATE, TEXT = "a number", "a timestamp", "a date", "text"
 _WRITTEN_OUT = 200
 #: More than any exponent of a decimal number that a database has.
 _MOST_DIGITS = 500_000
+#: NUL, and halves of surrogate pairs.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _NINES_COMPLEMENT = str.maketrans("0123456789", "9876543210")
 
 
@@ -57,11 +60,7 @@ def sortable(cell: object) -> tuple[str, str] | None:
 
 def _storable(text: str) -> str:
     """Return text without the characters that databases refuse; a row that has one is rejected before it is sent."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("unicode_escape").decode()
-    return text.encode("unicode_escape").decode() if "\0" in text else text
+    return text.encode("unicode_escape").decode() if _UNSTORABLE.search(text) else text
 
 
 def _text(cell: Any) -> str:
