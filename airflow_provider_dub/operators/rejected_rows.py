@@ -101,8 +101,10 @@ def _json(cell: Any) -> Any:
         return None
     if type(cell).__module__ == "numpy":
         return _json_of_numpy(cell)
-    if isinstance(cell, str | UUID):
-        return str.__str__(cell) if isinstance(cell, str) else str(cell)
+    if isinstance(cell, str):
+        return str.__str__(cell)
+    if isinstance(cell, UUID):
+        return str(cell)
     if isinstance(cell, int | float | Decimal):
         return _json_of_number(cell)
     if isinstance(cell, date):
