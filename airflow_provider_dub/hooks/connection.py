@@ -112,11 +112,12 @@ def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _extras(connection: Connection) -> Mapping[str, Any]:
     """Return the extras. Airflow itself would go on without any where it cannot read them."""
-    extra: Any = connection.extra
-    try:
-        extras = {} if _is_blank(extra) else json.loads(extra) if isinstance(extra, str) else extra
-    except ValueError:
-        extras = None
+    extras: Any = connection.extra
+    if _is_blank(extras):
+        return {}
+    if isinstance(extras, str):
+        with suppress(ValueError):
+            extras = json.loads(extras)
     if not isinstance(extras, Mapping):
         raise DubConfigurationError(
             f"The extra of the connection {connection.conn_id} is not a JSON object, so none of its settings would "
