@@ -211,10 +211,9 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             raise ValueError('on_locked must be "fail", "wait" or "skip".')
         if on_duplicate == "last" and not latest_by:
             raise ValueError('on_duplicate="last" needs latest_by: the rows of a query have no order.')
-        if not isinstance(retry_missing_after, timedelta) or not timedelta(0) <= retry_missing_after <= _LONG:
-            raise ValueError(f"retry_missing_after must be a timedelta from 0 to {_LONG.days} days.")
-        if not isinstance(keep_history, timedelta) or not timedelta(0) <= keep_history <= _LONG:
-            raise ValueError(f"keep_history must be a timedelta from 0 to {_LONG.days} days.")
+        for name, span in (("retry_missing_after", retry_missing_after), ("keep_history", keep_history)):
+            if not isinstance(span, timedelta) or not timedelta(0) <= span <= _LONG:
+                raise ValueError(f"{name} must be a timedelta from 0 to {_LONG.days} days.")
         if commit_every is not None:
             whole_number("commit_every", commit_every, 1)
         true_or_false("allow_untested_dialect", allow_untested_dialect)
