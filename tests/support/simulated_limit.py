@@ -1,9 +1,9 @@
 """Clients of a rate limiter against a simulated Dub, in virtual time.
 
-The simulated server is Dub's limiter, exactly; each client is a
-number of worker threads around a limiter of its own. *Best* is a clairvoyant client with the same workers, which asks
-the server itself when a request will be admitted: ``W * (N / L - f)`` after a start at fraction ``f`` of a minute,
-unless the workers are too slow to use up the first minute. *Efficiency* is its time divided by ours.
+The server's limiter is the emulator's; each client is a number of worker threads around a limiter of its own. *Best* is
+a clairvoyant client with the same workers, which asks the server itself when a request will be admitted:
+``W * (N / L - f)`` after a start at fraction ``f`` of a minute, unless the workers are too slow to use up the first
+minute. *Efficiency* is its time divided by ours.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections import Counter
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from airflow_provider_dub.api.rate_limit import RateLimiter
+from airflow_provider_dub.emulator.rate_limit import FAILED_OPEN, SlidingWindow, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,44 +67,33 @@ class Case:
 
 
 class Server:
-    """Dub's limiter: a sliding window over two clock minutes."""
+    """A server with Dub's limiter, which is asked in the order of time."""
 
     def __init__(self, case: Case, start: float) -> None:
         self.case, self.start = case, start
-        self.minutes: Counter[float] = Counter()
+        self._now = start
+        self._window = SlidingWindow(WINDOW, clock=lambda: self._now)
 
-    def limit(self, now: float) -> int:
-        change = self.case.change
-        return change[1] if change and now - self.start >= change[0] else self.case.limit
+    def spend(self, now: float, requests: float) -> None:
+        """Count requests that somebody else has sent in this minute."""
+        self._now = now
+        self._window.spend("key", int(requests))
 
-    def used(self, now: float) -> int:
-        minute, elapsed = divmod(now, WINDOW)
-        return int((1 - elapsed / WINDOW) * self.minutes[minute - 1]) + self.minutes[minute]
-
-    def is_open(self, now: float) -> bool:
-        return now - self.start >= self.case.open_from
-
-    def admits(self, now: float) -> bool:
-        if self.is_open(now):
-            return True
-        begin, end = self.case.storm
-        if begin <= now - self.start < end or self.used(now) >= self.limit(now):
-            return False
-        self.minutes[now // WINDOW] += 1
-        return True
+    def admit(self, now: float) -> Verdict:
+        self._now = now
+        elapsed, (begin, end), change = now - self.start, self.case.storm, self.case.change
+        if elapsed >= self.case.open_from:
+            return FAILED_OPEN
+        limit = change[1] if change and elapsed >= change[0] else self.case.limit
+        return self._window.refuse(limit) if begin <= elapsed < end else self._window.admit("key", limit)
 
     def respond(self, now: float, rng: random.Random) -> tuple[int, dict[str, str]]:
-        status = 429 if not self.admits(now) else 404 if rng.random() < self.case.not_found else 200
+        verdict = self.admit(now)
+        status = 429 if not verdict.admitted else 404 if rng.random() < self.case.not_found else 200
         headers = {}
         if self.case.date != "missing":
             headers["Date"] = _http_date(int(now - (rng.random() if self.case.date == "cached" else 0)))
-        if status != 200:
-            limit = self.limit(now)
-            reset = int((now // WINDOW + 1) * WINDOW) * 1000
-            numbers = (0, 0, 0, 0) if self.is_open(now) else (limit, max(0, limit - self.used(now)), reset, reset)
-            names = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")
-            headers |= {name: str(number) for name, number in zip(names, numbers, strict=True)}
-        return status, headers
+        return status, headers if status == 200 else headers | verdict.headers
 
 
 @lru_cache(maxsize=4)
@@ -139,10 +128,8 @@ class Simulation:
         while len(self.waiting) > self.case.clients - self.at_a_time:
             self._start_next(self.starts[self.waiting[0]])
         if self.case.others:
-            minute, elapsed = divmod(self.start, WINDOW)
-            self.server.minutes.update(
-                {minute - 1: int(self.case.others * WINDOW), minute: int(self.case.others * elapsed)}
-            )
+            self.server.spend(self.start - WINDOW, self.case.others * WINDOW)
+            self.server.spend(self.start, self.case.others * (self.start % WINDOW))
             self._at(self.start, self._others)
         while any(self.workers):
             self.now, _, function, arguments = heapq.heappop(self._events)
@@ -153,7 +140,7 @@ class Simulation:
         heapq.heappush(self._events, (when, next(self._serial), function, arguments))
 
     def _others(self) -> None:
-        self.server.admits(self.now)
+        self.server.admit(self.now)
         self._at(self.now + 1 / self.case.others, self._others)
 
     def _start_next(self, when: float) -> None:
@@ -208,6 +195,6 @@ class Simulation:
         for _ in range(self.case.rows):
             clients = min(sum(start <= now for start in self.starts), self.at_a_time)
             now += MEAN_LATENCY / self.case.workers / clients
-            while not server.admits(now):
+            while not server.admit(now).admitted:
                 now += 0.02
         return now - self.start
