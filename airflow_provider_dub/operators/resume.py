@@ -70,8 +70,8 @@ class Checkpoints:
         self._fernet = Fernet(urlsafe_b64encode(self._digest(updates)))
         self._supervisor = os.getppid()
         self._works = True
-        #: Batches that the store has.
-        self._kept = 0
+        #: How many batches the store has.
+        self._stored = 0
         self._unsaved: list[tuple[int, dict[str, Any]]] = []
         #: By row that earlier tries processed, the batch that holds its result.
         self.earlier: dict[int, bytes] = {}
@@ -82,10 +82,10 @@ class Checkpoints:
 
     def __enter__(self) -> Self:
         try:
-            while (value := self._store.get(f"{_KEY}{self._kept}")) is not None:
+            while (value := self._store.get(f"{_KEY}{self._stored}")) is not None:
                 if (batch := self._batch(value)) is not None:
                     self.earlier |= dict.fromkeys(self._opened(batch), batch)
-                self._kept += 1
+                self._stored += 1
         except Exception as error:
             is_strange = isinstance(error, _STRANGE)
             if not is_strange:
@@ -160,8 +160,8 @@ class Checkpoints:
                 self._keep(rows[:half])
                 self._keep(rows[half:])
             return
-        self._store.set(f"{_KEY}{self._kept}", batch.decode())
-        self._kept += 1
+        self._store.set(f"{_KEY}{self._stored}", batch.decode())
+        self._stored += 1
 
     def _batch(self, value: Any) -> bytes | None:
         """Return the batch for which the store holds a value, or None if its file is on another worker."""
@@ -180,7 +180,7 @@ class Checkpoints:
 
     def _clear(self) -> None:
         """Delete everything that is kept; of files only those that tries of this task made."""
-        self._kept, self.earlier = 0, {}
+        self._stored, self.earlier = 0, {}
         with suppress(OSError):
             if self._folder:
                 for file in self._folder.iterdir():
