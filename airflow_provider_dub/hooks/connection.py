@@ -25,7 +25,7 @@ _OLD_FORM = f"extra__{CONN_TYPE}__"
 
 
 @dataclass(frozen=True)
-class DubConnection:
+class DubSettings:
     """The settings of a connection, after the arguments of a hook and the defaults.
 
     :param base_url: Scheme, host and port, without a trailing slash.
@@ -50,7 +50,7 @@ class DubConnection:
     unknown_extras: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, connection: Connection, arguments: Mapping[str, Any]) -> DubConnection:
+    def read(cls, connection: Connection, arguments: Mapping[str, Any]) -> DubSettings:
         """Read a connection.
 
         :param connection: The Airflow connection.

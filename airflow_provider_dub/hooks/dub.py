@@ -11,7 +11,7 @@ from airflow_provider_dub.api.locks import ForkSafeLock
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import customers_uri
 from airflow_provider_dub.exceptions import DubConfigurationError, DubError, DubRateLimitError
-from airflow_provider_dub.hooks.connection import DubConnection
+from airflow_provider_dub.hooks.connection import DubSettings
 from airflow_provider_dub.version_compat import BaseHook
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class DubHook(BaseHook):
             "requests_per_minute": requests_per_minute,
             "workspace_slug": workspace_slug,
         }
-        self._settings: DubConnection | None = None
+        self._settings: DubSettings | None = None
         self._client: DubClient | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class DubHook(BaseHook):
         }
 
     @property
-    def settings(self) -> DubConnection:
+    def settings(self) -> DubSettings:
         """The settings of the connection; looked up once.
 
         :raises DubConfigurationError: The connection has no API key, or a setting that cannot work.
@@ -121,17 +121,17 @@ class DubHook(BaseHook):
                 self._client = self._client or self._new_client(settings)
         return self._client
 
-    def _read_settings(self) -> DubConnection:
+    def _read_settings(self) -> DubSettings:
         try:
-            connection = DubConnection.read(self.get_connection(self.dub_conn_id), self._arguments)
+            settings = DubSettings.read(self.get_connection(self.dub_conn_id), self._arguments)
         except DubConfigurationError as error:
             # The frames in which it was found hold the key, which some tracebacks show (rich, Sentry).
             raise error.with_traceback(None) from error.__cause__
-        for name in connection.unknown_extras:
+        for name in settings.unknown_extras:
             self.log.warning('The connection %s has an extra "%s" that is not used.', self.dub_conn_id, name)
-        return connection
+        return settings
 
-    def _new_client(self, connection: DubConnection, rate_limit_timeout: float | None = None) -> DubClient:
+    def _new_client(self, settings: DubSettings, rate_limit_timeout: float | None = None) -> DubClient:
         from airflow_provider_dub.api.client import DubClient
         from airflow_provider_dub.api.exchange import Server
         from airflow_provider_dub.api.rate_limit import RateLimiter
@@ -139,12 +139,12 @@ class DubHook(BaseHook):
 
         transport = Transport(
             self.get_conn,
-            Server(connection.base_url, connection.timeout, connection.https_assumed),
-            max_retries=connection.max_retries,
-            rate_limiter=RateLimiter(connection.requests_per_minute),
+            Server(settings.base_url, settings.timeout, settings.https_assumed),
+            max_retries=settings.max_retries,
+            rate_limiter=RateLimiter(settings.requests_per_minute),
             rate_limit_timeout=rate_limit_timeout,
         )
-        return DubClient(transport, workspace_slug=connection.workspace_slug)
+        return DubClient(transport, workspace_slug=settings.workspace_slug)
 
     @property
     def traffic(self) -> Traffic:

@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 
 from airflow_provider_dub import version_compat
 from airflow_provider_dub.exceptions import DubConfigurationError
-from airflow_provider_dub.hooks.connection import DubConnection
+from airflow_provider_dub.hooks.connection import DubSettings
 from airflow_provider_dub.version_compat import Connection
 
 
-def read(extra=None, arguments=None, **fields) -> DubConnection:
+def read(extra=None, arguments=None, **fields) -> DubSettings:
     import json
 
     connection = Connection(
         conn_id="dub_test", conn_type="dub", extra=json.dumps(extra or {}), **{"password": "dub_K", **fields}
     )
-    return DubConnection.read(connection, arguments or {})
+    return DubSettings.read(connection, arguments or {})
 
 
-def read_unchecked(**fields) -> DubConnection:
+def read_unchecked(**fields) -> DubSettings:
     """Read a connection with what some secrets backends give, and some versions of Airflow do not take."""
     nothing = dict.fromkeys(["host", "schema", "port", "extra"])
-    return DubConnection.read(SimpleNamespace(conn_id="dub_test", **{**nothing, "password": "dub_K", **fields}), {})
+    return DubSettings.read(SimpleNamespace(conn_id="dub_test", **{**nothing, "password": "dub_K", **fields}), {})
 
 
 @pytest.mark.parametrize(
