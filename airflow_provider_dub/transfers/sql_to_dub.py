@@ -338,12 +338,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return external_ids
 
     def _plan(self, counts: Mapping[Status, Count]) -> Plan:
-        unknown = sum(counts[status].rows - counts[status].with_dub_id for status in UPDATES)
-        look_ups = unknown if self.options.external_id_column and self.options.check_external_ids else 0
+        options, unverified = self.options, 0
+        if options.external_id_column and options.check_external_ids:
+            unverified = sum(counts[status].rows - counts[status].with_dub_id for status in UPDATES)
         rows = {status: count.rows for status, count in counts.items()}
-        limit = self.options.limit
-        look_ups = look_ups if limit is None else min(look_ups, limit)
-        plan = Plan(rows, look_ups, self.hook.settings.requests_per_minute, limit)
+        plan = Plan(rows, unverified, self.hook.settings.requests_per_minute, options.limit)
         self._details["plan"] = plan.summary()
         self.log.info("%s.", plan.log_line())
         if plan.failed_before:

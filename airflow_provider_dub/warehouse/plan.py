@@ -16,13 +16,13 @@ class Plan:
     """The rows of the query by what is to be done with them.
 
     :param counts: How many rows there are of each status.
-    :param look_ups: The most ids that may have to be looked up.
+    :param unverified_ids: How many ids may have to be looked up, if all rows are sent.
     :param requests_per_minute: The limit, if it is known.
     :param limit: The number of updates that are sent at most.
     """
 
     counts: Mapping[Status, int]
-    look_ups: int
+    unverified_ids: int
     requests_per_minute: int | None
     limit: int | None = None
 
@@ -50,6 +50,11 @@ class Plan:
     def to_send(self) -> int:
         """The number of updates."""
         return self._limited(sum(self.counts[status] for status in UPDATES))
+
+    @property
+    def look_ups(self) -> int:
+        """The most ids that may have to be looked up."""
+        return self._limited(self.unverified_ids)
 
     def as_read(self, counts: Mapping[Status, int]) -> Plan:
         """Return the plan for rows that were read, some of which had become pending since they were counted.
