@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_dub.api.rate_limit import PLAN_LIMITS
 from airflow_provider_dub.sync.shown import counted, duration
-from airflow_provider_dub.warehouse.status import FAILED_BEFORE, SET_PENDING, TO_SEND, UPDATES, Status
+from airflow_provider_dub.warehouse.status import FAILED_BEFORE, READ, SET_PENDING, UPDATES, Status
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Plan:
     @property
     def statuses_to_read(self) -> list[Status]:
         """The statuses of rows that the run works with, those that there are."""
-        return [status for status in (*TO_SEND, Status.DUPLICATE) if self.counts[status]]
+        return [status for status in READ if self.counts[status]]
 
     @property
     def rows_to_read(self) -> int:

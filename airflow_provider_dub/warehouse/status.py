@@ -36,7 +36,8 @@ class Status(StrEnum):
 
 #: Of rows that become a request, if their values are right.
 UPDATES = (Status.NEW, Status.CHANGED, Status.PENDING, Status.RETRIED, Status.REFRESHED)
-TO_SEND = (*UPDATES, Status.NO_KEY)
+#: Of rows that a run reads: besides those, the ones that it rejects.
+READ = (*UPDATES, Status.NO_KEY, Status.DUPLICATE)
 #: Of rows that the state table has, and that become pending before they are sent.
 SET_PENDING = (Status.CHANGED, Status.RETRIED, Status.REFRESHED)
 #: Of rows that failed before and did not change since.

@@ -24,7 +24,7 @@ from airflow_provider_dub.warehouse.schema import history_columns
 from airflow_provider_dub.warehouse.source import Source, columns_query
 from airflow_provider_dub.warehouse.staging import StagedRows
 from airflow_provider_dub.warehouse.statements import Statements
-from airflow_provider_dub.warehouse.status import TO_SEND, KnownState
+from airflow_provider_dub.warehouse.status import READ, KnownState
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SOURCE = Source(
@@ -55,7 +55,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         else {
             "keep": kept.create_temporary_table().replace(" ON COMMIT DROP", ""),
             "counts of what is kept": kept.counts(),
-            "rows of what is kept": kept.rows(TO_SEND),
+            "rows of what is kept": kept.rows(READ),
             "set pending what is kept": about_state.set_pending(kept.keys_to_set_pending(), "token"),
         }
     )
@@ -63,8 +63,8 @@ def statements_of(dialect_name: str) -> dict[str, str]:
     return {
         "columns": columns_query(SOURCE.sql, dialect),
         "counts": changes.counts(),
-        "rows": changes.rows(TO_SEND),
-        "rows without a state table": ChangeQuery(dialect, SOURCE).rows(TO_SEND),
+        "rows": changes.rows(READ),
+        "rows without a state table": ChangeQuery(dialect, SOURCE).rows(READ),
         **{f"create {n}": statement for n, statement in enumerate(about_state.create())},
         "probe": about_state.probe(about_state.state),
         **{f"create lease {n}": statement for n, statement in enumerate(about_state.create_lease())},
@@ -93,7 +93,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         "delete staged": about_state.delete_staged(),
         "delete staged by others": about_state.delete_staged(others=True),
         "counts of staged rows": staged.counts(),
-        "rows of staged rows": staged.rows(TO_SEND),
+        "rows of staged rows": staged.rows(READ),
         "read state": about_state.read_state(["customer_key", "last_tried_at"]),
         **{f"create history {n}": statement for n, statement in enumerate(about_state.create_history())},
     }

@@ -415,7 +415,7 @@ SELECT
   "run"
 FROM "dub_classified"
 WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- rows without a state table
 WITH "dub_source" AS (
@@ -512,7 +512,7 @@ SELECT
   "run"
 FROM "dub_classified"
 WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- create 0
 CREATE TABLE IF NOT EXISTS "analytics"."dub_state" (
@@ -1258,7 +1258,7 @@ SELECT
   "run"
 FROM "dub_changes_token"
 WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- set pending what is kept
 UPDATE "analytics"."dub_state" SET "code" = CASE
@@ -1850,7 +1850,7 @@ SELECT
   "run"
 FROM "dub_classified"
 WHERE
-  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
+  "status" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate')
 ORDER BY
   "position" NULLS FIRST;
 

@@ -445,7 +445,7 @@ SELECT
   `run`
 FROM `dub_classified`
 WHERE
-  `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- rows without a state table
 WITH `dub_source` AS (
@@ -545,7 +545,7 @@ SELECT
   `run`
 FROM `dub_classified`
 WHERE
-  `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- create 0
 CREATE TABLE IF NOT EXISTS `analytics`.`dub_state` (
@@ -1659,7 +1659,7 @@ SELECT
   `run`
 FROM `dub_classified`
 WHERE
-  `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
+  `status` IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate')
 ORDER BY
   `position`;
 

@@ -451,7 +451,7 @@ SELECT
   "RUN"
 FROM "DUB_CLASSIFIED"
 WHERE
-  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- rows without a state table
 WITH "DUB_SOURCE" AS (
@@ -547,7 +547,7 @@ SELECT
   "RUN"
 FROM "DUB_CLASSIFIED"
 WHERE
-  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- create 0
 CREATE TABLE IF NOT EXISTS "ANALYTICS"."DUB_STATE" (
@@ -1346,7 +1346,7 @@ SELECT
   "RUN"
 FROM "ANALYTICS"."DUB_CHANGES_TOKEN"
 WHERE
-  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- set pending what is kept
 UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = CASE
@@ -1954,7 +1954,7 @@ SELECT
   "RUN"
 FROM "DUB_CLASSIFIED"
 WHERE
-  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
+  "STATUS" IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate')
 ORDER BY
   "POSITION" NULLS FIRST;
 

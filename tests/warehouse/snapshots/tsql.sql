@@ -415,7 +415,7 @@ SELECT
   [run]
 FROM [dub_classified]
 WHERE
-  [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- rows without a state table
 WITH [dub_source] AS (
@@ -512,7 +512,7 @@ SELECT
   [run]
 FROM [dub_classified]
 WHERE
-  [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key');
+  [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate');
 
 -- create 0
 IF NOT EXISTS(
@@ -1597,7 +1597,7 @@ SELECT
   [run]
 FROM [dub_classified]
 WHERE
-  [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key')
+  [status] IN ('new', 'changed', 'pending', 'retried', 'refreshed', 'no_key', 'duplicate')
 ORDER BY
   [position];
 
