@@ -207,7 +207,7 @@ class ChangeQuery:
             for field in sent
         ]
         ours = exp.and_(_state_column("outcome").eq(PENDING), _state_column("code").eq(known.attempt))
-        has_values = exp.or_(is_applied(_state_column), ours)
+        has_values = exp.or_(is_applied("dub_state"), ours)
         return exp.Case().when(has_values, exp.Concat(expressions=[*names, empty.copy()])).else_(empty.copy())
 
     def _cleared_alike(self, field: str) -> Expression:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -85,15 +84,16 @@ def table_named(name: str, dialect: Dialect, suffix: str = "") -> exp.Table:
     return table
 
 
-def is_applied(column: Callable[[str], Expression]) -> Expression:
+def is_applied(table: str | None = None) -> Expression:
     """Return the condition that Dub has the values of a row of the state table, all of them, at a known customer.
 
     What a baseline records of the source is believed without.
 
-    :param column: Returns a column of the state table by its name.
+    :param table: What the statement calls the state table, if it has others, too.
     """
-    is_whole = exp.and_(column("outcome").isin(*APPLIED), column("message").is_(exp.Null()))
-    return exp.and_(is_whole, exp.or_(column("dub_id").is_(exp.Null()).not_(), column("outcome").eq(BASELINE)))
+    outcome, message, dub_id = (exp.column(name, table=table) for name in ("outcome", "message", "dub_id"))
+    is_whole = exp.and_(outcome.isin(*APPLIED), message.is_(exp.Null()))
+    return exp.and_(is_whole, exp.or_(dub_id.is_(exp.Null()).not_(), outcome.eq(BASELINE)))
 
 
 def now() -> str:

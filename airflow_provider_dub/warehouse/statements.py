@@ -91,7 +91,7 @@ class Statements(Tables):
         :param keys: The query for their keys.
         :param attempt: The try of the task instance.
         """
-        code = exp.Case().when(is_applied(exp.column), exp.Literal.string(attempt)).else_(exp.Null())
+        code = exp.Case().when(is_applied(), exp.Literal.string(attempt)).else_(exp.Null())
         if self.dialect.changes_by_join:  # MariaDB sets one after the other
             changes = f"dub_rows.code = {self.dialect.to_sql(code)}, dub_rows.outcome = '{PENDING}'"
             return f"UPDATE {self._joined(keys)} SET {changes}"
