@@ -24,7 +24,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._is_set = False
-        #: Whether seconds count: Airflow kills a task about five seconds after it told it to stop.
+        #: Whether seconds count.
         self.is_urgent = False
         self._urgent_since = 0.0
         #: Whether nothing may be sent now, though the run goes on.

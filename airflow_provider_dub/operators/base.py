@@ -295,7 +295,7 @@ class DubSyncOperator(BaseOperator):
 
         :param client: The client of this run, if anything is sent.
         :param rows: The rows that the updates are about.
-        :param columns: The columns as the rows spell them: rejected rows with two of the ids could not be sent again.
+        :param columns: The columns that are used, as the rows spell them.
         :param updates: What each row asks for.
         :param verified_ids: External ids that need no look-up; None checks none.
         :param sinks: Whoever takes the results besides the files.

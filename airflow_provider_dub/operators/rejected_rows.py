@@ -70,7 +70,8 @@ def rejected_line(result: RowResult, whole: Mapping[str, Any], columns: MatchedC
 
     :param result: The result of the row.
     :param whole: The row with all its columns.
-    :param columns: The columns that are used; that of the customer's id is written exactly as it was sent.
+    :param columns: The columns that are used, as the row spells them. In that of the customer's id stands what was
+        sent; spelled otherwise it would be a second one, and the line could not be sent again.
     """
     used = {columns.key: FIELDS["externalId"], **columns.fields}
     row = {name: _written(cell, used.get(name)) for name, cell in whole.items()}
