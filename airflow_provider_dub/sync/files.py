@@ -9,7 +9,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, Any
 
 from airflow_provider_dub.sync.arrow import imported_pyarrow, objects
@@ -86,7 +86,8 @@ class _FileRows:
         self._path = path
         self.columns: list[Any] = []
         self._count = 0
-        self._reading: tuple[int, Iterator[Mapping[str, Any] | None]] = (0, iter(()))
+        #: The next row to be read whole, and what reads it and those after it.
+        self._reading = (0, self._records(None))
 
     @property
     def paths(self) -> list[Any]:
@@ -110,16 +111,12 @@ class _FileRows:
 
     def whole(self, row: int) -> dict[str, Any]:
         """Return one row with all its columns; it is fastest if rows are asked for in order."""
-        position, records = self._reading
-        if row < position or position == 0:
-            position, records = 0, self._records(None)
-        for record in records:
-            position += 1
-            if position > row:
-                self._reading = (position, records)
-                return dict(record or {})
-        self._reading = (0, iter(()))
-        return {}
+        following, records = self._reading
+        if row < following:
+            following, records = 0, self._records(None)
+        self._reading = (row + 1, records)
+        record = next(islice(records, row - following, None), None)
+        return dict(record or {})
 
     def _records(self, columns: Sequence[str] | None) -> Iterator[Mapping[str, Any] | None]:
         """Yield the rows, with at least these columns; None for what is not a row.
@@ -199,10 +196,10 @@ class CsvRows(_FileRows):
             rows = self._rows(reader)
             next(rows, None)
             for row in rows:
-                # With too few or too many cells it is not known which of them belongs to which column.
-                is_whole = len(row) == len(self._names)
-                no_row = {"row": row} if columns is None else None
-                yield dict(zip(self._names, row, strict=True)) if is_whole else no_row
+                if len(row) == len(self._names):
+                    yield dict(zip(self._names, row, strict=True))
+                else:  # it is not known which of the cells belongs to which column
+                    yield {"row": row} if columns is None else None
 
     @contextmanager
     def _reader(self) -> Iterator[Any]:
