@@ -88,9 +88,10 @@ def distinct(names: Iterable[Any]) -> list[str]:
     numbered: dict[str, None] = {}
     for original in given:
         name = str(original)
-        is_free = name not in numbered and (isinstance(original, str) or name not in taken)
-        numbers = (f"{name}.{number}" for number in count(2))
-        numbered[name if is_free else next(one for one in numbers if one not in numbered and one not in taken)] = None
+        if name in numbered or (name in taken and not isinstance(original, str)):
+            others = (f"{name}.{number}" for number in count(2))
+            name = next(one for one in others if one not in numbered and one not in taken)
+        numbered[name] = None
     return [*numbered]
 
 
