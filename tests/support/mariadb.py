@@ -1,4 +1,4 @@
-"""A MariaDB server, where one is installed. ``python -m tests.support.mariadb`` tells whether it starts here."""
+"""A MariaDB server, where one is installed. ``python -m tests.support.mariadb`` says whether it starts here."""
 
 from __future__ import annotations
 

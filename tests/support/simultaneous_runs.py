@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 
-from airflow_provider_dub.version_compat import BaseHook
 from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import dialect_named
 from airflow_provider_dub.warehouse.lease import LockedError, Owner
-from airflow_provider_dub.warehouse.sql_hooks import sql_hook
 from airflow_provider_dub.warehouse.state_table import StateTable
 from airflow_provider_dub.warehouse.statements import Statements
 
@@ -21,8 +19,8 @@ def begin(database, runs: int) -> list[str]:
     all_of_them = threading.Barrier(runs)
 
     def run(name: str) -> None:
-        with closing(warehouse()) as own:
-            table = StateTable(own, statements(database), Owner("dub", name, name))
+        with closing(Warehouse(database.hook())) as own:
+            table = state_table(database, own, name)
             all_of_them.wait()
             try:
                 table.create()
@@ -44,9 +42,6 @@ def begin(database, runs: int) -> list[str]:
     return acquired
 
 
-def warehouse() -> Warehouse:
-    return Warehouse(sql_hook(BaseHook.get_connection("warehouse"), {}))
-
-
-def statements(database) -> Statements:
-    return Statements(dialect_named(database.engine), "dub_state")
+def state_table(database, warehouse: Warehouse, name: str) -> StateTable:
+    """Return the state table for a run of this name."""
+    return StateTable(warehouse, Statements(dialect_named(database.engine), "dub_state"), Owner("dub", name, name))

@@ -9,10 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import DIALECTS
-from airflow_provider_dub.warehouse.lease import Owner
-from airflow_provider_dub.warehouse.state_table import StateTable
-from tests.support.simultaneous_runs import begin, statements, warehouse
+from tests.support.simultaneous_runs import begin, state_table
 
 STARTS = 100
 
@@ -48,8 +47,8 @@ def test_of_a_hundred_runs_one_has_the_lease(database, has_transactions, without
     if not has_transactions:
         without_transactions()
     if starts_with == "tables":
-        with closing(warehouse()) as admins:
-            StateTable(admins, statements(database), Owner("dub", "admin", "admin")).create()
+        with closing(Warehouse(database.hook())) as admins:
+            state_table(database, admins, "admin").create()
     owners = begin(database, STARTS)
     assert len(owners) == 1
     ((task, attempt),) = set(database.run("SELECT task, attempt FROM dub_state_lease WHERE task IS NOT NULL"))
@@ -62,7 +61,7 @@ def test_a_file_that_another_thread_is_about_to_close_is_connected_to(database) 
 
     def insert(number: int) -> None:
         for pause in range(60):
-            with closing(warehouse()) as own:
+            with closing(Warehouse(database.hook())) as own:
                 own.transaction(lambda cursor: cursor.execute(f"INSERT INTO customers VALUES ({number})"))
             time.sleep(pause % 5 / 300)
 
