@@ -173,7 +173,7 @@ class _Run:
                 return
             unread = self._count_unread()
         for sink in self._sinks:
-            self._guarded(partial(sink.close, unread))
+            self._close(sink, unread)
 
     def abandon(self) -> None:
         """Count what is not delivered yet, where the run could not end in time."""
@@ -214,17 +214,22 @@ class _Run:
                     self._summary.write(result)
                     self._pending.popleft()
                 for sink in self._sinks:
-                    self._guarded(partial(sink.write, result), sink)
+                    self._write(sink, result)
 
-    def _guarded(self, call: Callable[[], None], sink: Sink | None = None) -> None:
-        """Call a sink; one that fails has no more results, and its error ends the run."""
+    def _write(self, sink: Sink, result: RowResult) -> None:
+        """Give a result to a sink; one that fails is closed, has no more results, and its error ends the run."""
         try:
-            call()
+            sink.write(result)
         except BaseException as error:
             self._fail(error)
-            if sink:
-                self._sinks = [one for one in self._sinks if one is not sink]
-                self._guarded(partial(sink.close, range(0)))
+            self._sinks = [one for one in self._sinks if one is not sink]
+            self._close(sink, range(0))
+
+    def _close(self, sink: Sink, unread: range) -> None:
+        try:
+            sink.close(unread)
+        except BaseException as error:
+            self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         self.error = self.error or error
