@@ -7,6 +7,7 @@ import pickle
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -30,7 +31,8 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # of a full disk again, on which nobody needs the rows any more
+            self._file.close()
 
     def add(self, batch: Sequence[Row]) -> None:
         """Add rows; before any is read.
@@ -61,9 +63,21 @@ class Spool:
         pickler = pickle.Pickler(self._file, pickle.HIGHEST_PROTOCOL)
         of_drivers: dict[type, Callable[[Any], Any]] = {memoryview: lambda memory: (bytes, (memory.tobytes(),))}
         pickler.dispatch_table = copyreg.dispatch_table | of_drivers
-        pickler.dump(batch)
+        with _folder_named():
+            pickler.dump(batch)
 
     def _load(self, number: int) -> list[Row]:
-        self._file.seek(self._places[number])
+        with _folder_named():
+            self._file.seek(self._places[number])  # which writes the last rows, if they are still in memory
         batch: list[Row] = pickle.load(self._file)  # noqa: S301 - the file is ours alone
         return batch
+
+
+@contextmanager
+def _folder_named() -> Iterator[None]:
+    """Name the folder of the file in an error: the system does not know it, and several disks may be full."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = tempfile.gettempdir()
+        raise

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+import tempfile
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,3 +31,20 @@ def test_memory_of_the_driver_is_copied() -> None:
     with Spool() as spool:
         spool.add([(memoryview(b"x"),)])
         assert spool[0] == (b"x",)
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_a_full_disk_is_named(rows: int) -> None:
+    def keep_and_read() -> None:
+        with Spool() as spool:
+            spool.add([(f"{n:1000}",) for n in range(rows)])
+            assert spool[0]  # a single row is written only now
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as failure:
+            keep_and_read()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (failure.value.errno, failure.value.filename) == (errno.EFBIG, tempfile.gettempdir())
