@@ -106,6 +106,24 @@ class DubConfigurationError(DubError, ValueError):
     fatal = True
 
 
+#: Why no response arrived, where that is the worker's fault: files or threads that it cannot have.
+TOO_MANY_FILES, TOO_MANY_THREADS = "too many open files", "no thread can be started"
+_LIMITS = (
+    "the limits of the worker (ulimit -n and -u, the pids of a container): for each of max_workers a run needs an open "
+    "file and two threads."
+)
+#: What to check, by the reason; otherwise the connection.
+_WHAT_TO_CHECK = {
+    "ProxyError": "the worker's HTTP_PROXY, HTTPS_PROXY and NO_PROXY: the proxy cannot be reached, refuses, or has "
+    "lost the response.",
+    TOO_MANY_FILES: _LIMITS,
+    TOO_MANY_THREADS: _LIMITS,
+}
+_CONNECTION = (
+    "that the host of the connection is right, that the worker reaches it, and that it trusts its certificate."
+)
+
+
 class DubConnectionError(DubError):
     """No response arrived: name look-up, connect, TLS, a dropped connection or a time-out.
 
@@ -121,19 +139,12 @@ class DubConnectionError(DubError):
     def __init__(self, reason: str, url: str, *, sent: bool, https_assumed: bool = False) -> None:
         self.reason = reason
         self.maybe_applied = sent
-        what_to_check = (
-            "the worker's HTTP_PROXY, HTTPS_PROXY and NO_PROXY: the proxy cannot be reached, refuses, or has lost the "
-            "response."
-            if reason == "ProxyError"
-            else "that the host of the connection is right, that the worker reaches it, and that it trusts its "
-            "certificate."
-        )
         hint = (
             " The host names no scheme, so https was assumed: if the server has no TLS, put http:// in front of it."
             if https_assumed
             else ""
         )
-        super().__init__(f"No response from {url} ({reason}). Check {what_to_check}{hint}")
+        super().__init__(f"No response from {url} ({reason}). Check {_WHAT_TO_CHECK.get(reason, _CONNECTION)}{hint}")
 
 
 class DubUnreadableResponseError(DubError):

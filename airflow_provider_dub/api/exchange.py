@@ -26,7 +26,13 @@ from airflow_provider_dub.api import DEFAULT_TIMEOUT
 from airflow_provider_dub.api.failures import error_from_exception
 from airflow_provider_dub.api.locks import ForkSafeLock
 from airflow_provider_dub.api.stop import POLL_INTERVAL, Stop
-from airflow_provider_dub.exceptions import DubConnectionError, DubError, DubStoppedError, DubUnreadableResponseError
+from airflow_provider_dub.exceptions import (
+    TOO_MANY_THREADS,
+    DubConnectionError,
+    DubError,
+    DubStoppedError,
+    DubUnreadableResponseError,
+)
 
 #: Seconds for connecting, which is also TLS.
 CONNECT_TIMEOUT = 10.0
@@ -163,7 +169,11 @@ class _SessionThread:
         self.close = weakref.finalize(self, self._requests.put, None)
         self.close.atexit = False
         arguments = (sender, self._requests, self._results)
-        threading.Thread(target=_serve, args=arguments, name=_THREAD_NAME, daemon=True).start()
+        thread = threading.Thread(target=_serve, args=arguments, name=_THREAD_NAME, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise DubConnectionError(TOO_MANY_THREADS, sender.server.base_url, sent=False) from None
 
     def exchange(self, request: Request, stop: Stop) -> Response | BaseException:
         """Have the thread send a request, and return what came of it.

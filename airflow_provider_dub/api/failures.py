@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Iterator
 from traceback import walk_tb
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
 
-from airflow_provider_dub.exceptions import DubConfigurationError, DubConnectionError, DubError
+from airflow_provider_dub.exceptions import TOO_MANY_FILES, DubConfigurationError, DubConnectionError, DubError
 
 if TYPE_CHECKING:
     from airflow_provider_dub.api.exchange import Server
@@ -81,4 +82,6 @@ def _reason(error: Exception, causes: list[BaseException]) -> str:
     system = [
         cause for cause in causes if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
     ]
+    if any(cause.errno in (errno.EMFILE, errno.ENFILE) for cause in system):
+        return TOO_MANY_FILES
     return type(system[-1] if system else causes[-1]).__name__

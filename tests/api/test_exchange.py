@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import errno
 import gc
 import gzip
 import os
@@ -16,6 +17,7 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -360,6 +362,27 @@ class NoTls(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         self.request.recv(10)
         self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_a_worker_without_threads_is_to_blame_and_nothing_was_sent(monkeypatch) -> None:
+    start = threading.Thread.start
+
+    def starts(thread: threading.Thread) -> None:
+        if thread.name == "dub-session":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starts)
+    with pytest.raises(DubConnectionError, match=r"no thread can be started.*max_workers") as failure:
+        exchanges_with("http://localhost:9").exchange(PATCH, Stop())
+    assert not failure.value.maybe_applied
+
+
+def test_a_worker_with_too_many_open_files_is_to_blame(monkeypatch) -> None:
+    monkeypatch.setattr(socket, "socket", Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+    with pytest.raises(DubConnectionError, match=r"too many open files.*max_workers") as failure:
+        exchanges_with("http://127.0.0.1:9").exchange(PATCH, Stop())
+    assert not failure.value.maybe_applied
 
 
 def test_where_tls_breaks_after_the_request_it_may_have_arrived(tmp_path) -> None:
