@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
+from airflow_provider_dub.exceptions import DubRetryLaterError
+
 Row = tuple[Any, ...]
 
 #: Batches in memory: rows are read ahead of those whose results are written.
@@ -18,10 +20,19 @@ _BATCHES_KEPT = 2
 
 
 class Spool:
-    """Rows in the order in which they came, in a temporary file that only this process can reach."""
+    """Rows in the order in which they came, in a temporary file that only this process can reach.
+
+    :raises DubRetryLaterError: There is no place for it.
+    """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="dub-rows-")  # noqa: SIM115 - it lives as long as this object
+        try:
+            self._file = tempfile.TemporaryFile(prefix="dub-rows-")  # noqa: SIM115 - it lives as long as this object
+        except FileNotFoundError:  # so Python says, too, where every disk is full
+            raise DubRetryLaterError(
+                "This worker has no folder for temporary files that can be written, or their disks are full. Set "
+                "TMPDIR to one that has room for the rows of the query."
+            ) from None
         self._firsts: list[int] = []  # of each batch: its first row...
         self._places: list[int] = []  # ...and its place in the file
         self._count = 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import resource
 import tempfile
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_dub.exceptions import DubRetryLaterError
 from airflow_provider_dub.warehouse.spool import Spool
 
 rows = st.tuples(st.none() | st.text(), st.integers() | st.binary() | st.datetimes())
@@ -48,3 +50,11 @@ def test_a_full_disk_is_named(rows: int) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (failure.value.errno, failure.value.filename) == (errno.EFBIG, tempfile.gettempdir())
+
+
+def test_a_worker_without_a_place_for_temporary_files_is_told_what_to_set(monkeypatch) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr("os.open", Mock(side_effect=full))
+    with pytest.raises(DubRetryLaterError, match="TMPDIR"):
+        Spool()
