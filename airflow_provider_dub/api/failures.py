@@ -32,10 +32,10 @@ def error_from_exception(error: requests.RequestException | HTTPError | OSError,
             f"The certificate of {server.base_url} is not trusted (SSLError): put the path of the right CA bundle into "
             "verify of the connection or into REQUESTS_CA_BUNDLE, and check that the host is right."
         )
-    if _is_a_setting(error, causes):
+    if setting := _of_a_setting(error, causes):
         return DubConfigurationError(
-            f"{server.base_url} cannot be called ({type(error).__name__}): check the connection's host and verify, and "
-            "the worker's HTTP_PROXY, HTTPS_PROXY and REQUESTS_CA_BUNDLE."
+            f"{server.base_url} cannot be called ({type(setting).__name__}): check the connection's host and verify, "
+            "and the worker's HTTP_PROXY, HTTPS_PROXY and REQUESTS_CA_BUNDLE."
         )
     sent = not _is_before_sending(error, causes)
     maybe_no_tls = server.https_assumed and (sent or any(map(_is_of_handshake, causes)))
@@ -54,12 +54,17 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             todo += [*cause.args, cause.__context__, cause.__cause__]
 
 
-def _is_a_setting(error: Exception, causes: list[BaseException]) -> bool:
+def _of_a_setting(error: Exception, causes: list[BaseException]) -> BaseException | None:
+    """Return what says that a setting cannot work, if anything does."""
     if any(isinstance(cause, InvalidHeader) for cause in causes):
-        return False  # of a response; requests calls it by the name that it has for those of a request
+        return None  # of a response; requests calls it by the name that it has for those of a request
     if isinstance(error, (ValueError, FileNotFoundError)) or type(error) is OSError:
-        return True  # a URL, a header or a proxy that cannot be; a CA bundle that is not there
-    return any(isinstance(cause, ssl.SSLError) and cause.library in _FILE_READERS for cause in causes)
+        return error  # a URL, a header or a proxy that cannot be; a CA bundle that is not there
+    if any(isinstance(cause, ssl.SSLError) and cause.library in _FILE_READERS for cause in causes):
+        return error
+    if isinstance(error, requests.exceptions.SSLError):  # a CA bundle that the worker's user may not read
+        return next((cause for cause in causes if isinstance(cause, PermissionError)), None)
+    return None
 
 
 def _is_before_sending(error: Exception, causes: list[BaseException]) -> bool:

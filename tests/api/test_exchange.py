@@ -438,6 +438,15 @@ def test_a_ca_bundle_that_is_none_is_a_matter_of_configuration(tmp_path) -> None
                 exchanges_with(server.url.replace("http:", "https:"), verify=str(bundle)).exchange(GET, Stop())
 
 
+def test_a_ca_bundle_that_may_not_be_read_is_a_matter_of_configuration(tmp_path, monkeypatch) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
+    refused = PermissionError(errno.EACCES, "Permission denied")  # root, who runs some tests, may read all
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", Mock(side_effect=refused))
+    with serving(OK) as server, pytest.raises(DubConfigurationError, match=r"PermissionError.*verify"):
+        exchanges_with(server.url.replace("http:", "https:"), verify=str(bundle)).exchange(GET, Stop())
+
+
 _of_other_tests: set[threading.Thread] = set()
 
 
