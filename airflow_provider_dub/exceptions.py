@@ -114,8 +114,8 @@ _LIMITS = (
 )
 #: What to check, by the reason; otherwise the connection.
 _WHAT_TO_CHECK = {
-    "ProxyError": "the worker's HTTP_PROXY, HTTPS_PROXY and NO_PROXY: the proxy cannot be reached, refuses, or has "
-    "lost the response.",
+    "ProxyError": "the worker's HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY: the proxy cannot be reached, "
+    "refuses, or has lost the response.",
     TOO_MANY_FILES: _LIMITS,
     TOO_MANY_THREADS: _LIMITS,
 }

@@ -35,7 +35,7 @@ def error_from_exception(error: requests.RequestException | HTTPError | OSError,
     if setting := _of_a_setting(error, causes):
         return DubConfigurationError(
             f"{server.base_url} cannot be called ({type(setting).__name__}): check the connection's host and verify, "
-            "and the worker's HTTP_PROXY, HTTPS_PROXY and REQUESTS_CA_BUNDLE."
+            "and the worker's HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and REQUESTS_CA_BUNDLE."
         )
     sent = not _is_before_sending(error, causes)
     maybe_no_tls = server.https_assumed and (sent or any(map(_is_of_handshake, causes)))

@@ -149,6 +149,15 @@ def test_a_proxy_that_refuses_is_named(tls, tunnel, connect, monkeypatch) -> Non
     assert not failure.value.maybe_applied
 
 
+def test_every_variable_that_may_name_a_proxy_is_named(connect, monkeypatch) -> None:
+    connect("https://dub.example")
+    monkeypatch.setenv("ALL_PROXY", "socks4000://ada:secret@127.0.0.1:1")
+    works, message = DubHook().test_connection()
+    assert not works
+    assert "ALL_PROXY" in message
+    assert "secret" not in message
+
+
 def test_a_request_whose_response_a_proxy_loses_may_have_arrived(connect, monkeypatch) -> None:
     with serving(b"") as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
