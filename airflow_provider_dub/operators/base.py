@@ -260,11 +260,17 @@ class DubSyncOperator(BaseOperator):
 
     @contextmanager
     def _connected(self, rows: CountedRows, context: Context) -> Iterator[DubClient | None]:
-        """Give the client of this run, or None where nothing is sent.
+        """Give the client of this run, or None where nothing is sent; a file that cannot be written is found first.
 
         :param rows: The rows.
         :param context: The task's context.
         """
+        if self.records_path and not self.options.dry_run:
+            self._files["records_path"] = JsonLinesFile(self.records_path)
+        if self.rejected_path:
+            self._files["rejected_path"] = JsonLinesFile(self.rejected_path)
+        for file in self._files.values():
+            file.check()
         sends_nothing = self.options.dry_run or not rows
         try:
             self.workspace = self.hook.settings.workspace  # links and lineage are asked for later, and elsewhere
@@ -344,10 +350,6 @@ class DubSyncOperator(BaseOperator):
     # What the steps need.
 
     def _open_files(self, rows: CountedRows, columns: MatchedColumns) -> tuple[Records, list[Sink]]:
-        if self.records_path and not self.options.dry_run:
-            self._files["records_path"] = JsonLinesFile(self.records_path)
-        if self.rejected_path:
-            self._files["rejected_path"] = JsonLinesFile(self.rejected_path)
         for file in self._files.values():
             file.open()
         records = Records(self._files.get("records_path"))

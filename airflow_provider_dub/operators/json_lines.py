@@ -43,6 +43,12 @@ class JsonLinesFile:
         # A local file has no buffer, which could write half a line after the file was cut.
         self._file = self._local.open("wb", buffering=0) if self._local else self._path.open("wb")  # type: ignore[no-untyped-call]
 
+    def check(self) -> None:
+        """Raise what keeps a local file from being written; one that was there holds what it held."""
+        if self._local and (self._local.is_file() or not self._local.exists()):  # a pipe is opened once
+            self._local.parent.mkdir(parents=True, exist_ok=True)
+            self._local.open("ab").close()
+
     def write(self, line: str) -> None:
         """Write one line.
 

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from airflow_provider_dub.exceptions import DubFixSetupError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.operators.json_lines import JsonLinesFile
 from airflow_provider_dub.sync.results import NOT_APPLIED
@@ -101,16 +102,33 @@ def test_an_object_of_which_a_part_was_refused_is_counted_as_it_is_in_the_storag
     assert file.lines == (2 if is_kept else 0)
 
 
-def test_a_file_that_cannot_be_opened_lacks_all_rows(connected, tmp_path) -> None:
+#: So many that their ids are read before the first is sent.
+CHECKED = [{"id": f"ext_{n}", "name": "n"} for n in range(300)]
+
+
+def test_a_file_that_cannot_be_opened_lacks_all_rows_and_no_request_is_spent(connected, tmp_path) -> None:
     (tmp_path / "file").touch()
     task_instance = TaskInstance()
     operator = DubUpdateCustomersOperator(
-        task_id="update", customers=[{"id": "cus_1", "name": "n"}], rejected_path=str(tmp_path / "file" / "rows.jsonl")
+        task_id="update", customers=CHECKED, rejected_path=str(tmp_path / "file" / "rows.jsonl")
     )
     with pytest.raises((FileExistsError, NotADirectoryError)):
         operator.execute({"ti": task_instance})
-    assert task_instance.xcoms["summary"]["not_in_rejected_path"] == 1
+    assert task_instance.xcoms["summary"]["not_in_rejected_path"] == 300
     assert not connected.requests
+
+
+def test_a_run_that_fails_before_its_first_row_leaves_the_file_of_the_run_before(connected, connect, tmp_path) -> None:
+    connect(connected.url, "dub_EXPIREDKEY")
+    file = tmp_path / "rows.jsonl"
+    file.write_text("{}\n")
+    task_instance = TaskInstance()
+    operator = DubUpdateCustomersOperator(task_id="update", customers=CHECKED, rejected_path=str(file))
+    with pytest.raises(DubFixSetupError):
+        operator.execute({"ti": task_instance})
+    assert file.read_text() == "{}\n"
+    assert task_instance.xcoms["summary"]["not_attempted"] == 300
+    assert task_instance.xcoms["summary"]["not_in_rejected_path"] == 300
 
 
 def test_a_device_that_is_full_has_no_line() -> None:
