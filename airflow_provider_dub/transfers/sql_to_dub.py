@@ -108,7 +108,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         end, or ``"skip"``, Airflow's skipped state. A task that waits is rescheduled where Airflow can, and so holds no
         worker.
     :param commit_every: The number of rows whose outcomes are recorded at a time. It may be fewer after half a minute,
-        or after five on an engine that is paid by the time it is awake. None: 2,500, or on such an engine all of those
+        or after five on an engine that is paid by the time it is awake. None: 5,000, or on such an engine all of those
         minutes. After a run that was killed, at most these and what was in flight are sent again.
     :param keep_history: How long the table ``…_history`` keeps the outcomes of every run.
     :param dialect: sqlglot's name of the SQL of the database that has the state table, if the connection's type is not

@@ -165,12 +165,13 @@ class Cursor:
             load(self._cursor, table, columns, rows)
             return
         into = f"{dialect.to_sql(table)} ({', '.join(dialect.to_sql(exp.to_identifier(name)) for name in columns)})"
+        most_bytes = min(dialect.bytes_at_once, self._driver.most_bytes or dialect.bytes_at_once)
         if dialect.json_rows:
             statement = _unpacked(into, len(columns), dialect.json_rows)
-            for some in _in_statements(rows, dialect):
+            for some in _in_statements(rows, dialect.rows_at_once, most_bytes):
                 self.execute(statement, [json.dumps(some)])
         else:
-            for some in _in_statements(rows, dialect, self._driver.most_parameters):
+            for some in _in_statements(rows, dialect.rows_at_once, most_bytes, self._driver.most_parameters):
                 cells = [cell for row in some for cell in row if cell is not None]
                 self.execute(f"INSERT INTO {into} VALUES {', '.join(map(_marked, some))}", cells)  # noqa: S608
 
@@ -221,14 +222,16 @@ def _unpacked(into: str, columns: int, json_rows: JsonRows) -> str:
     return f"INSERT INTO {into} SELECT {cells} FROM {source}"  # noqa: S608 - names and a placeholder
 
 
-def _in_statements(rows: Sequence[Row], dialect: Dialect, most_parameters: int | None = None) -> Iterator[list[Row]]:
+def _in_statements(
+    rows: Sequence[Row], most_rows: int, most_bytes: int, most_parameters: int | None = None
+) -> Iterator[list[Row]]:
     """Yield the rows of one statement after the other; a row that is too long for any has one of its own."""
     some: list[Row] = []
     size = parameters = 0
     for row in rows:
         bytes_of_row = sum(len(cell.encode()) if cell else 4 for cell in row) + 4 * len(row)
         cells = len(row) - row.count(None)
-        is_full = len(some) == dialect.rows_at_once or size + bytes_of_row > dialect.bytes_at_once
+        is_full = len(some) == most_rows or size + bytes_of_row > most_bytes
         if some and (is_full or (most_parameters and parameters + cells > most_parameters)):
             yield some
             some, size, parameters = [], 0, 0

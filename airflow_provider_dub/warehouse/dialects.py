@@ -93,8 +93,8 @@ class Dialect:
     indexed: bool = False
     index_names_schema: bool = False
     table_options: str = ""
-    rows_at_once: int = 2500
-    bytes_at_once: int = 8_000_000  # MariaDB takes 16 MB, and quoting may double it
+    rows_at_once: int = 5000
+    bytes_at_once: int = 8_000_000
     json_rows: JsonRows | None = None
     changes_by_join: bool = False
     compares_pairs: bool = True
@@ -107,7 +107,7 @@ class Dialect:
     renew_every: float = 15
     lease_length: float = 300
     append_every: float = 30
-    commit_every: int = 2500
+    commit_every: int = 5000
 
     def to_sql(self, tree: Any) -> str:
         """Return a statement, or a part of one, as text: its identifiers are quoted, in the engine's own case.
@@ -258,7 +258,6 @@ _DIALECTS = (
     _PaidByTime(
         "snowflake",
         run_on="fakesnow (a stand-in)",
-        rows_at_once=5000,
         temporary_beside=True,
         texts_by_type={
             **dict.fromkeys(("6", "7"), f"TO_CHAR(CONVERT_TIMEZONE('UTC', x), '{_SNOWFLAKE_FORMAT}') || 'Z'"),
@@ -293,7 +292,6 @@ _DIALECTS = (
         "redshift",
         run_on="PostgreSQL 18 (a stand-in)",
         exact="x || '.'",  # blanks at the end do not count otherwise
-        rows_at_once=5000,
         text="CAST(x AS VARCHAR(65535))",
         texts_by_type={
             _TIMESTAMPTZ: "TO_CHAR(x AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z'",

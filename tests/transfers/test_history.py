@@ -35,9 +35,14 @@ def customers(database, connected):
 
 @pytest.fixture
 def statements(database, monkeypatch) -> list[str]:
-    """The first words of all statements that a run executes."""
+    """The first words of all statements that a run executes, but for what a new connection is asked."""
     executed: list[str] = []
-    watch_warehouse(monkeypatch, lambda sql: executed.append(sql.split(maxsplit=1)[0].upper()))
+
+    def add(sql: str) -> None:
+        if "@@max_allowed_packet" not in sql:
+            executed.append(sql.split(maxsplit=1)[0].upper())
+
+    watch_warehouse(monkeypatch, add)
     return executed
 
 
@@ -70,6 +75,21 @@ def test_the_statements_of_a_run_do_not_grow_with_its_rows(database, fast_dub, s
     assert kinds.total() <= 25
     assert sum(kinds[kind] for kind in DML) <= 12
     assert set(database.state("name").values()) == {"b"}
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in place", "elsewhere"])
+def test_mariadb_is_given_no_statement_that_is_longer_than_it_takes(database, fast_dub, sync, elsewhere) -> None:
+    ((packet,),) = database.run("SELECT @@global.max_allowed_packet")
+    rows = ", ".join(f"('{n}', 'https://a.example/{'ä' * 400}\\\\')" for n in range(2000))
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), avatar VARCHAR(2000))")
+    database.run(f"INSERT INTO customers VALUES {rows}")
+    database.run(f"SET GLOBAL max_allowed_packet = {2**20}")
+    try:
+        options = {"state_conn_id": "warehouse"} if elsewhere else {}
+        assert sync(baseline="source", **options)["baseline"] == len(database.state("avatar")) == 2000
+    finally:
+        database.run(f"SET GLOBAL max_allowed_packet = {packet}")
 
 
 def test_what_a_crashed_run_has_appended_is_merged_by_the_next(customers, connected, sync, monkeypatch) -> None:
@@ -178,7 +198,7 @@ def test_postgres_counts_many_rows_before_it_plans_with_them(customers, connecte
     sync(on_missing="skip")
     not_reads = [statement for statement in statements if statement != "SELECT"]
     counted = [after for before, after in pairwise(not_reads) if before == "ANALYZE"]
-    assert counted == ["UPDATE", "DELETE"]  # rows become pending, and outcomes are merged
+    assert counted == ["UPDATE", "UPDATE"]  # rows become pending; the lease ends, and outcomes are merged
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)

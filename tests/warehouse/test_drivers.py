@@ -22,7 +22,7 @@ CONNECTIONS = [
     ("postgres", "psycopg2.extensions", {}),
     ("postgres", "psycopg", {}),
     ("postgres", "pyodbc", {}),
-    ("mysql", "mysql.connector.connection_cext", {}),
+    ("mysql", "mysql.connector.connection_cext", {"cursor": lambda _: Packet()}),
     ("sqlite", "sqlite3", {}),
     ("duckdb", "_duckdb", {}),
     ("snowflake", "snowflake.connector.connection", {"is_pyformat": True}),
@@ -34,6 +34,19 @@ CONNECTIONS = [
     ("databricks", "databricks.sql.client", {"use_inline_params": True}),
     ("tsql", "pymssql._pymssql", {}),
 ]
+
+
+class Packet:
+    """A cursor of MySQL that is asked how long a statement may be."""
+
+    def execute(self, sql: str) -> None:
+        assert sql == "SELECT @@max_allowed_packet"
+
+    def fetchall(self) -> list[tuple[int]]:
+        return [(4 * 2**20,)]
+
+    def close(self) -> None:
+        pass
 
 
 def connection(module: str, **says: Any) -> Any:
