@@ -19,9 +19,12 @@ _DENIED = {
     *("229", "230", "262"),  # SQL Server
     "403",  # BigQuery
 }
-#: MariaDB and MySQL: no default, no such value of the type, too long, no NULL, no such column, a CHECK. Their drivers
-#: take some of these for a failure of the server.
-_NOT_TAKEN = {"1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"}
+#: Errors of the statement that drivers take for a failure of the server.
+_NOT_TAKEN = {
+    # MariaDB and MySQL: no default, no such value of the type, too long, no NULL, no such column, a CHECK.
+    *("1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"),
+    "SQLITE_ERROR",  # no such table or column
+}
 #: The standard's classes of codes: the connection, a transaction that was rolled back, resources, an operator. A driver
 #: may have the class of a wrong statement for these, too, as redshift_connector has.
 _TRANSIENT, _SQLSTATE = ("08", "40", "53", "57"), 5

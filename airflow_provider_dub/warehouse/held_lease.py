@@ -47,18 +47,18 @@ def held_lease(table: StateTable, stop: Stop, *, wait: bool) -> Iterator[None]:
     table.create()
     table.lease.acquire(wait=wait)
     try:
-        with Heartbeat(table.lease, table.warehouse.another(), on_lost=lambda: stop.set(urgent=True)):
-            try:
+        try:
+            with Heartbeat(table.lease, table.warehouse.another(), on_lost=lambda: stop.set(urgent=True)):
                 yield
-                _end(table, stop)
-            except LeaseLostError:
-                raise
-            except Exception:
-                _end(table, stop)
-                raise
-            except BaseException:  # seconds count
-                _release(table)
-                raise
+        except LeaseLostError:
+            raise
+        except Exception:
+            _end(table, stop)
+            raise
+        except BaseException:  # seconds count
+            _release(table)
+            raise
+        _end(table, stop)
     except LeaseLostError as lost:
         raise DubStateTableLockedError(str(lost)) from lost
 

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -120,19 +120,38 @@ class StateTable:
 
         :raises ValueError: There is a table of that name that is not ours, or a state table without its lease.
         :raises UnusableTableError: A table cannot be read, and may not be created.
+        :raises DubDatabaseError: A table cannot be read now.
         """
         write = self._statements
         self._state_columns = self._create(write.state, STATE_COLUMNS, write.create())
         if not self._found(write.lease, LEASE_COLUMNS):
             if self._state_columns and self.count("")[0]:
-                raise ValueError(
-                    f"The state table {write.table} has rows, but {self.dialect.to_sql(write.lease)}, which says of "
-                    "which Dub they are, is not there. If they are of another Dub, as in a copy, give state_table "
-                    "another name: that table is created, and the run begins as a first one. If they are of this Dub, "
-                    "copy that table, too, or create it as python -m airflow_provider_dub.warehouse prints it."
-                )
+                self._check_lease()
             self._create(write.lease, LEASE_COLUMNS, write.create_lease())
         self._history_columns = self._create(write.history, HISTORY_COLUMNS, write.create_history())
+
+    def _check_lease(self) -> None:
+        """Find out why the table of the lease was not found, though the state table has rows.
+
+        :raises ValueError: It is not there.
+        :raises UnusableTableError: Its user may not read it.
+        :raises DubDatabaseError: It cannot be read now.
+        """
+        write = self._statements
+        name = self.dialect.to_sql(write.lease)
+        try:
+            with refusal_explained(write, "read the table", write.lease):
+                self.lease.check_version()
+        except DubDatabaseError as failed:
+            if not failed.is_permanent:
+                failed.add_note(f"{name}, which says of which Dub the rows of {write.table} are, cannot be read.")
+                raise
+            raise ValueError(
+                f"The state table {write.table} has rows, but {name}, which says of which Dub they are, is not there. "
+                "If they are of another Dub, as in a copy, give state_table another name: that table is created, and "
+                "the run begins as a first one. If they are of this Dub, copy that table, too, or create it as "
+                "python -m airflow_provider_dub.warehouse prints it."
+            ) from None
 
     def create_staging(self) -> Staging:
         """Return the staging table, empty; create it if it is not there. For the owner of the lease.
@@ -230,10 +249,9 @@ class StateTable:
             return
 
         def merge(cursor: Cursor) -> None:
-            self.lease.verify(cursor)
-            for previous in self.lease.previous:
-                self._merge(cursor, previous)
-            self.lease.set_merged(cursor)
+            with self._changing_lease(cursor, self.lease.set_merged):
+                for previous in self.lease.previous:
+                    self._merge(cursor, previous)
 
         self._analyze_history()
         write = self._statements
@@ -253,18 +271,38 @@ class StateTable:
             nonlocal has_reached_the_end
             if has_reached_the_end and self.lease.has_ended(cursor):  # what was lost is only the response
                 return
-            self.lease.verify(cursor)
-            if self.unfinished.unmerged:
-                self._merge(cursor, self.lease.attempt)
-            if end and self.unfinished.has_unsent:
-                cursor.execute(self._statements.set_unsent(), [self.lease.attempt])
-            if end:
-                self.lease.end(cursor)
+            with self._changing_lease(cursor, self.lease.end if end else None):
+                if self.unfinished.unmerged:
+                    self._merge(cursor, self.lease.attempt)
+                if end and self.unfinished.has_unsent:
+                    cursor.execute(self._statements.set_unsent(), [self.lease.attempt])
             has_reached_the_end = end
 
         self._analyze_history(self.unfinished.unmerged)
         self._record(merge)
         self.unfinished.unmerged = 0
+
+    @contextmanager
+    def _changing_lease(self, cursor: Cursor, change: Callable[[Cursor], None] | None) -> Iterator[None]:
+        """Check that the lease is ours, and change it for what is done inside.
+
+        In a transaction it is changed first: whoever wants the lease then waits for the end of the transaction, however
+        long that takes. And one that the heartbeat renews meanwhile could not be changed any more in DuckDB, nor at
+        PostgreSQL's isolation levels from repeatable read on.
+
+        :param cursor: The cursor of the transaction.
+        :param change: Changes the lease.
+        :raises LeaseLostError: Another run took over.
+        """
+        has_transactions = self.dialect.has_transactions
+        self.lease.verify(cursor)
+        if change and has_transactions:
+            change(cursor)
+            if cursor.rowcount == 0:
+                self.lease.verify(cursor)
+        yield
+        if change and not has_transactions:
+            change(cursor)
 
     def check_and_prune(self, keep: timedelta) -> None:
         """Check that outcomes can be recorded; for the owner of the lease.

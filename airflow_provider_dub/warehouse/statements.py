@@ -125,6 +125,13 @@ class Statements(Tables):
             f"FROM state WHERE customer_key IN ({_placeholders(lines)})"
         )
 
+    def find_check_lines(self, lines: int) -> str:
+        """Return the query for the keys of those lines, as far as they are there; its parameters: the keys.
+
+        :param lines: The number of keys.
+        """
+        return self.sql(f"SELECT customer_key FROM state WHERE customer_key IN ({_placeholders(lines)})")
+
     def delete_attempt(self) -> str:
         """Return the statement that deletes the lines of an attempt from the history; parameter: the attempt."""
         return self.sql("DELETE FROM history WHERE attempt = ?")

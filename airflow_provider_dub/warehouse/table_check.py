@@ -1,10 +1,10 @@
 """Whether the state table and its history can take what a run writes, found before its first request.
 
 The run does what it is going to do, with lines that cannot be a customer's, and undoes it: it appends them to the
-history, merges them, reads them back, and deletes them. That is in one transaction, which is rolled back. Where there
-are no transactions a run that crashes in between leaves lines: in the history under the name of an attempt that no run
-has, so that nothing merges them; in the state table under keys that no customer has there, until the next run deletes
-them.
+history, merges them, reads them back, deletes them, and looks whether they are gone: a policy, a rule or a trigger may
+leave rows without an error. That is in one transaction, which is rolled back. Where there are no transactions a run
+that crashes in between leaves lines: in the history under the name of an attempt that no run has, so that nothing
+merges them; in the state table under keys that no customer has there, until the next run deletes them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class TableCheck:
         """
         lines = [self._line(*line) for line in zip(CHECK_KEYS, (_LONG, _NUMBER, None), strict=True)]
         try:
-            found = self._write_and_undo(lines)
+            found, left = self._write_and_undo(lines)
         except DubDatabaseError as failed:
             doing, table = self._doing
             if not (what := self._reason(failed)):
@@ -66,15 +66,21 @@ class TableCheck:
                 failed.add_note(f"It was tried whether a run can {doing}: table {name}. Nothing was sent.")
                 raise
         else:
-            if not (changed := _changed(lines, found)):
+            name = self._statements.dialect.to_sql(self._statements.state)
+            if changed := _changed(lines, found):
+                what = f"The table {name} does not keep what is written to it: columns {', '.join(changed)}."
+            elif left:
+                what = (
+                    f"Rows of the table {name} are still there after they were deleted, without an error: look at its "
+                    "policies, rules and triggers."
+                )
+            else:
                 oldest = found[0][-1]
                 return None if oldest is None else str(oldest)
-            name = self._statements.dialect.to_sql(self._statements.state)
-            what = f"The table {name} does not keep what is written to it: columns {', '.join(changed)}."
         raise UnusableTableError(what, self._statements)
 
-    def _write_and_undo(self, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Return what the database has of lines that were written."""
+    def _write_and_undo(self, lines: Sequence[tuple[Any, ...]]) -> tuple[list[Any], list[Any]]:
+        """Return what the database has of lines that were written, and of them when they were deleted."""
         try:
             return self._warehouse.transaction(lambda cursor: self._write(cursor, lines), undo=True)
         except DubDatabaseError:
@@ -83,7 +89,7 @@ class TableCheck:
                     self._warehouse.transaction(self._delete_all)
             raise
 
-    def _write(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _write(self, cursor: Cursor, lines: Sequence[tuple[Any, ...]]) -> tuple[list[Any], list[Any]]:
         write, has_transactions = self._statements, self._statements.dialect.has_transactions
         self._doing = "insert rows", write.history
         cursor.insert_rows(write.history, history_columns(), lines, dialect=write.dialect)
@@ -93,16 +99,19 @@ class TableCheck:
             cursor.execute(delete, [self._attempt])
         self._doing = "insert rows", write.state
         cursor.execute(insert, [self._attempt])
+        keys = [line[0] for line in lines]
         self._doing = "read rows", write.state
-        cursor.execute(write.read_check_lines(len(lines)), [self._attempt, *(line[0] for line in lines)])
+        cursor.execute(write.read_check_lines(len(keys)), [self._attempt, *keys])
         found = list(cursor.fetchall())
         # What was inserted is deleted again, even where a rollback has no effect.
         self._doing = "delete rows", write.state
         cursor.execute(delete, [self._attempt])
+        cursor.execute(write.find_check_lines(len(keys)), keys)
+        left = list(cursor.fetchall())
         if not has_transactions:
             self._doing = "delete rows", write.history
             cursor.execute(write.delete_attempt(), [self._attempt])
-        return found
+        return found, left
 
     def _delete_all(self, cursor: Cursor) -> None:
         """Delete what is left of lines whose check failed."""

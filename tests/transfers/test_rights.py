@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -321,3 +321,39 @@ def test_no_value_is_shown_when_the_lines_of_a_crashed_run_cannot_be_merged(
         sync()
     assert len(connected.requests) == sent
     assert "planted" not in said(error.value) + logged()
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_policy_that_lets_a_delete_pass_and_leaves_the_rows_is_found(tables, as_role, connected, sync) -> None:
+    as_admin = as_role(LEAST)
+    with as_admin():
+        tables.run("ALTER TABLE dub_state ENABLE ROW LEVEL SECURITY")
+        for may in LEAST["dub_state"] - {"DELETE"}:
+            condition = "WITH CHECK (TRUE)" if may == "INSERT" else "USING (TRUE)"
+            tables.run(f"CREATE POLICY may_{may} ON dub_state FOR {may} {condition}")
+    refused(sync, connected, '"dub_state" are still there after .* policies')
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_lease_that_may_not_be_read_is_there(tables, as_role, connected, sync) -> None:
+    sync(baseline="source")
+    as_role(LEAST | {"dub_state_lease": {"INSERT", "UPDATE"}})
+    refused(sync, connected, 'may not read the table: table "dub_state_lease"')
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_lease_that_is_locked_for_a_while_is_there(tables, connected, sync) -> None:
+    sync(baseline="source")
+    tables.run("ALTER DATABASE postgres SET lock_timeout = '100ms'")
+    try:
+        with closing(tables.hook().get_conn()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute("LOCK TABLE dub_state_lease")
+            with pytest.raises(DubDatabaseError, match="55P03") as error:
+                sync()
+    finally:
+        tables.run("ALTER DATABASE postgres RESET lock_timeout")
+    assert error.value.__notes__ == [
+        '"dub_state_lease", which says of which Dub the rows of dub_state are, cannot be read.'
+    ]
+    assert connected.requests == []
+    assert sync()["plan"]["unchanged"] == 2

@@ -71,3 +71,22 @@ def test_a_run_keeps_its_lease_and_sends_on_while_every_statement_takes_a_minute
     assert sync(max_workers=1)["updated"] == ROWS
     assert "Sending pauses" not in caplog.text
     assert sync()["plan"]["unchanged"] == ROWS
+
+
+@pytest.mark.parametrize("database", ["duckdb", "postgres"], indirect=True)
+def test_a_merge_that_takes_longer_than_a_renewal_needs_no_certain_isolation(
+    database, customers, sync, engine, monkeypatch
+) -> None:
+    engine(renew_every=0.3, lease_length=60)
+    sync(baseline="source")
+    database.run("UPDATE customers SET name = 'newer'")
+    if database.engine == "postgres":  # DuckDB has no other isolation
+        database.run("ALTER DATABASE postgres SET default_transaction_isolation = 'repeatable read'")
+    try:
+        slow_down(monkeypatch, lambda sql: 1 if sql.startswith("DELETE") else 0)
+        assert sync()["updated"] == ROWS
+    finally:
+        if database.engine == "postgres":
+            database.run("ALTER DATABASE postgres RESET default_transaction_isolation")
+    assert set(database.state("outcome").values()) == {"updated"}
+    assert sync()["plan"]["unchanged"] == ROWS

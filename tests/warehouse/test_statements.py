@@ -84,6 +84,7 @@ def statements_of(dialect_name: str) -> dict[str, str]:
         **of_lease(about_state, ("end lease",), lambda lease: [lease.end]),
         "read check lines": about_state.read_check_lines(2),
         "repeated keys": changes.repeated_keys(),
+        "find check lines": about_state.find_check_lines(2),
         "set none pending": about_state.set_none_pending(),
         "delete attempt": about_state.delete_attempt(),
         "prune": about_state.prune("2026-01-01 00:00:00.000000"),

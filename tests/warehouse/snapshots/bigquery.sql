@@ -1176,6 +1176,13 @@ FROM (
     COUNT(*) > 1
 ) AS `dub_repeated`;
 
+-- find check lines
+SELECT
+  `customer_key`
+FROM `analytics`.`dub_state`
+WHERE
+  `customer_key` IN (@p, @p);
+
 -- set none pending
 UPDATE `analytics`.`dub_state` SET `code` = NULL, `outcome` = 'pending'
 WHERE

@@ -1527,6 +1527,13 @@ FROM (
     COUNT(*) > 1
 ) AS "DUB_REPEATED";
 
+-- find check lines
+SELECT
+  "CUSTOMER_KEY"
+FROM "ANALYTICS"."DUB_STATE"
+WHERE
+  "CUSTOMER_KEY" IN (:p, :p);
+
 -- set none pending
 UPDATE "ANALYTICS"."DUB_STATE" SET "CODE" = NULL, "OUTCOME" = 'pending'
 WHERE
