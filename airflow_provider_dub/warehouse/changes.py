@@ -9,7 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_dub.exceptions import DubDatabaseError, DubIncompleteCopyError, DubUnreadableRowsError
+from airflow_provider_dub.exceptions import (
+    DubDatabaseError,
+    DubIncompleteCopyError,
+    DubRetryLaterError,
+    DubUnreadableRowsError,
+)
 from airflow_provider_dub.warehouse.cursors import Cursor
 from airflow_provider_dub.warehouse.query_rows import QueryColumns, WarehouseRows
 from airflow_provider_dub.warehouse.spool import Spool
@@ -153,6 +158,7 @@ class Changes:
         :param statuses: The statuses of the rows to read; without any, the warehouse is not asked.
         :param failed_in: Read also the rows that this run refused or did not find in an earlier try.
         :param are_pending: Whether the state table has the rows that are about to be sent as pending.
+        :raises DubRetryLaterError: None of the rows that were to become pending did.
         """
         wanted = [*statuses, *(FAILED_BEFORE if failed_in else ())]
         limit = self.query.limit
@@ -162,6 +168,11 @@ class Changes:
             rows = WarehouseRows(spool, self.columns, failed_in, cast=self.cells is None, limit=limit)
             for batch in self._batches(self.query.rows(wanted)) if wanted else ():
                 rows.add(batch if self.cells is None else [_with_cells(row, self.cells, self.columns) for row in batch])
+            if are_pending and Status.PENDING in statuses and not rows.counts[Status.PENDING]:
+                raise DubRetryLaterError(
+                    "Rows were to be set to pending in the state table, and none is, though no statement failed. "
+                    "Nothing was sent. If it happens again, look at the policies, rules and triggers of that table."
+                )
             yield rows
 
     def _batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:

@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_dub.exceptions import DubDatabaseError, DubFixSetupError, DubStateTableLockedError
+from airflow_provider_dub.exceptions import (
+    DubDatabaseError,
+    DubFixSetupError,
+    DubRetryLaterError,
+    DubStateTableLockedError,
+)
 from airflow_provider_dub.warehouse.__main__ import main
 from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import DIALECTS
@@ -332,6 +337,36 @@ def test_a_policy_that_lets_a_delete_pass_and_leaves_the_rows_is_found(tables, a
             condition = "WITH CHECK (TRUE)" if may == "INSERT" else "USING (TRUE)"
             tables.run(f"CREATE POLICY may_{may} ON dub_state FOR {may} {condition}")
     refused(sync, connected, '"dub_state" are still there after .* policies')
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_policy_that_lets_an_update_pass_and_leaves_the_rows_is_found(tables, as_role, connected, sync) -> None:
+    sync(baseline="source")
+    as_admin = as_role(LEAST)
+    with as_admin():
+        tables.run("REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC")
+        tables.run("ALTER TABLE dub_state ENABLE ROW LEVEL SECURITY")
+        for may in LEAST["dub_state"] - {"UPDATE"}:
+            condition = "WITH CHECK (TRUE)" if may == "INSERT" else "USING (TRUE)"
+            tables.run(f"CREATE POLICY may_{may} ON dub_state FOR {may} {condition}")
+        tables.run("UPDATE customers SET name = 'Countess'")
+    try:
+        with pytest.raises(DubRetryLaterError, match=r"Nothing was sent.*policies"):
+            sync()
+        assert connected.requests == []
+    finally:
+        with as_admin():
+            tables.run("GRANT TEMPORARY ON DATABASE postgres TO PUBLIC")
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+def test_a_trigger_that_takes_an_update_back_is_found(tables, connected, sync) -> None:
+    sync(baseline="source")
+    tables.run("CREATE TRIGGER takes_back BEFORE UPDATE ON dub_state FOR EACH ROW SET NEW.outcome = OLD.outcome")
+    tables.run("UPDATE customers SET name = 'Countess'")
+    with pytest.raises(DubRetryLaterError, match=r"Nothing was sent.*triggers"):
+        sync()
+    assert connected.requests == []
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)

@@ -12,7 +12,6 @@ import pytest
 from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
-    DubDatabaseError,
     DubFixRowsError,
     DubFixSetupError,
     DubRetryLaterError,
@@ -453,7 +452,7 @@ def test_sql_that_was_never_run_fails_before_the_first_statement_unless_it_is_al
     with pytest.raises(DubFixSetupError, match=r"state_conn_id.*sqlite.*allow_untested_dialect=True"):
         sync(dialect="tsql")
     assert statements == []
-    with pytest.raises(DubDatabaseError, match=r"sqlite3\.OperationalError"):  # SQLite is no SQL Server
+    with pytest.raises(DubFixSetupError, match=r"sqlite3\.OperationalError"):  # SQLite is no SQL Server
         sync(dialect="tsql", allow_untested_dialect=True)
     assert statements
 
