@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: For so long a database may be closed by this process, and the pause between two tries to connect to it, in seconds.
 _CLOSED_WITHIN, _PAUSE = 30.0, 0.02
+#: Bytes of lines that every server takes, even if quoting doubles them: none takes less than 1 MB by default.
+_ALWAYS_TAKEN = 2**19
 
 
 def connect(hook: DbApiHook, *, to_write: bool = False) -> Connection:
@@ -165,7 +167,7 @@ class Cursor:
             load(self._cursor, table, columns, rows)
             return
         into = f"{dialect.to_sql(table)} ({', '.join(dialect.to_sql(exp.to_identifier(name)) for name in columns)})"
-        most_bytes = min(dialect.bytes_at_once, self._driver.most_bytes or dialect.bytes_at_once)
+        most_bytes = self._most_bytes(rows, dialect)
         if dialect.json_rows:
             statement = _unpacked(into, len(columns), dialect.json_rows)
             for some in _in_statements(rows, dialect.rows_at_once, most_bytes):
@@ -174,6 +176,14 @@ class Cursor:
             for some in _in_statements(rows, dialect.rows_at_once, most_bytes, self._driver.most_parameters):
                 cells = [cell for row in some for cell in row if cell is not None]
                 self.execute(f"INSERT INTO {into} VALUES {', '.join(map(_marked, some))}", cells)  # noqa: S608
+
+    def _most_bytes(self, rows: Sequence[Row], dialect: Dialect) -> int:
+        """Return the size of the lines of one statement at most; the database is asked where it may matter."""
+        if not dialect.longest_statement or sum(map(_bytes_of, rows)) <= _ALWAYS_TAKEN:
+            return dialect.bytes_at_once
+        self.execute(f"SELECT {dialect.longest_statement} AS dub_bytes")
+        (longest,) = self.fetchone()
+        return min(dialect.bytes_at_once, int(longest) // 2)  # quoting may double them
 
     @property
     def rowcount(self) -> int:
@@ -222,6 +232,10 @@ def _unpacked(into: str, columns: int, json_rows: JsonRows) -> str:
     return f"INSERT INTO {into} SELECT {cells} FROM {source}"  # noqa: S608 - names and a placeholder
 
 
+def _bytes_of(row: Row) -> int:
+    return sum(len(cell.encode()) if cell else 4 for cell in row) + 4 * len(row)
+
+
 def _in_statements(
     rows: Sequence[Row], most_rows: int, most_bytes: int, most_parameters: int | None = None
 ) -> Iterator[list[Row]]:
@@ -229,7 +243,7 @@ def _in_statements(
     some: list[Row] = []
     size = parameters = 0
     for row in rows:
-        bytes_of_row = sum(len(cell.encode()) if cell else 4 for cell in row) + 4 * len(row)
+        bytes_of_row = _bytes_of(row)
         cells = len(row) - row.count(None)
         is_full = len(some) == most_rows or size + bytes_of_row > most_bytes
         if some and (is_full or (most_parameters and parameters + cells > most_parameters)):

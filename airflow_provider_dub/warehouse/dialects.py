@@ -54,6 +54,7 @@ class Dialect:
     :param table_options: What follows the columns of a new table, where the default may not hold any text.
     :param rows_at_once: The number of lines that one statement inserts at most.
     :param bytes_at_once: The size of these lines at most.
+    :param longest_statement: What says how many bytes a statement may have, where an administrator sets that.
     :param json_rows: How lines are inserted as one parameter, where a statement may have only few or is slow with many.
     :param changes_by_join: Whether rows are deleted and updated by a join with their keys, as the engine evaluates a
         subquery in ``IN`` once for every row.
@@ -95,6 +96,7 @@ class Dialect:
     table_options: str = ""
     rows_at_once: int = 5000
     bytes_at_once: int = 8_000_000
+    longest_statement: str = ""
     json_rows: JsonRows | None = None
     changes_by_join: bool = False
     compares_pairs: bool = True
@@ -213,6 +215,7 @@ _DIALECTS = (
         exact="CAST(x AS BINARY)",
         clock="UNIX_TIMESTAMP()",
         reads_timestamps_as_text=True,
+        longest_statement="@@max_allowed_packet",  # a longer one ends the connection
         text_type="LONGTEXT",
         timestamp_type="DATETIME(6)",
         indexed=True,

@@ -10,7 +10,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import import_module
 from io import BytesIO, StringIO
@@ -56,7 +55,6 @@ class Driver:
     :param float32: How it calls the type of floats with 32 bits, whose cells become Python's.
     :param keeps_percent_signs: Whether a percent sign that marks no parameter is left alone, though others mark them.
     :param most_parameters: The number of parameters that a statement has at most.
-    :param most_bytes: The size of the lines that a statement inserts at most, where the server has a limit of its own.
     :param bulk_inserts: By dialect, what inserts rows of text into a table in a way of its own.
     """
 
@@ -68,7 +66,6 @@ class Driver:
     float32: str | None = None
     keeps_percent_signs: bool = False
     most_parameters: int | None = None
-    most_bytes: int | None = None
     bulk_inserts: Mapping[str, Callable[[Any, exp.Table, Sequence[str], _Rows], None]] = field(default_factory=dict)
 
     @property
@@ -211,7 +208,7 @@ def _of_mysql(module: str) -> Callable[[Any], Driver]:
         if connection.character_set_name() != _WITH_ALL_CHARACTERS:
             connection.set_character_set(_WITH_ALL_CHARACTERS)
 
-    def driver(connection: Any) -> Driver:
+    def driver(_: Any) -> Driver:
         cursors = import_module(f"{module}.cursors")
         return Driver(
             style="format",
@@ -219,32 +216,17 @@ def _of_mysql(module: str) -> Callable[[Any], Driver]:
             cursor=lambda connection: connection.cursor(cursors.Cursor),
             streaming_cursor=lambda connection: connection.cursor(cursors.SSCursor),
             prepare=prepare,
-            most_bytes=_most_bytes_of_mysql(connection.cursor(cursors.Cursor)),
         )
 
     return driver
 
 
-def _mysql_connector(connection: Any) -> Driver:
+def _mysql_connector(_: Any) -> Driver:
     def prepare(connection: Any) -> None:
         if connection.charset != _WITH_ALL_CHARACTERS:
             connection.set_charset_collation(_WITH_ALL_CHARACTERS)
 
-    return Driver(
-        style="format",
-        float32="4",
-        keeps_percent_signs=True,
-        prepare=prepare,
-        most_bytes=_most_bytes_of_mysql(connection.cursor()),
-    )
-
-
-def _most_bytes_of_mysql(cursor: Any) -> int:
-    """Return what a statement may insert: one that is longer than the server takes ends the connection."""
-    with closing(cursor):
-        cursor.execute("SELECT @@max_allowed_packet")
-        ((most,),) = cursor.fetchall()
-    return int(most) // 2  # quoting may double it
+    return Driver(style="format", float32="4", keeps_percent_signs=True, prepare=prepare)
 
 
 def _postgres_json(cursor: Any, table: exp.Table, columns: Sequence[str], rows: _Rows) -> None:

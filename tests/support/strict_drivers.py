@@ -106,7 +106,7 @@ class Unread(PercentOnlyTuples):
 
     def execute(self, sql: str, parameters: Any = None) -> None:
         self.check()
-        super().execute(sql.replace("@@max_allowed_packet", "16777216"), parameters)
+        super().execute(sql, parameters)
         self.is_unread = self.real.description is not None
 
     def check(self) -> None:

@@ -35,14 +35,9 @@ def customers(database, connected):
 
 @pytest.fixture
 def statements(database, monkeypatch) -> list[str]:
-    """The first words of all statements that a run executes, but for what a new connection is asked."""
+    """The first words of all statements that a run executes."""
     executed: list[str] = []
-
-    def add(sql: str) -> None:
-        if "@@max_allowed_packet" not in sql:
-            executed.append(sql.split(maxsplit=1)[0].upper())
-
-    watch_warehouse(monkeypatch, add)
+    watch_warehouse(monkeypatch, lambda sql: executed.append(sql.split(maxsplit=1)[0].upper()))
     return executed
 
 
