@@ -221,8 +221,18 @@ class DubSyncOperator(BaseOperator):
                     check_storage(name, path)
 
     @contextmanager
+    def _fatal_ends(self) -> Iterator[None]:
+        """Let an error that every row would meet, such as a refused key, end the task without Airflow retries."""
+        try:
+            yield
+        except DubError as error:
+            if error.fatal:
+                raise DubFixSetupError(f"{error} (connection {self.dub_conn_id})") from error
+            raise
+
+    @contextmanager
     def _publishing(self, total: int, context: Context) -> Iterator[None]:
-        """Publish the summary of the run inside, however that ends; a fatal error ends the task without a retry.
+        """Publish the summary of the run inside, however that ends.
 
         :param total: The number of rows.
         :param context: The task's context.
@@ -231,10 +241,6 @@ class DubSyncOperator(BaseOperator):
         self._files = {}
         try:
             yield
-        except DubError as error:
-            if error.fatal:
-                raise DubFixSetupError(f"{error} (connection {self.dub_conn_id})") from error
-            raise
         finally:
             self._summary.close(range(self._summary.total, total))
             self._log_summary()

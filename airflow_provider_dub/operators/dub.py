@@ -105,7 +105,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
             rows = self._read()
             reader = UpdateReader(rows, self.options)
             log_unsent(reader.matched, self.log)
-        with ExitStack() as until_judged:
+        with self._fatal_ends(), ExitStack() as until_judged:
             with self._publishing(len(rows), context), self._connected(rows, context) as client:
                 resumes = self.resume and client and context.get("task_state_store") is not None
                 checkpoints = until_judged.enter_context(Checkpoints(self, reader, context)) if resumes else None

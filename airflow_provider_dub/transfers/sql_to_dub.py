@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from uuid import uuid4
 
 from airflow_provider_dub.customers.ids import external_id_of
-from airflow_provider_dub.exceptions import (
-    DubConfigurationError,
-    DubFixSetupError,
-    DubStateTableLockedError,
-)
+from airflow_provider_dub.exceptions import DubStateTableLockedError
 from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.hooks.sending import verified_ids
 from airflow_provider_dub.lineage import query_lineage
@@ -232,7 +228,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         from airflow_provider_dub.warehouse.user_query import UserQuery
 
         # The difference is over before anything is sent; the lease is held until the end.
-        with ExitStack() as stack, ExitStack() as comparing:
+        with self._fatal_ends(), ExitStack() as stack, ExitStack() as comparing:
             with self._checking():
                 self._check_templated()
                 source, hook, dialect = self._databases()
@@ -282,8 +278,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             if self._max_change_rate is None or table is None:
                 return
             known, of_this_run = table.count(_task_of(context))
-            is_retried = context["ti"].try_number > 1
-            changes = plan.changes(is_first=not known or (is_retried and known == of_this_run))
+            may_know = self.baseline or context["ti"].try_number > 1  # what this run itself recorded
+            changes = plan.changes(is_first=not known or bool(may_know and known == of_this_run))
             if known and changes / known > self._max_change_rate:
                 share = f"{changes / known:.1%} of the {known:,} in the state table"
                 found = f"{counted(changes, 'row')} would be sent, {share}"
@@ -441,10 +437,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
 
         if not self.state_table:
             return None
-        try:
-            address = self.hook.settings.workspace.address
-        except DubConfigurationError as error:
-            raise DubFixSetupError(str(error)) from error
+        address = self.hook.settings.workspace.address
         target = f"{address}, {'external ids' if self.options.external_id_column else 'Dub ids'}"
         owner = Owner(target=target, task=_task_of(context), attempt=uuid4().hex)
         return StateTable(warehouse, Statements(dialect, self.state_table), owner)

@@ -236,12 +236,12 @@ class Lease:
                 f"{self.length:g} s. What it had not recorded is sent again."
             )
 
-    def check_version(self) -> None:
-        """Check that the table was not written by a newer version.
+    def check(self) -> None:
+        """Check whose the table is, without acquiring it.
 
-        :raises ValueError: It was.
+        :raises ValueError: The table is about another Dub or other ids, or was written by a newer version.
         """
-        self._check_versions(self._warehouse.transaction(self._read))
+        self._check(self._warehouse.transaction(self._read))
 
     def set_version(self, cursor: Cursor) -> None:
         """Write down, within a transaction, that the table has the schema of this version.
@@ -282,8 +282,15 @@ class Lease:
         """Let others acquire it; they merge what this run has not."""
         self._warehouse.transaction(lambda cursor: self._set(cursor, None, 0))
 
-    def _check_versions(self, rows: list[_Row]) -> None:
+    def _check(self, rows: list[_Row]) -> None:
         for row in rows:
+            if row.target != self._owner.target:
+                raise ValueError(
+                    f'The state table {self._tables.table} is about "{row.target}", not "{self._owner.target}"; each '
+                    "Dub, and each kind of ids, needs a state table of its own. If the connection is wrong, correct "
+                    "it. If it is right, give state_table another name: that table is created, the run begins as a "
+                    "first one, and this table stays as it is."
+                )
             if row.version is not None and row.version > schema_version():
                 raise ValueError(
                     f"The state table {self._tables.table} was written by a newer version of airflow-provider-dub "
@@ -303,17 +310,12 @@ class Lease:
             error = conflict
         rows = self._warehouse.transaction(self._read)
         seen = _Seen(self._mine(rows), self._held_by_others(rows), error)
-        other_target = next((row.target for row in rows if row.target != self._owner.target), None)
-        if other_target is not None:
+        try:
+            self._check(rows)
+        except ValueError:
             if seen.mine:
                 self._warehouse.transaction(self.end)
-            raise ValueError(
-                f'The state table {self._tables.table} is about "{other_target}", not '
-                f'"{self._owner.target}"; each Dub, and each kind of ids, needs a state table of its own. If '
-                "the connection is wrong, correct it. If it is right, give state_table another name: that table is "
-                "created, the run begins as a first one, and this table stays as it is."
-            )
-        self._check_versions(rows)
+            raise
         return seen
 
     def _acquire(self, cursor: Cursor, gone: str) -> None:

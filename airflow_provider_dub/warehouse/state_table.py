@@ -90,12 +90,12 @@ class StateTable:
     def exists(self) -> bool:
         """Return whether the table can be read.
 
-        :raises ValueError: It is not a state table, or one of a newer version.
+        :raises ValueError: It is not a state table, or one of a newer version or about another Dub.
         """
         if not self._found(self._statements.state, STATE_COLUMNS):
             return False
         if self._found(self._statements.lease, LEASE_COLUMNS):
-            self.lease.check_version()
+            self.lease.check()
         return True
 
     def missing_columns(self) -> frozenset[str]:
@@ -141,7 +141,7 @@ class StateTable:
         name = self.dialect.to_sql(write.lease)
         try:
             with refusal_explained(write, "read the table", write.lease):
-                self.lease.check_version()
+                self.lease.check()
         except DubDatabaseError as failed:
             if not failed.is_permanent:
                 failed.add_note(f"{name}, which says of which Dub the rows of {write.table} are, cannot be read.")

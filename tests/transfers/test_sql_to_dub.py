@@ -21,7 +21,7 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.version_compat import AirflowSkipException, BaseHook
 from airflow_provider_dub.warehouse.changes import Changes
-from tests.support.stored import stored
+from tests.support.stored import edit, stored
 from tests.support.task_instance import TaskInstance
 from tests.support.watched_connection import watch_warehouse
 
@@ -167,11 +167,18 @@ def test_a_failure_that_may_pass_is_not_remembered(sqlite, connect, sync) -> Non
         with pytest.raises(DubRetryLaterError):
             sync()
         assert sqlite.state("outcome") == {}
-    # A Dub at another address must not be taken for one that has these rows.
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_dub_at_another_address_is_not_taken_for_the_one_that_has_the_rows(
+    warehouse, connected, connect, sync, dry_run: bool
+) -> None:
+    sync()
     with DubEmulator() as other:
         connect(other.url)
-        with pytest.raises(ValueError, match="is about"):
-            sync()
+        with pytest.raises(DubFixSetupError, match="is about"):
+            sync(dry_run=dry_run)
+        assert other.requests == []
 
 
 def test_after_a_wrong_workspace_another_state_table_is_the_way_on(sqlite, connected, connect, sync) -> None:
@@ -198,11 +205,22 @@ def test_a_bug_is_no_outcome_of_a_row(warehouse, connected, sync, monkeypatch) -
     assert sync()["updated"] == 2
 
 
-def test_a_refused_key_is_no_outcome_of_a_row(warehouse, connected, connect, sync) -> None:
+@pytest.mark.parametrize("baseline", [None, "dub"])
+def test_a_refused_key_is_no_outcome_of_a_row(warehouse, connected, connect, sync, baseline) -> None:
     connect(connected.url, password="dub_NOBODY")
-    with pytest.raises(DubFixSetupError):
-        sync()
+    with pytest.raises(DubFixSetupError, match="connection dub_default"):
+        sync(baseline=baseline)
     assert warehouse.state("outcome") == {}
+
+
+@pytest.mark.parametrize("state_table", [None, "dub_state"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_connection_that_cannot_work_is_not_retried(
+    warehouse, connected, connect, sync, state_table, dry_run: bool
+) -> None:
+    connect(connected.url, requests_per_minute="many")
+    with pytest.raises(DubFixSetupError, match="requests_per_minute"):
+        sync(state_table=state_table, dry_run=dry_run)
 
 
 def test_another_field_makes_the_rows_differ_that_have_a_value_there(warehouse, connected, sync) -> None:
@@ -310,6 +328,12 @@ def test_a_baseline_from_dub_sends_only_what_differs_there(warehouse, connected,
         "user_1": ("baseline", "cus_1LABA"),
         "user_2": ("updated", "cus_1LABB"),
     }
+
+
+def test_a_first_run_is_exempt_from_the_share_also_after_its_own_baseline(warehouse, connected, sync) -> None:
+    edit(connected, "user_1", name="Ada", email="ada@b.co", country="GB")
+    summary = sync(baseline="dub", max_change_rate=0.1)
+    assert (summary["baseline"], summary["updated"]) == (1, 1)
 
 
 def test_after_a_baseline_from_dub_rows_that_differ_are_not_looked_up_again(warehouse, connected, sync) -> None:
