@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import closing, contextmanager
 from dataclasses import fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_dub.api.stop import Stop
 from airflow_provider_dub.assets.dub import count_in_events
@@ -98,6 +98,8 @@ class DubSyncOperator(BaseOperator):
         "limit",
         "max_changes",
     )
+    #: What checks the arguments that only a subclass has and that are not templated, by name.
+    _own_checks: ClassVar[Mapping[str, Callable[[str, Any], None]]] = {}
     ui_color = "#e7e5e4"
     operator_extra_links = DUB_LINKS
 
@@ -144,9 +146,11 @@ class DubSyncOperator(BaseOperator):
         """Begin a mapped task.
 
         :param kwargs: The arguments that all its instances share.
-        :raises ValueError: All of them would write one file; or ``dry_run`` is the output of a task, for which Airflow
-            would not wait, since its template field has another name: the rows would be sent.
+        :raises ValueError: One is impossible; or all instances would write one file; or ``dry_run`` is the output of a
+            task, for which Airflow would not wait, since its template field has another name: the rows would be sent.
         """
+        options_of(kwargs)
+        cls._check_own(kwargs)
         if is_reference(kwargs.get("dry_run")):
             raise ValueError(
                 "dry_run of a mapped task cannot be the output of a task, which Airflow would not wait for. Write "
@@ -158,6 +162,16 @@ class DubSyncOperator(BaseOperator):
                     f"{name} of a mapped task must name another file for each: put {{{{ ti.map_index }}}} in."
                 )
         return super().partial(**kwargs)
+
+    @classmethod
+    def _check_own(cls, given: Mapping[str, Any]) -> None:
+        """Check the arguments that only a subclass has and that are not templated, as far as they are given.
+
+        :param given: Arguments by name.
+        :raises ValueError: One is impossible; the message names it.
+        """
+        for name in cls._own_checks.keys() & given.keys():
+            cls._own_checks[name](name, given[name])
 
     @cached_property
     def hook(self) -> DubHook:
@@ -480,8 +494,16 @@ def shared_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         read signatures, so each operator spells its arguments out there; this is not done a second time.
     :raises ValueError: An option is impossible; the message names it.
     """
-    options = SyncOptions(**{name: given[name] for name in _OPTIONS})
-    return {"options": options, **{name: given[name] for name in _ARGUMENTS}}
+    return {"options": options_of(given), **{name: given[name] for name in _ARGUMENTS}}
+
+
+def options_of(given: Mapping[str, Any]) -> SyncOptions:
+    """Return the options among arguments of an operator, those that are not templated.
+
+    :param given: Arguments by name.
+    :raises ValueError: An option is impossible; the message names it.
+    """
+    return SyncOptions(**{name: value for name, value in given.items() if name in _OPTIONS})
 
 
 def _parameters_of(documented: type) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_dub.hooks.dub import DubHook
@@ -48,6 +49,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
     """
 
     template_fields: Sequence[str] = ("customers", *DubSyncOperator.template_fields)
+    _own_checks = {"checkpoint_every": partial(whole_number, least=1), "resume": true_or_false}  # noqa: RUF012
 
     def __init__(
         self,
@@ -80,8 +82,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**shared_arguments(locals()), **kwargs)
-        whole_number("checkpoint_every", checkpoint_every, 1)
-        true_or_false("resume", resume)
+        self._check_own(locals())
         self.customers = customers
         self.resume = resume
         self.checkpoint_every = checkpoint_every

@@ -96,11 +96,11 @@ class SyncOptions:
             column = getattr(self, name)
             if column is not None and (not isinstance(column, str) or not column):
                 raise ValueError(f"{name} must be the name of a column.")
-        _one_of("on_missing", self.on_missing, OnMissing)
-        _one_of("on_duplicate", self.on_duplicate, OnDuplicate)
-        _one_of("on_invalid", self.on_invalid, OnInvalid)
-        _one_of("on_empty", self.on_empty, OnEmpty)
-        _one_of("blanks", self.blanks, BlankPolicy)
+        one_of("on_missing", self.on_missing, OnMissing)
+        one_of("on_duplicate", self.on_duplicate, OnDuplicate)
+        one_of("on_invalid", self.on_invalid, OnInvalid)
+        one_of("on_empty", self.on_empty, OnEmpty)
+        one_of("blanks", self.blanks, BlankPolicy)
         if self.show_keys is not None and not isinstance(self.show_keys, bool):
             raise ValueError("show_keys must be True, False or None.")
         for name in ("strip", "include_expanded_fields", "check_external_ids", "dry_run"):
@@ -118,10 +118,10 @@ class SyncOptions:
         if self.columns is not None:
             fields_named(self.columns)
         if not isinstance(self.null_policy, Mapping):
-            _one_of("null_policy", self.null_policy, NullPolicy)
+            one_of("null_policy", self.null_policy, NullPolicy)
             return
         for policy in self.null_policy.values():
-            _one_of("null_policy", policy, NullPolicy)
+            one_of("null_policy", policy, NullPolicy)
         named = {name: field_named(name) for name in self.null_policy}
         if unknown := [name for name, field in named.items() if field is None]:
             raise ValueError(f"null_policy: {unknown[0]!r} is not a Dub field; those are {', '.join(FIELDS)}.")
@@ -182,7 +182,14 @@ class SyncOptions:
         return ", ".join(named or ["max_failures=0"])
 
 
-def _one_of(name: str, value: object, allowed: Any) -> None:
+def one_of(name: str, value: object, allowed: Any) -> None:
+    """Check that an argument is one of some.
+
+    :param name: The argument's name.
+    :param value: The argument.
+    :param allowed: A ``Literal`` of those that it may be.
+    :raises ValueError: It is none of them.
+    """
     if value not in get_args(allowed):
         raise ValueError(f"{name} must be {' or '.join(map(repr, get_args(allowed)))}, not {value!r}.")
 

@@ -98,6 +98,11 @@ class RowResult:
         }
 
     @property
+    def message(self) -> str | None:
+        """What is wrong with the row, and with which of its fields, if it is one."""
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+    @property
     def is_transient(self) -> bool:
         """Whether a retry may end otherwise."""
         return self.outcome is Outcome.NOT_ATTEMPTED or (self.error is not None and self.error.transient)
@@ -166,10 +171,9 @@ class FailureGroup:
 
     def line(self) -> str:
         """Return the group as one line of a log."""
-        field = f"{self.example.field}: " if self.example.field else ""
         more = f" and {self.rows - len(self.keys):,} more" if self.rows > len(self.keys) else ""
-        reason = (self.example.reason or "").rstrip(".")
-        return f"{counted(self.rows, 'row')} ({', '.join(self.keys)}{more}): {field}{reason} [{self.example.code}]."
+        message = (self.example.message or "").rstrip(".")
+        return f"{counted(self.rows, 'row')} ({', '.join(self.keys)}{more}): {message} [{self.example.code}]."
 
 
 @dataclass

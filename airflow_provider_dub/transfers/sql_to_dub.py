@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from uuid import uuid4
 
 from airflow_provider_dub.customers.ids import external_id_of
@@ -18,7 +19,7 @@ from airflow_provider_dub.hooks.sending import verified_ids
 from airflow_provider_dub.lineage import query_lineage
 from airflow_provider_dub.operators.base import DubSyncOperator, shared_arguments, too_many_changes
 from airflow_provider_dub.operators.templated import is_none, read_flag, read_rendered, read_share
-from airflow_provider_dub.sync.options import true_or_false, whole_number
+from airflow_provider_dub.sync.options import one_of, true_or_false, whole_number
 from airflow_provider_dub.sync.shown import counted
 from airflow_provider_dub.sync.updates import UpdateReader, updates_of
 from airflow_provider_dub.version_compat import (
@@ -61,6 +62,16 @@ _LONG = timedelta(days=36500)
 _PLAIN = re.compile(r"[\w/.:~+@\[\]-]*")
 #: How long a task that waits for the lease leaves its worker.
 _RESCHEDULE_AFTER = timedelta(seconds=30)
+
+
+def _check_span(name: str, value: object) -> None:
+    if not isinstance(value, timedelta) or not timedelta(0) <= value <= _LONG:
+        raise ValueError(f"{name} must be a timedelta from 0 to {_LONG.days} days.")
+
+
+def _check_rows(name: str, value: object) -> None:
+    if value is not None:
+        whole_number(name, value, 1)
 
 
 class SqlToDubCustomersOperator(DubSyncOperator):
@@ -134,6 +145,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
     )
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "parameters": "json"}  # noqa: RUF012 - Airflow's own convention
+    _own_checks = {  # noqa: RUF012
+        "on_locked": partial(one_of, allowed=OnLocked),
+        "retry_missing_after": _check_span,
+        "keep_history": _check_span,
+        "commit_every": _check_rows,
+        "allow_untested_dialect": true_or_false,
+    }
 
     def __init__(
         self,
@@ -203,16 +221,11 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         self._given_state = [name for name in _WITHOUT if getattr(self, name) is not None]
         self._read_from: OperatorLineage[Any, Any] | None = None
         self._read_own_templated(rendered=False)
-        if on_locked not in get_args(OnLocked):
-            raise ValueError('on_locked must be "fail", "wait" or "skip".')
+        self._check_own(locals())
         if on_duplicate == "last" and not latest_by:
             raise ValueError('on_duplicate="last" needs latest_by: the rows of a query have no order.')
-        for name, span in (("retry_missing_after", retry_missing_after), ("keep_history", keep_history)):
-            if not isinstance(span, timedelta) or not timedelta(0) <= span <= _LONG:
-                raise ValueError(f"{name} must be a timedelta from 0 to {_LONG.days} days.")
-        if commit_every is not None:
-            whole_number("commit_every", commit_every, 1)
-        true_or_false("allow_untested_dialect", allow_untested_dialect)
+        if latest_by and on_duplicate != "last":
+            raise ValueError('latest_by needs on_duplicate="last": otherwise rows for one customer are rejected.')
 
     @property
     def wants_records(self) -> bool:
@@ -393,6 +406,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         for name, kind, example in (("sql", str, "a query"), ("state_table", str | None, "the name of a table")):
             if not isinstance(value := getattr(self, name), kind):
                 raise ValueError(f"{name} must be {example}, not of the type {type(value).__name__}.")
+        if not self.sql.strip():
+            raise ValueError("sql is empty, perhaps as a template rendered it.")
 
     def _databases(self) -> tuple[DbApiHook | None, DbApiHook, Dialect]:
         """Return the hook of the query, if it is only read, and that of the database that computes the difference."""

@@ -99,7 +99,7 @@ class StateSink:
         return lease.renewed_at > self._written_at and long_ago
 
     def _keep(self, result: RowResult, row: StateOfRow) -> None:
-        message = result.reason
+        message = result.message
         if result.unapplied_fields:
             message = f"Dub accepted but did not apply: {', '.join(result.unapplied_fields)}"
         elif result.omitted_fields and not message:

@@ -43,7 +43,7 @@ class UserQuery:
             [name for name, _ in found],
             key_column=self.options.key_column,
             columns=self.options.columns,
-            latest_by=self.latest_by if self.options.on_duplicate == "last" else None,
+            latest_by=self.latest_by,
             source="query",
         )
         # A cell does not say any more how narrow it was: 16,777,217 and 16,777,216 are one.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.version_compat import DAG, AirflowSkipException, task
 from tests.support.stored import sent
 from tests.support.task_instance import TaskInstance
@@ -109,6 +111,21 @@ def test_a_mapped_task_is_not_to_read_its_flag_from_a_task_that_it_does_not_wait
             customers=[[]]
         )
         assert mapped.upstream_task_ids == {limit.operator.task_id}
+
+
+@pytest.mark.parametrize(
+    ("operator", "given"),
+    [
+        (DubUpdateCustomersOperator, {"on_missing": "skp"}),
+        (DubUpdateCustomersOperator, {"resume": "no"}),
+        (SqlToDubCustomersOperator, {"max_failure_rate": 5}),
+        (SqlToDubCustomersOperator, {"on_locked": "steal"}),
+        (SqlToDubCustomersOperator, {"keep_history": 30}),
+    ],
+)
+def test_an_impossible_argument_of_a_mapped_task_is_an_error_of_the_dag(operator, given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(given))):
+        operator.partial(task_id="t", **given)
 
 
 @pytest.mark.parametrize("name", ["rejected_path", "records_path"])
