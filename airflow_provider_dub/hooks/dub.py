@@ -15,12 +15,15 @@ from airflow_provider_dub.hooks.connection import DubSettings
 from airflow_provider_dub.version_compat import BaseHook
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     import pandas as pd
     import requests
 
     from airflow_provider_dub.api.client import DubClient
     from airflow_provider_dub.api.transport import Traffic
     from airflow_provider_dub.customers.fields import Customer
+    from airflow_provider_dub.sync.arrow import ArrowStream
     from airflow_provider_dub.sync.options import SyncOptions
     from airflow_provider_dub.sync.results import RowResult
     from airflow_provider_dub.sync.rows import Rows
@@ -225,7 +228,13 @@ class DubHook(BaseHook):
 
     def update_customers(
         self,
-        customers: pd.DataFrame | Mapping[str, Any] | Iterable[Mapping[str, Any]] | Rows,
+        customers: pd.DataFrame
+        | ArrowStream
+        | Mapping[str, Any]
+        | Iterable[Mapping[str, Any]]
+        | str
+        | PathLike[str]
+        | Rows,
         options: SyncOptions | None = None,
     ) -> Iterator[RowResult]:
         """Update many customers and yield the result of each row, in input order, as the results are consumed.
@@ -234,7 +243,8 @@ class DubHook(BaseHook):
         you look at are sent already. An iterator is read as needed, in bounded memory apart from the ids that were
         seen; its ``null_policy`` must be given per field.
 
-        :param customers: A DataFrame, mappings, one mapping, or an iterator of mappings.
+        :param customers: A DataFrame of any library that speaks Arrow, mappings, one mapping, an iterator of mappings,
+            or the path of a local file.
         :param options: What the sync does with the rows.
         :raises TypeError: ``customers`` is of another kind.
         :raises ValueError: A column is missing, or an option is impossible for these rows or judges a task, as

@@ -47,11 +47,12 @@ if TYPE_CHECKING:
     from airflow_provider_dub.api.client import DubClient
     from airflow_provider_dub.customers.fields import Customer
     from airflow_provider_dub.hooks.workspace import Workspace
+    from airflow_provider_dub.operators.json_lines import FilePath
     from airflow_provider_dub.sync.columns import MatchedColumns
     from airflow_provider_dub.sync.results import RowResult, Sink
     from airflow_provider_dub.sync.rows import CountedRows
     from airflow_provider_dub.sync.updates import CustomerUpdate
-    from airflow_provider_dub.version_compat import Context, ObjectStoragePath
+    from airflow_provider_dub.version_compat import Context
 
 __all__ = ["DubSyncOperator", "shared_arguments", "too_many_changes"]
 
@@ -114,8 +115,8 @@ class DubSyncOperator(BaseOperator):
         *,
         options: SyncOptions,
         dub_conn_id: str = DubHook.default_conn_name,
-        rejected_path: str | ObjectStoragePath | None = None,
-        records_path: str | ObjectStoragePath | None = None,
+        rejected_path: FilePath | None = None,
+        records_path: FilePath | None = None,
         dry_run: bool | str = False,
         limit: int | str | None = None,
         max_changes: int | str | None = None,

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.customers.cells import BlankPolicy
     from airflow_provider_dub.customers.fields import Customer
+    from airflow_provider_dub.operators.json_lines import FilePath
+    from airflow_provider_dub.sync.arrow import ArrowStream
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
     from airflow_provider_dub.sync.rows import CountedRows
-    from airflow_provider_dub.version_compat import Context, ObjectStoragePath, XComArg
+    from airflow_provider_dub.version_compat import Context, XComArg
 
 __all__ = ["DubUpdateCustomersOperator"]
 
@@ -54,7 +56,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
     def __init__(
         self,
         *,
-        customers: pd.DataFrame | Sequence[Any] | Mapping[str, Any] | ObjectStoragePath | XComArg,
+        customers: pd.DataFrame | ArrowStream | Sequence[Any] | Mapping[str, Any] | FilePath | XComArg,
         resume: bool = True,
         checkpoint_every: int = 200,
         dub_conn_id: str = DubHook.default_conn_name,
@@ -77,8 +79,8 @@ class DubUpdateCustomersOperator(DubSyncOperator):
         limit: int | str | None = None,
         dry_run: bool | str = False,
         max_workers: int = 8,
-        rejected_path: str | ObjectStoragePath | None = None,
-        records_path: str | ObjectStoragePath | None = None,
+        rejected_path: FilePath | None = None,
+        records_path: FilePath | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**shared_arguments(locals()), **kwargs)

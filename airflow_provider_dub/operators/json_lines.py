@@ -7,13 +7,14 @@ import re
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_dub.sync.shown import path_shown
 
 if TYPE_CHECKING:
     from airflow_provider_dub.version_compat import ObjectStoragePath
 
+    FilePath: TypeAlias = str | os.PathLike[str] | ObjectStoragePath
 
 _LOCAL_URI = re.compile("(file|local)://", re.IGNORECASE)
 #: A connection may stand in it, but no host.
@@ -28,7 +29,7 @@ class JsonLinesFile:
     :param path: A local path or a URI such as ``s3://conn_id@bucket/key.jsonl``.
     """
 
-    def __init__(self, path: str | ObjectStoragePath) -> None:
+    def __init__(self, path: FilePath) -> None:
         from airflow_provider_dub.version_compat import ObjectStoragePath
 
         self._path = ObjectStoragePath(str(path))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_dub.sync.rows import RowsOfColumns
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class ArrowStream(Protocol):
+    """A frame or table that speaks Arrow."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Return its rows; Arrow's own protocol."""
 
 
 class UnreadableCell:

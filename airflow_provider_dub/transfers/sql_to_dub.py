@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.api.id_index import IdIndex
     from airflow_provider_dub.customers.cells import BlankPolicy
+    from airflow_provider_dub.operators.json_lines import FilePath
     from airflow_provider_dub.sync.options import NullPolicy, OnDuplicate, OnEmpty, OnInvalid, OnMissing
-    from airflow_provider_dub.version_compat import Connection, Context, ObjectStoragePath
+    from airflow_provider_dub.version_compat import Connection, Context
     from airflow_provider_dub.warehouse.changes import Changes, Count
     from airflow_provider_dub.warehouse.database import Warehouse
     from airflow_provider_dub.warehouse.dialects import Dialect
@@ -72,6 +73,13 @@ def _check_span(name: str, value: object) -> None:
 def _check_rows(name: str, value: object) -> None:
     if value is not None:
         whole_number(name, value, 1)
+
+
+def _read_baseline(name: str, value: object) -> Any:
+    if is_none(value):
+        return None
+    one_of(name, value, Baseline)
+    return value
 
 
 class SqlToDubCustomersOperator(DubSyncOperator):
@@ -166,7 +174,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         retry_missing_after: timedelta = timedelta(days=1),
         full_refresh: bool | str = False,
         max_change_rate: float | str | None = None,
-        baseline: Baseline | None = None,
+        baseline: Baseline | str | None = None,
         on_locked: OnLocked = "fail",
         commit_every: int | None = None,
         keep_history: timedelta = timedelta(days=30),
@@ -194,8 +202,8 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         limit: int | str | None = None,
         dry_run: bool | str = False,
         max_workers: int = 8,
-        rejected_path: str | ObjectStoragePath | None = None,
-        records_path: str | ObjectStoragePath | None = None,
+        rejected_path: FilePath | None = None,
+        records_path: FilePath | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**shared_arguments(locals()), **kwargs)
@@ -257,7 +265,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 recorder = None if self.options.dry_run else table
                 changes = comparing.enter_context(query.changes(table, known))
             verified: Container[str] | None = None
-            if recorder and self.baseline:
+            if recorder and self._baseline:
                 verified = self._record_baseline(changes, recorder, context)
             with self._checking():
                 changes = comparing.enter_context(changes.in_temporary_table())
@@ -291,7 +299,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             if self._max_change_rate is None or table is None:
                 return
             known, of_this_run = table.count(_task_of(context))
-            may_know = self.baseline or context["ti"].try_number > 1  # what this run itself recorded
+            may_know = self._baseline or context["ti"].try_number > 1  # what this run itself recorded
             changes = plan.changes(is_first=not known or bool(may_know and known == of_this_run))
             if known and changes / known > self._max_change_rate:
                 share = f"{changes / known:.1%} of the {known:,} in the state table"
@@ -325,7 +333,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         external_ids = None
         with changes.read(BASELINE_CANDIDATES) as rows:
             sink = self._sink(table, rows, context)
-            if self.baseline == "source":
+            if self._baseline == "source":
                 self.log.warning(
                     'baseline="source": the rows are recorded as applied, and none is sent. It is for one run: as long '
                     "as it is there, no change of a row reaches Dub."
@@ -337,7 +345,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 recorded = record_applied(sink, index.matching(self.hook.list_customers()))
                 external_ids = index.external_ids if self.options.check_external_ids else None
         table.merge()
-        if self.baseline == "source":
+        if self._baseline == "source":
             # What could not be recorded, such as a row without a key, fails the task as in a run that sends.
             limited = self.options.max_failures is not None or self.options.max_failure_rate is not None
             most = self.options.max_failures if limited else 0
@@ -365,7 +373,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         return plan
 
     def _read_own_templated(self, *, rendered: bool) -> None:
-        """Read the flags and the share that may come from a template or a trigger form, as soon as they can be read.
+        """Read the arguments that may come from a template or a trigger form, as soon as they can be read.
 
         :param rendered: Whether Airflow has rendered them.
         """
@@ -373,29 +381,27 @@ class SqlToDubCustomersOperator(DubSyncOperator):
             "retry_rejected": (read_flag, self.retry_rejected),
             "full_refresh": (read_flag, self.full_refresh),
             "max_change_rate": (read_share, self.max_change_rate),
+            "baseline": (_read_baseline, self.baseline),
         }
         known = read_rendered(given, rendered=rendered)
         self._retry_rejected: bool = known.get("retry_rejected", False)
         self._full_refresh: bool = known.get("full_refresh", False)
         self._max_change_rate: float | None = known.get("max_change_rate")
+        self._baseline: Baseline | None = known.get("baseline")
 
     def _check_templated(self) -> None:
         super()._check_templated()
         self._read_own_templated(rendered=True)
         if self._max_change_rate is not None and not self.state_table:
             raise ValueError("max_change_rate needs a state_table, which knows how many rows there are.")
-        if is_none(self.baseline):
-            self.baseline = None
-        if self.baseline not in (None, "source", "dub"):
-            raise ValueError('baseline must be "source", "dub" or None.')
         self._check_given()
         if self.state_conn_id and not self.state_table:
             raise ValueError("state_conn_id needs a state_table, the table in its database.")
-        if self.baseline and (not self.state_table or self.options.dry_run):
+        if self._baseline and (not self.state_table or self.options.dry_run):
             raise ValueError("baseline needs a state_table to record the rows in, and no dry_run.")
-        if self.baseline == "source" and self.options.limit is not None:
+        if self._baseline == "source" and self.options.limit is not None:
             raise ValueError('baseline="source" records all rows of the query, and so excludes limit.')
-        if self.baseline and self._full_refresh:
+        if self._baseline and self._full_refresh:
             raise ValueError("baseline and full_refresh exclude each other: one sends no row that is known, one all.")
 
     def _check_given(self) -> None:

@@ -331,6 +331,11 @@ def test_a_baseline_of_the_source_has_no_limit(sqlite, connected, sync) -> None:
         sync(baseline="source", limit=1)
 
 
+def test_a_baseline_of_another_name_is_an_error_of_the_dag() -> None:
+    with pytest.raises(ValueError, match="baseline must be 'source' or 'dub', not 'none at all'"):
+        SqlToDubCustomersOperator(task_id="t", sql="", sql_conn_id="w", state_table="s", baseline="none at all")
+
+
 @pytest.mark.parametrize("nothing", ["None", "", " none "])
 def test_a_form_without_a_choice_makes_no_baseline(sqlite, connected, sync, nothing: str) -> None:
     sqlite.run("CREATE TABLE customers (user_id VARCHAR(50), name VARCHAR(50))")
