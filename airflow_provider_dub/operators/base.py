@@ -68,8 +68,9 @@ class DubSyncOperator(BaseOperator):
     Every row is tried before the task fails. What every row would meet (a refused key, a plan without customers, a
     wrong address) ends the task at once, without Airflow retries, and so does a wrong argument.
 
-    XCom ``return_value``: the updated customers in input order, a list of dicts as the API gives them, or the URI of
-    ``records_path``. XCom ``summary``, pushed before any failure is raised: ``total``; the number of rows by outcome
+    XCom ``return_value``: the updated customers in input order, a list of dicts as the API gives them (with ``dry_run``
+    an empty one), or the URI of ``records_path``. XCom ``summary``, pushed before a failure is raised, once the rows
+    are known: ``total``; the number of rows by outcome
     (``updated, unchanged, missing, superseded, would_update, over_limit, rejected, failed, not_attempted``);
     ``failures``, the first 20 by row (position from 0), key, code, field and message; ``resumed``, the rows that an
     earlier try processed; ``fields``, how often each was sent; ``accepted_but_not_applied``, how often Dub dropped
@@ -81,7 +82,7 @@ class DubSyncOperator(BaseOperator):
     :param options: What the sync does with its rows.
     :param dub_conn_id: (templated) The connection to Dub; its password is the API key.
     :param rejected_path: (templated) The path or URI for the rows that were not applied, whole, as JSON lines with the
-        reason, ready to be sent again. It is written anew by every run, even if there are none.
+        reason, ready to be sent again. It is written anew by every run that comes to its rows, even if there are none.
     :param records_path: (templated) The path or URI for the updated customers as JSON lines; its URI is returned
         instead of the list.
     :raises AirflowSkipException: The input has no rows, and ``on_empty="skip"``.
@@ -226,6 +227,13 @@ class DubSyncOperator(BaseOperator):
         self._check_places(rendered=True)
         if self.rejected_path and self.records_path and names_same_file(self.rejected_path, self.records_path):
             raise ValueError("rejected_path and records_path must be two files.")
+        for file in self._files_to_write().values():
+            file.check()
+
+    def _files_to_write(self) -> dict[str, JsonLinesFile]:
+        """Return the files of a run, by argument."""
+        written = FILE_ARGUMENTS if not self.options.dry_run else ("rejected_path",)
+        return {name: JsonLinesFile(path) for name in written if (path := getattr(self, name))}
 
     def _check_places(self, *, rendered: bool) -> None:
         for name in FILE_ARGUMENTS:
@@ -281,17 +289,12 @@ class DubSyncOperator(BaseOperator):
 
     @contextmanager
     def _connected(self, rows: CountedRows, context: Context) -> Iterator[DubClient | None]:
-        """Give the client of this run, or None where nothing is sent; a file that cannot be written is found first.
+        """Give the client of this run, or None where nothing is sent.
 
         :param rows: The rows.
         :param context: The task's context.
         """
-        if self.records_path and not self.options.dry_run:
-            self._files["records_path"] = JsonLinesFile(self.records_path)
-        if self.rejected_path:
-            self._files["rejected_path"] = JsonLinesFile(self.rejected_path)
-        for file in self._files.values():
-            file.check()
+        self._files = self._files_to_write()
         sends_nothing = self.options.dry_run or not rows
         try:
             self.workspace = self.hook.settings.workspace  # links and lineage are asked for later, and elsewhere

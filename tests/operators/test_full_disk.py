@@ -106,15 +106,13 @@ def test_an_object_of_which_a_part_was_refused_is_counted_as_it_is_in_the_storag
 CHECKED = [{"id": f"ext_{n}", "name": "n"} for n in range(300)]
 
 
-def test_a_file_that_cannot_be_opened_lacks_all_rows_and_no_request_is_spent(connected, tmp_path) -> None:
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_file_that_cannot_be_opened_ends_the_task_before_anything_is_read(connected, tmp_path, dry_run: bool) -> None:
     (tmp_path / "file").touch()
-    task_instance = TaskInstance()
-    operator = DubUpdateCustomersOperator(
-        task_id="update", customers=CHECKED, rejected_path=str(tmp_path / "file" / "rows.jsonl")
-    )
+    customers, rejected = tmp_path / "nothing.csv", tmp_path / "file" / "rows.jsonl"
+    operator = DubUpdateCustomersOperator(task_id="t", customers=customers, rejected_path=rejected, dry_run=dry_run)
     with pytest.raises((FileExistsError, NotADirectoryError)):
-        operator.execute({"ti": task_instance})
-    assert task_instance.xcoms["summary"]["not_in_rejected_path"] == 300
+        operator.execute({"ti": TaskInstance()})
     assert not connected.requests
 
 

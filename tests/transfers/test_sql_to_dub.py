@@ -491,6 +491,17 @@ def test_rejected_rows_are_written_with_their_values(warehouse, connected, sync,
     assert sorted('"user_1"' in line for line in written) == [False, True, True]
 
 
+def test_a_file_that_cannot_be_written_is_found_before_dub_and_the_database_are_asked(
+    warehouse, connected, sync, tmp_path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises((FileExistsError, NotADirectoryError)):
+        sync(baseline="dub", rejected_path=tmp_path / "file" / "rows.jsonl")
+    assert requests(connected) == 0
+    with pytest.raises(Exception, match="no such table"):
+        warehouse.state("outcome")
+
+
 def test_no_value_reaches_a_log(warehouse, connected, sync, logged) -> None:
     warehouse.insert(("user_3", "planted-name", "planted e-mail", None, None))
     with pytest.raises(DubFixRowsError) as error:
