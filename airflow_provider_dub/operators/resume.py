@@ -11,11 +11,9 @@ import json
 import os
 import zlib
 from base64 import urlsafe_b64encode
-from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -24,7 +22,7 @@ from airflow_provider_dub.exceptions import DubRetryLaterError
 from airflow_provider_dub.sync.results import Outcome, RowResult
 from airflow_provider_dub.sync.shown import counted
 from airflow_provider_dub.sync.updates import CustomerUpdate
-from airflow_provider_dub.version_compat import ObjectStoragePath, instance_suffix, may_run_again, tries_before_clear
+from airflow_provider_dub.version_compat import may_run_again, tries_before_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,15 +74,12 @@ class Checkpoints:
         #: By row that earlier tries processed, the batch that holds its result.
         self.earlier: dict[int, bytes] = {}
         self._opened = lru_cache(_OPEN_BATCHES)(self._unpacked)
-        #: Where records go to a file, batches do, too: they may be large. The store holds only their names.
-        self._folder = ObjectStoragePath(f"{operator.records_path}.resume") if operator.records_path else None
-        self._file_prefix = f"dub{instance_suffix(self._task_instance)}-"
 
     def __enter__(self) -> Self:
         try:
             while (value := self._store.get(f"{_KEY}{self._stored}")) is not None:
-                if (batch := self._batch(value)) is not None:
-                    self.earlier |= dict.fromkeys(self._opened(batch), batch)
+                batch = self._fernet.decrypt(value)
+                self.earlier |= dict.fromkeys(self._opened(batch), batch)
                 self._stored += 1
         except Exception as error:
             is_strange = isinstance(error, _STRANGE)
@@ -148,29 +143,13 @@ class Checkpoints:
 
     def _keep(self, rows: list[tuple[int, dict[str, Any]]]) -> None:
         """Keep rows as one batch, or as several if it is too large; a row that is too large by itself is not kept."""
-        batch = self._fernet.encrypt(zlib.compress(json.dumps(rows).encode()))
-        if self._folder:
-            # No try writes into another's file, not even one whose supervisor died and that goes on beside its retry.
-            name = f"{self._file_prefix}{uuid4()}.batch"
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / name).write_bytes(batch)
-            batch = self._fernet.encrypt(name.encode())
-        elif len(batch) > _LONGEST_VALUE:
-            if half := len(rows) // 2:
-                self._keep(rows[:half])
-                self._keep(rows[half:])
-            return
-        self._store.set(f"{_KEY}{self._stored}", batch.decode())
-        self._stored += 1
-
-    def _batch(self, value: Any) -> bytes | None:
-        """Return the batch for which the store holds a value, or None if its file is on another worker."""
-        batch = self._fernet.decrypt(value)
-        if not self._folder:
-            return batch
-        with suppress(OSError):
-            return self._fernet.decrypt((self._folder / batch.decode()).read_bytes())
-        return None
+        value = self._fernet.encrypt(zlib.compress(json.dumps(rows).encode())).decode()
+        if len(value) <= _LONGEST_VALUE:
+            self._store.set(f"{_KEY}{self._stored}", value)
+            self._stored += 1
+        elif half := len(rows) // 2:
+            self._keep(rows[:half])
+            self._keep(rows[half:])
 
     def _unpacked(self, batch: bytes) -> dict[int, dict[str, Any]]:
         rows = dict(json.loads(zlib.decompress(batch)))
@@ -179,15 +158,8 @@ class Checkpoints:
         return rows
 
     def _clear(self) -> None:
-        """Delete everything that is kept; of files only those that tries of this task made."""
+        """Delete everything that is kept."""
         self._stored, self.earlier = 0, {}
-        with suppress(OSError):
-            if self._folder:
-                for file in self._folder.iterdir():
-                    if file.name.startswith(self._file_prefix):
-                        file.unlink()
-                if not any(self._folder.iterdir()):
-                    self._folder.rmdir()
         self._store.clear()
 
     def _go_on_without(self, error: Exception) -> None:

@@ -310,70 +310,16 @@ def test_a_task_whose_supervisor_died_stops_at_the_next_batch(task, monkeypatch)
     assert len(task.sent) <= 10 + 8
 
 
-def test_with_a_file_of_records_the_store_holds_no_values(task, tmp_path) -> None:
+def test_a_file_of_records_has_the_customers_of_all_tries_wherever_the_retry_runs(task, tmp_path) -> None:
     path = tmp_path / "records.jsonl"
-    task = task(records_path=str(path))
+    task = task(records_path=path)
     task.stop()
     first = task.sent
-    assert max(map(len, task.store.values.values())) < 200  # the name of a file
-    files = list((tmp_path / "records.jsonl.resume").iterdir())
-    assert len(files) == len(task.store.values) > 0
+    path.unlink()  # it is on another worker
     task.run(2)
     assert sorted(first + task.sent) == IDS
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == IDS
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_rows_whose_file_is_gone_are_sent_again(task, tmp_path) -> None:
-    task = task(records_path=str(tmp_path / "records.jsonl"))
-    task.stop()
-    first = task.sent
-    next((tmp_path / "records.jsonl.resume").iterdir()).unlink()
-    task.run(2)
-    again = sorted(set(first) & set(task.sent))
-    assert again in [IDS[0:10], IDS[10:20], IDS[20:30], IDS[30 : len(first)]]
-    assert [json.loads(line)["id"] for line in (tmp_path / "records.jsonl").read_text().splitlines()] == IDS
-
-
-def test_only_files_that_the_task_made_are_deleted(task, tmp_path) -> None:
-    folder = tmp_path / "records.jsonl.resume"
-    folder.mkdir()
-    (folder / "mine.txt").write_text("keep me")
-    task = task(records_path=str(tmp_path / "records.jsonl"))
-    task.stop()
-    task.run(2)
-    assert [(file.name, file.read_text()) for file in folder.iterdir()] == [("mine.txt", "keep me")]
-
-
-@pytest.mark.parametrize("changed", [{"customers": ROWS[::-1]}, {"max_tries": 3}], ids=["another input", "Clear"])
-def test_files_of_what_is_not_believed_are_deleted(task, tmp_path, changed) -> None:
-    task = task(records_path=str(tmp_path / "records.jsonl"))
-    task.stop()
-    task.run(2, **changed)
-    assert sorted(task.sent) == IDS
-    assert [file.name for file in tmp_path.iterdir()] == ["records.jsonl"]
-
-
-def test_files_of_another_mapped_task_instance_are_left_to_it(task, tmp_path) -> None:
-    one, other = (task(records_path=str(tmp_path / "records.jsonl"), map_index=index) for index in (1, 11))
-    one.stop()
-    other.stop()
-    one.run(2)
-    first = other.sent
-    other.run(2)
-    assert sorted(first + other.sent) == IDS
-    assert [file.name for file in tmp_path.iterdir()] == ["records.jsonl"]
-
-
-def test_a_stored_name_of_a_file_elsewhere_is_neither_read_nor_deleted(task, tmp_path) -> None:
-    elsewhere = tmp_path / "elsewhere.txt"
-    elsewhere.write_text("keep me")
-    task = task(records_path=str(tmp_path / "records.jsonl"))
-    task.stop()
-    task.store.values = dict.fromkeys(task.store.values, json.dumps("../elsewhere.txt"))
-    task.run(2)
-    assert sorted(task.sent) == IDS
-    assert elsewhere.read_text() == "keep me"
 
 
 @pytest.mark.parametrize(
