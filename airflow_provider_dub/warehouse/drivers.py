@@ -31,6 +31,9 @@ FLOAT32 = "float32"
 #: What marks a parameter in the statements of this package, whichever the driver.
 PLACEHOLDER = "%s"
 
+#: The encoding of a connection to PostgreSQL that has every character, as it is called there and in Python. A role or a
+#: database may have another one, in which drivers take texts for bytes, or characters cannot be sent.
+_UTF8, _PYTHONS_UTF8 = "UTF8", "utf-8"
 #: The character set of a connection to MariaDB or MySQL that has a place for every text. For what another one lacks,
 #: such as an emoji, the server writes a question mark: in an id, that may be another customer's.
 _WITH_ALL_CHARACTERS = "utf8mb4"
@@ -179,6 +182,7 @@ def _psycopg2(_: Any) -> Driver:
         float32="700",
         cursor=lambda connection: connection.cursor(cursor_factory=cursor),
         streaming_cursor=lambda connection: connection.cursor("dub_rows", cursor_factory=cursor),
+        prepare=lambda connection: connection.set_client_encoding(_UTF8),  # no statement if it is already
         bulk_inserts={"postgres": _psycopg2_copy},
     )
 
@@ -189,6 +193,9 @@ def _psycopg(_: Any) -> Driver:
     def prepare(connection: Any) -> None:
         # PostgreSQL would plan once for any keys, which is to read the whole table for each.
         connection.prepare_threshold = None
+        if connection.info.encoding != _PYTHONS_UTF8:
+            connection.execute(f"SET client_encoding TO '{_UTF8}'")
+            connection.commit()
 
     return Driver(
         style="format",

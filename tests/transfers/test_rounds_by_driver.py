@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
 from functools import partial
@@ -172,6 +172,33 @@ def test_a_whole_round_with_psycopg(database, connected, sync, rows: str) -> Non
         return psycopg.connect(host=hook.connection.host, user="postgres", dbname="postgres", row_factory=factory)
 
     whole_round(database, connected, with_connections(sync, connect), "%s")
+
+
+@pytest.fixture(params=["LATIN1", "SQL_ASCII"])
+def encoded(request, database) -> Iterator[None]:
+    """Give the role of PostgreSQL another encoding of its connections."""
+    database.run(f"ALTER ROLE postgres SET client_encoding TO '{request.param}'")
+    yield
+    database.run("ALTER ROLE postgres RESET client_encoding")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@pytest.mark.usefixtures("encoded")
+@pytest.mark.parametrize("module", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize("options", [{}, {"state_table": None}, {"state_conn_id": "warehouse"}])
+def test_a_role_with_another_encoding_has_every_character(
+    database, connected, sync, module: str, options: dict[str, Any]
+) -> None:
+    driver = pytest.importorskip(module)
+    edit(connected, "user_1", externalId="user_🦆")
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
+    database.run(r"INSERT INTO customers VALUES (U&'user_\+01F986', U&'Zo\00EB \+01F986')")  # whatever the encoding
+
+    def connect(hook: Any) -> Any:
+        return driver.connect(host=hook.connection.host, user="postgres", dbname="postgres")
+
+    assert with_connections(sync, connect)(**options)["updated"] == 1
+    assert stored(connected, externalId="user_🦆")["name"] == "Zoë 🦆"
 
 
 @pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
