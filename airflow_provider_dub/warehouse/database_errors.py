@@ -19,11 +19,16 @@ _DENIED = {
     *("229", "230", "262"),  # SQL Server
     "403",  # BigQuery
 }
+#: What Databricks says in the text of an error alone: no such table, no such schema.
+_IN_TEXT = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND")
 #: Errors of the statement that drivers take for a failure of the server.
 _NOT_TAKEN = {
     # MariaDB and MySQL: no default, no such value of the type, too long, no NULL, no such column, a CHECK.
     *("1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"),
+    "1049",  # MySQL: no such database
     "SQLITE_ERROR",  # no such table or column
+    "404",  # BigQuery: no such table or dataset
+    *_IN_TEXT,
 }
 #: The standard's classes of codes: the connection, a transaction that was rolled back, resources, an operator. A driver
 #: may have the class of a wrong statement for these, too, as redshift_connector has.
@@ -83,7 +88,9 @@ def _codes(error: Exception) -> list[str]:
 
 
 def _states(first: Any = None, message: Any = None, *_: Any) -> list[str]:
-    """Return the SQLSTATE that the arguments of an error have in the way of redshift_connector or of pyodbc."""
+    """Return the code that the arguments of an error have in the way of redshift_connector, pyodbc or Databricks."""
     if isinstance(first, Mapping):
         return [str(first["C"])] if "C" in first else []
-    return [first] if isinstance(first, str) and str(message).startswith(f"[{first}]") else []
+    if isinstance(first, str) and str(message).startswith(f"[{first}]"):
+        return [first]
+    return [code for code in _IN_TEXT if f"[{code}]" in str(first)]

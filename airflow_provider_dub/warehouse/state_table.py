@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubUnrecordedOutcomesError
+from airflow_provider_dub.warehouse.database_errors import database_error
 from airflow_provider_dub.warehouse.lease import Lease
 from airflow_provider_dub.warehouse.schema import history_columns, staging_columns, state_columns, timestamp
 from airflow_provider_dub.warehouse.staging import Staging
@@ -88,9 +89,11 @@ class StateTable:
         return table
 
     def exists(self) -> bool:
-        """Return whether the table can be read.
+        """Return whether the table is there.
 
         :raises ValueError: It is not a state table, or one of a newer version or about another Dub.
+        :raises UnusableTableError: Its user may not read it.
+        :raises DubDatabaseError: It cannot be read now.
         """
         if not self._found(self._statements.state, STATE_COLUMNS):
             return False
@@ -126,32 +129,14 @@ class StateTable:
         self._state_columns = self._create(write.state, STATE_COLUMNS, write.create())
         if not self._found(write.lease, LEASE_COLUMNS):
             if self._state_columns and self.count("")[0]:
-                self._check_lease()
+                raise ValueError(
+                    f"The state table {write.table} has rows, but {self.dialect.to_sql(write.lease)}, which says of "
+                    "which Dub they are, is not there. If they are of another Dub, as in a copy, give state_table "
+                    "another name: that table is created, and the run begins as a first one. If they are of this Dub, "
+                    "copy that table, too, or create it as python -m airflow_provider_dub.warehouse prints it."
+                )
             self._create(write.lease, LEASE_COLUMNS, write.create_lease())
         self._history_columns = self._create(write.history, HISTORY_COLUMNS, write.create_history())
-
-    def _check_lease(self) -> None:
-        """Find out why the table of the lease was not found, though the state table has rows.
-
-        :raises ValueError: It is not there.
-        :raises UnusableTableError: Its user may not read it.
-        :raises DubDatabaseError: It cannot be read now.
-        """
-        write = self._statements
-        name = self.dialect.to_sql(write.lease)
-        try:
-            with refusal_explained(write, "read the table", write.lease):
-                self.lease.check()
-        except DubDatabaseError as failed:
-            if not failed.is_permanent:
-                failed.add_note(f"{name}, which says of which Dub the rows of {write.table} are, cannot be read.")
-                raise
-            raise ValueError(
-                f"The state table {write.table} has rows, but {name}, which says of which Dub they are, is not there. "
-                "If they are of another Dub, as in a copy, give state_table another name: that table is created, and "
-                "the run begins as a first one. If they are of this Dub, copy that table, too, or create it as "
-                "python -m airflow_provider_dub.warehouse prints it."
-            ) from None
 
     def create_staging(self) -> Staging:
         """Return the staging table, empty; create it if it is not there. For the owner of the lease.
@@ -358,9 +343,9 @@ class StateTable:
         """Return the columns of a table that is there already; create it otherwise."""
         name = self.dialect.to_sql(table)
         for left in reversed(range(_TRIES_TO_CREATE)):
-            if found := self._found(table, required):
-                return found
             try:
+                if found := self._found(table, required):
+                    return found
                 with refusal_explained(self._statements, "read the table (if there is one) or create it", table):
                     self.warehouse.transaction(lambda cursor: cursor.execute_all(statements))
                 break
@@ -369,7 +354,7 @@ class StateTable:
                     time.sleep(random.uniform(0, _LONGEST_PAUSE_TO_CREATE))  # not all at once again
                     continue
                 if not failed.is_permanent:
-                    failed.add_note(f"{name} cannot be read, so it was to be created.")
+                    failed.add_note(f"{name} was to be created if it is not there.")
                     raise
                 raise UnusableTableError(
                     f"The table {name} cannot be read, nor created ({failed.kind}): check the name that state_table "
@@ -379,11 +364,13 @@ class StateTable:
         return []
 
     def _found(self, table: exp.Table, required: Sequence[str]) -> list[str]:
-        """Return the columns of a table; none if it cannot be read.
+        """Return the columns of a table; none if it is not there.
 
         :param table: The table.
         :param required: The columns by which it is recognised.
         :raises ValueError: It is somebody else's, which this package must not write to.
+        :raises UnusableTableError: Its user may not read it.
+        :raises DubDatabaseError: It cannot be read now.
         """
         found = self._columns(table)
         if missing := [name for name in required if found and name not in found]:
@@ -395,8 +382,13 @@ class StateTable:
         return found
 
     def _columns(self, table: exp.Table) -> list[str]:
-        """Return the columns of a table; none if it cannot be read."""
+        """Return the columns of a table; none if it is not there, as far as the database says it."""
         try:
             return [name.lower() for name, _ in self.warehouse.columns(self._statements.probe(table))]
-        except Exception:  # every driver has its own
+        except Exception as error:  # every driver has its own
+            failed = database_error(error)
+        if failed.is_permanent and not failed.is_denied:
             return []
+        failed.add_note(f"{self.dialect.to_sql(table)} cannot be read now.")
+        with refusal_explained(self._statements, "read the table (if there is one)", table):
+            raise failed

@@ -54,6 +54,14 @@ def test_a_column_of_another_kind_is_named_before_the_first_request(customers, c
     assert check_lines(customers) == (0, 0)
 
 
+def test_a_lease_that_is_missing_is_named(customers, connected, sync) -> None:
+    assert sync(baseline="source")["plan"]["unchanged"] == 2
+    customers.run("DROP TABLE dub_state_lease")
+    with pytest.raises(DubFixSetupError, match="which says of which Dub they are, is not there"):
+        sync()
+    assert connected.requests == []
+
+
 def test_what_a_crash_leaves_is_no_customer_and_is_deleted_by_the_next_run(
     customers, connected, sync, monkeypatch
 ) -> None:

@@ -174,9 +174,9 @@ def test_without_the_right_to_create_tables_the_error_says_where_they_are_from(
     assert '"dub_state"' in refused(sync, connected, "may not read the table .* or create it")
 
 
-@pytest.mark.parametrize("database", ["postgres", "duckdb"], indirect=True)
+@pytest.mark.parametrize("database", ["postgres", "duckdb", "mysql", "sqlite"], indirect=True)
 def test_a_state_table_that_cannot_be_created_is_named_with_what_to_check(customers, connected, sync) -> None:
-    named = '"no_such"."dub_state" cannot be read, nor created .*schema'
+    named = ".no_such.[.].dub_state. cannot be read, nor created .*schema"
     refused(sync, connected, named, state_table="no_such.dub_state")
 
 
@@ -372,25 +372,52 @@ def test_a_trigger_that_takes_an_update_back_is_found(tables, connected, sync) -
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
-def test_a_lease_that_may_not_be_read_is_there(tables, as_role, connected, sync) -> None:
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}])
+@pytest.mark.parametrize("table", ["dub_state", "dub_state_lease"])
+def test_a_table_that_may_not_be_read_is_there(
+    tables, as_role, connected, sync, table: str, options: dict[str, Any]
+) -> None:
     sync(baseline="source")
-    as_role(LEAST | {"dub_state_lease": {"INSERT", "UPDATE"}})
-    refused(sync, connected, 'may not read the table: table "dub_state_lease"')
+    as_admin = as_role(LEAST | {table: {"INSERT", "UPDATE"}})
+    with as_admin():
+        tables.run("GRANT CREATE ON SCHEMA public TO dub_run")
+    try:
+        refused(sync, connected, rf'may not read the table \(if there is one\): table "{table}"', **options)
+    finally:
+        with as_admin():
+            tables.run("REVOKE CREATE ON SCHEMA public FROM dub_run")
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
-def test_a_lease_that_is_locked_for_a_while_is_there(tables, connected, sync) -> None:
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}])
+@pytest.mark.parametrize("table", TABLES[:2])
+def test_a_table_that_is_locked_for_a_while_is_there(
+    tables, connected, sync, table: str, options: dict[str, Any]
+) -> None:
     sync(baseline="source")
     tables.run("ALTER DATABASE postgres SET lock_timeout = '100ms'")
     try:
         with closing(tables.hook().get_conn()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute("LOCK TABLE dub_state_lease")
+            cursor.execute(f"LOCK TABLE {table}")
             with pytest.raises(DubDatabaseError, match="55P03") as error:
-                sync()
+                sync(**options)
     finally:
         tables.run("ALTER DATABASE postgres RESET lock_timeout")
-    assert error.value.__notes__ == [
-        '"dub_state_lease", which says of which Dub the rows of dub_state are, cannot be read.'
-    ]
+    assert error.value.__notes__[0] == f'"{table}" cannot be read now.'
     assert connected.requests == []
+    assert sync()["plan"]["unchanged"] == 2
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}])
+def test_a_lock_of_mariadb_is_no_missing_table(tables, connected, sync, options: dict[str, Any]) -> None:
+    sync(baseline="source")
+    tables.run("SET GLOBAL lock_wait_timeout = 1")
+    try:
+        with closing(tables.hook().get_conn()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute("LOCK TABLES dub_state WRITE")
+            with pytest.raises(DubDatabaseError, match="1205"):
+                sync(**options)
+    finally:
+        tables.run("SET GLOBAL lock_wait_timeout = DEFAULT")
     assert sync()["plan"]["unchanged"] == 2

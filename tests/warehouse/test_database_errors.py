@@ -47,6 +47,12 @@ def error(kind: type[Exception], *arguments: Any, **attributes: Any) -> Exceptio
         (error(ProgrammingError, {"S": "ERROR", "C": "42501", "M": "planted"}), True, True),
         (error(ProgrammingError, {"S": "ERROR", "C": "22001", "M": "planted"}), False, True),
         (error(ProgrammingError, {"S": "FATAL", "C": "57P01", "M": "planted"}), False, False),
+        # A table that is not there: MariaDB's schema, BigQuery, Databricks, and Spark.
+        (error(OperationalError, 1049, "Unknown database 'planted'"), False, True),
+        (error(OperationalError, "planted", code=HTTPStatus.NOT_FOUND), False, True),
+        (error(OperationalError, "[TABLE_OR_VIEW_NOT_FOUND] planted", {"diagnostic-info": "planted"}), False, True),
+        (error(OperationalError, "Error running query: [SCHEMA_NOT_FOUND] planted"), False, True),
+        (error(OperationalError, "[PLANTED] planted"), False, False),
         (error(KeyError, "planted", "planted, too"), False, False),
         (error(ConnectionRefusedError, 111, "planted"), False, False),
     ],
