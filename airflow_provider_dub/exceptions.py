@@ -323,13 +323,13 @@ class DubUnreadableRowsError(DubWarehouseError):
     """The user's query failed while its rows were read.
 
     :param kind: The class of the database's error, and its code.
+    :param advice: What helps, if it is not the query that is wrong.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, advice: str = "") -> None:
         self.kind = kind
-        super().__init__(
-            f"The query failed while its rows were read: {kind}. {_NOT_SHOWN}; run the query there to see it."
-        )
+        shown = advice or f"{_NOT_SHOWN}; run the query there to see it."
+        super().__init__(f"The query failed while its rows were read: {kind}. {shown}")
 
 
 class DubIncompleteCopyError(DubWarehouseError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_dub.exceptions import DubDatabaseError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse.cursors import connect
-from airflow_provider_dub.warehouse.database_errors import database_error, is_of_value, kind_of
+from airflow_provider_dub.warehouse.database_errors import advice_on, database_error, is_of_value, kind_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -177,5 +177,5 @@ def _without_values(ask: Callable[..., T], *arguments: Any, hides: Callable[[Exc
     except Exception as error:
         if not hides(error):
             raise
-        failed = DubUnreadableRowsError(kind_of(error))
+        failed = DubUnreadableRowsError(kind_of(error), advice_on(error))
     raise failed from None  # here, where it has no context

@@ -33,6 +33,16 @@ _NOT_TAKEN = {
 #: The standard's classes of codes: the connection, a transaction that was rolled back, resources, an operator. A driver
 #: may have the class of a wrong statement for these, too, as redshift_connector has.
 _TRANSIENT, _SQLSTATE = ("08", "40", "53", "57"), 5
+_TIME_LIMIT = (
+    "A time limit of the connection's user or of the server ended it, or somebody did: compare how long it takes with "
+    "statement_timeout and the like, and raise the limit or make the query faster."
+)
+#: What helps against what ends a query from outside, by code. Time limits of PostgreSQL, MariaDB and MySQL come first.
+_ADVICE = dict.fromkeys(("57014", "25P03", "25P04", "55P03", "1969", "3024", "1205"), _TIME_LIMIT) | {
+    "40001": "Another transaction was in its way; on a replica, what the replica replays. If it happens often there, "
+    "raise max_standby_streaming_delay or set hot_standby_feedback, or run the task when less is written.",
+    "53400": "It needs more than the connection's user may have: compare temp_file_limit with what the query sorts.",
+}
 
 
 def database_error(error: Exception) -> DubDatabaseError:
@@ -56,6 +66,14 @@ def kind_of(error: Exception) -> str:
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     codes = _codes(error)
     return f"{kind} {codes[0]}" if codes else kind
+
+
+def advice_on(error: Exception) -> str:
+    """Return what helps against an error that is not of the query itself; empty for any other.
+
+    :param error: The error of the database.
+    """
+    return next((_ADVICE[code] for code in _codes(error) if code in _ADVICE), "")
 
 
 def is_of_value(error: Exception) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
-from airflow_provider_dub.exceptions import DubRetryLaterError
+from airflow_provider_dub.exceptions import DubRetryLaterError, DubUnreadableRowsError
 from airflow_provider_dub.warehouse import dialects
 from tests.support.watched_connection import watch_warehouse
 
@@ -90,3 +91,16 @@ def test_a_merge_that_takes_longer_than_a_renewal_needs_no_certain_isolation(
             database.run("ALTER DATABASE postgres RESET default_transaction_isolation")
     assert set(database.state("outcome").values()) == {"updated"}
     assert sync()["plan"]["unchanged"] == ROWS
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_time_limit_that_ends_the_query_is_named(customers, database, sync, monkeypatch, tmp_path, elsewhere) -> None:
+    state = {"conn_type": "sqlite", "host": str(tmp_path / "state.sqlite")}
+    monkeypatch.setenv("AIRFLOW_CONN_STATE", json.dumps(state))
+    limited = json.loads(database.connection) | {"extra": {"options": "-c statement_timeout=300"}}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(limited))
+    slow = "SELECT customers.* FROM customers, (SELECT pg_sleep(2)) AS slow"
+    with pytest.raises(DubUnreadableRowsError, match=r"57014\. A time limit .* raise the limit"):
+        sync(slow, state_conn_id="state" if elsewhere else None)
+    assert not customers.requests

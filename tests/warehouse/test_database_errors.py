@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_dub.warehouse.database_errors import database_error
+from airflow_provider_dub.warehouse.database_errors import advice_on, database_error
 
 
 class OperationalError(Exception):
@@ -62,3 +62,22 @@ def test_an_error_is_told_by_its_code_and_class(raised: Exception, denied: bool,
     assert (failed.is_denied, failed.is_permanent) == (denied, permanent)
     assert "planted" not in f"{failed!r} {failed.kind} {vars(failed)}"
     assert type(raised).__name__ in failed.kind
+
+
+@pytest.mark.parametrize(
+    ("raised", "advice"),
+    [
+        (error(OperationalError, "planted", sqlstate="57014"), "statement_timeout"),
+        (error(OperationalError, "planted", pgcode="25P04"), "statement_timeout"),
+        (error(OperationalError, 1969, "planted"), "statement_timeout"),
+        (error(OperationalError, "planted", sqlstate="40001"), "hot_standby_feedback"),
+        (error(OperationalError, "planted", sqlstate="53400"), "temp_file_limit"),
+    ],
+)
+def test_what_ends_a_query_from_outside_comes_with_advice(raised: Exception, advice: str) -> None:
+    assert advice in advice_on(raised)
+    assert "planted" not in advice_on(raised)
+
+
+def test_an_error_of_the_query_itself_comes_without_advice() -> None:
+    assert not advice_on(error(DataError, "planted", sqlstate="22P02"))
