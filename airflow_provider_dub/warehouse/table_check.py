@@ -140,7 +140,7 @@ class TableCheck:
             return None
         others = self._other_columns()
         need = f", and {', '.join(others)}, which must take NULL or have a default" if others else ""
-        return f"{what} Look at {KEY}{need}."
+        return f"{what} Look at {KEY}{need}; and at its CHECK constraints, and its partitions if it has any."
 
     def _untaken(self) -> str:
         """Return which columns are why, as far as other lines are taken."""

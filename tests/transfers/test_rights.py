@@ -15,6 +15,7 @@ from airflow_provider_dub.exceptions import (
     DubFixSetupError,
     DubRetryLaterError,
     DubStateTableLockedError,
+    DubUnrecordedOutcomesError,
 )
 from airflow_provider_dub.warehouse.__main__ import main
 from airflow_provider_dub.warehouse.database import Warehouse
@@ -212,6 +213,34 @@ def test_a_column_that_is_too_narrow_is_named(tables, connected, sync, table: st
     make_again(tables, table, '"stripe_customer_id" TEXT', f'"stripe_customer_id" {narrow}')
     message = refused(sync, connected, f'"{table}" does not take what is written')
     assert "Look at columns stripe_customer_id." in message
+
+
+@pytest.fixture
+def by_time(tables):
+    """The history in partitions by time, which an administrator makes ahead."""
+    create = Statements(DIALECTS["postgres"], "dub_state").create_history()[0]
+    partition = "PARTITION OF dub_state_history FOR VALUES FROM ('2020-01-01') TO"
+    tables.run("DROP TABLE dub_state_history", f"{create} PARTITION BY RANGE (last_tried_at)")
+    tables.run(f"CREATE TABLE dub_old {partition} ('2020-02-01')")
+    return tables
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_history_without_a_partition_for_today_says_where_to_look(by_time, connected, sync) -> None:
+    assert "and its partitions" in refused(sync, connected, '"dub_state_history" does not take what is written')
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_partition_that_is_missing_from_now_on_is_said_when_outcomes_are_recorded(
+    by_time, connected, sync, while_sending
+) -> None:
+    by_time.run("CREATE TABLE dub_now PARTITION OF dub_state_history DEFAULT")
+    while_sending(lambda: by_time.run("ALTER TABLE dub_state_history DETACH PARTITION dub_now"))
+    with pytest.raises(DubUnrecordedOutcomesError, match=r"23514\. .* password .* no partition is missing"):
+        sync()
+    by_time.run("ALTER TABLE dub_state_history ATTACH PARTITION dub_now DEFAULT")
+    assert sync()["updated"] == 2
+    assert set(by_time.state("outcome").values()) == {"updated"}
 
 
 def test_an_extra_column_that_takes_no_null_is_named(tables, connected, sync) -> None:
