@@ -91,7 +91,7 @@ class StateTable:
     def exists(self) -> bool:
         """Return whether the table is there.
 
-        :raises ValueError: It is not a state table, or one of a newer version or about another Dub.
+        :raises ValueError: It is not a state table, or one of a newer version or about another Dub, or lacks its lease.
         :raises UnusableTableError: Its user may not read it.
         :raises DubDatabaseError: It cannot be read now.
         """
@@ -99,6 +99,8 @@ class StateTable:
             return False
         if self._found(self._statements.lease, LEASE_COLUMNS):
             self.lease.check()
+        else:
+            self._check_without_lease()
         return True
 
     def missing_columns(self) -> frozenset[str]:
@@ -128,15 +130,23 @@ class StateTable:
         write = self._statements
         self._state_columns = self._create(write.state, STATE_COLUMNS, write.create())
         if not self._found(write.lease, LEASE_COLUMNS):
-            if self._state_columns and self.count("")[0]:
-                raise ValueError(
-                    f"The state table {write.table} has rows, but {self.dialect.to_sql(write.lease)}, which says of "
-                    "which Dub they are, is not there. If they are of another Dub, as in a copy, give state_table "
-                    "another name: that table is created, and the run begins as a first one. If they are of this Dub, "
-                    "copy that table, too, or create it as python -m airflow_provider_dub.warehouse prints it."
-                )
+            if self._state_columns:
+                self._check_without_lease()
             self._create(write.lease, LEASE_COLUMNS, write.create_lease())
         self._history_columns = self._create(write.history, HISTORY_COLUMNS, write.create_history())
+
+    def _check_without_lease(self) -> None:
+        """Check that the table has no rows yet, if that of its lease is not there.
+
+        :raises ValueError: It has.
+        """
+        if self.count("")[0]:
+            raise ValueError(
+                f"The state table {self.name} has rows, but {self.dialect.to_sql(self._statements.lease)}, which says "
+                "of which Dub they are, is not there. If they are of another Dub, as in a copy, give state_table "
+                "another name: that table is created, and the run begins as a first one. If they are of this Dub, copy "
+                "that table, too, or create it as python -m airflow_provider_dub.warehouse prints it."
+            )
 
     def create_staging(self) -> Staging:
         """Return the staging table, empty; create it if it is not there. For the owner of the lease.

@@ -208,12 +208,15 @@ def test_a_heartbeat_does_not_take_back_a_lease_that_was_released(
     assert sync()["updated"] == ROWS
 
 
-def test_a_state_table_that_was_copied_without_its_lease_is_not_believed(warehouse, connected, sync) -> None:
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_state_table_that_was_copied_without_its_lease_is_not_believed(
+    warehouse, connected, sync, dry_run: bool
+) -> None:
     sync()
     warehouse.run("DROP TABLE dub_state_lease", "DROP TABLE dub_state_history")
     connected.reset()  # another workspace
     with pytest.raises(DubFixSetupError, match="If they are of another Dub, as in a copy, give state_table another"):
-        sync()
+        sync(dry_run=dry_run)
 
 
 @pytest.mark.slow
