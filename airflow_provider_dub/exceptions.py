@@ -24,7 +24,7 @@
         ├── DubStateTableLockedError        another run holds the state table: the task's retries apply
         ├── DubWarehouseError               the database of the query or of the state table failed: retries apply
         │   ├── DubUnreadableRowsError      the query failed amid its rows
-        │   ├── DubIncompleteCopyError      not all rows arrived where they are compared
+        │   ├── DubIncompleteRowsError      not all rows arrived
         │   ├── DubDatabaseError            a statement about the state failed
         │   └── DubUnrecordedOutcomesError  outcomes could not be recorded: these rows are sent again
         └── (and AirflowFailException: no Airflow retries)
@@ -59,7 +59,7 @@ __all__ = [
     "DubFixRowsError",
     "DubFixSetupError",
     "DubForbiddenError",
-    "DubIncompleteCopyError",
+    "DubIncompleteRowsError",
     "DubInvalidRequestError",
     "DubNotFoundError",
     "DubRateLimitError",
@@ -332,8 +332,8 @@ class DubUnreadableRowsError(DubWarehouseError):
         super().__init__(f"The query failed while its rows were read: {kind}. {shown}")
 
 
-class DubIncompleteCopyError(DubWarehouseError):
-    """Not all rows of a query that is read elsewhere can be compared."""
+class DubIncompleteRowsError(DubWarehouseError):
+    """Fewer rows of a query arrived than the database counted, or than were read: nothing was sent."""
 
 
 class DubDatabaseError(DubWarehouseError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_dub.exceptions import (
     DubDatabaseError,
-    DubIncompleteCopyError,
+    DubIncompleteRowsError,
     DubRetryLaterError,
     DubUnreadableRowsError,
 )
@@ -124,7 +124,7 @@ class Changes:
         by_status = {Status(status): Count(int(rows), int(with_dub_id)) for status, rows, with_dub_id, _ in found}
         if self.cells is not None and (compared := sum(count.rows for count in by_status.values())) != len(self.cells):
             self._check_state()
-            raise DubIncompleteCopyError(
+            raise DubIncompleteRowsError(
                 f"The query gave {len(self.cells):,} rows, and {compared:,} of them arrived beside the state. Nothing "
                 "was sent, and nothing is lost: run the task again."
             )
@@ -159,6 +159,7 @@ class Changes:
         :param failed_in: Read also the rows that this run refused or did not find in an earlier try.
         :param are_pending: Whether the state table has the rows that are about to be sent as pending.
         :raises DubRetryLaterError: None of the rows that were to become pending did.
+        :raises DubIncompleteRowsError: Fewer rows arrived than a temporary table has.
         """
         wanted = [*statuses, *(FAILED_BEFORE if failed_in else ())]
         limit = self.query.limit
@@ -168,6 +169,11 @@ class Changes:
             rows = WarehouseRows(spool, self.columns, failed_in, cast=self.cells is None, limit=limit)
             for batch in self._batches(self.query.rows(wanted)) if wanted else ():
                 rows.add(batch if self.cells is None else [_with_cells(row, self.cells, self.columns) for row in batch])
+            if self.counted and (lacking := sum(self.counted[one].rows - rows.counts[one] for one in statuses)) > 0:
+                raise DubIncompleteRowsError(
+                    f"The database counted {lacking:,} more rows than it gave. Nothing was sent. If it happens again, "
+                    "look for a limit of the session, such as ROWS_PER_RESULTSET of Snowflake."
+                )
             if are_pending and Status.PENDING in statuses and not rows.counts[Status.PENDING]:
                 raise DubRetryLaterError(
                     "Rows were to be set to pending in the state table, and none is, though no statement failed. "

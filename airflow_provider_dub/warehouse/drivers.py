@@ -37,6 +37,8 @@ _UTF8, _PYTHONS_UTF8 = "UTF8", "utf-8"
 #: The character set of a connection to MariaDB or MySQL that has a place for every text. For what another one lacks,
 #: such as an emoji, the server writes a question mark: in an id, that may be another customer's.
 _WITH_ALL_CHARACTERS = "utf8mb4"
+#: MariaDB and MySQL: a session may have a limit, beyond which rows of a query are left out without an error.
+_WITH_ALL_ROWS = "SET sql_select_limit = 18446744073709551615"
 
 _MARK = re.compile(PLACEHOLDER)
 _BY_PLACEHOLDER: Mapping[str, Style] = {"%s": "format", "?": "qmark"}
@@ -214,6 +216,7 @@ def _of_mysql(module: str) -> Callable[[Any], Driver]:
     def prepare(connection: Any) -> None:
         if connection.character_set_name() != _WITH_ALL_CHARACTERS:
             connection.set_character_set(_WITH_ALL_CHARACTERS)
+        connection.query(_WITH_ALL_ROWS)
 
     def driver(_: Any) -> Driver:
         cursors = import_module(f"{module}.cursors")
@@ -232,6 +235,7 @@ def _mysql_connector(_: Any) -> Driver:
     def prepare(connection: Any) -> None:
         if connection.charset != _WITH_ALL_CHARACTERS:
             connection.set_charset_collation(_WITH_ALL_CHARACTERS)
+        connection.cmd_query(_WITH_ALL_ROWS)
 
     return Driver(style="format", float32="4", keeps_percent_signs=True, prepare=prepare)
 

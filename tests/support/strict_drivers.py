@@ -71,6 +71,10 @@ class Connection:
     def cursor(self) -> Cursor:
         return self.cursor_class(self.real.cursor())
 
+    def cmd_query(self, sql: str) -> None:
+        """Do nothing: the one statement is about the session (mysql-connector)."""
+        assert sql.startswith("SET ")
+
     def commit(self) -> None:
         self.real.commit()
 

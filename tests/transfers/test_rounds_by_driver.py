@@ -258,6 +258,27 @@ def test_a_connection_that_lacks_characters_names_no_other_customer(
     assert stored(connected, externalId="user_?")["name"] != "Duck ?"
 
 
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+@pytest.mark.parametrize("module", ["MySQLdb", "pymysql", "mysql.connector"])
+@pytest.mark.parametrize("options", [{}, {"state_table": None}, {"state_conn_id": "warehouse"}])
+def test_no_row_is_left_out_by_a_limit_of_the_session(
+    database, connected, sync, module: str, options: dict[str, Any]
+) -> None:
+    driver = pytest.importorskip(module)
+    database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
+    database.insert(("user_1", "Ada"), ("user_2", "Bob"))
+
+    def connect(hook: Any) -> Any:
+        connection = driver.connect(
+            user="root", database="warehouse", unix_socket=hook.connection.extra_dejson["unix_socket"]
+        )
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("SET sql_select_limit = 1")
+        return connection
+
+    assert with_connections(sync, connect)(**options)["updated"] == 2
+
+
 #: PostgreSQL's ODBC driver. Its other one, "PostgreSQL ANSI", does not take what pyodbc sends.
 ODBC = "PostgreSQL Unicode"
 

@@ -14,6 +14,7 @@ from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import (
     DubFixRowsError,
     DubFixSetupError,
+    DubIncompleteRowsError,
     DubRetryLaterError,
     DubReviewChangesError,
     DubUnreadableRowsError,
@@ -21,6 +22,7 @@ from airflow_provider_dub.exceptions import (
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.version_compat import AirflowSkipException, BaseHook
 from airflow_provider_dub.warehouse.changes import Changes
+from airflow_provider_dub.warehouse.query_rows import WarehouseRows
 from tests.support.stored import edit, stored
 from tests.support.task_instance import TaskInstance
 from tests.support.watched_connection import watch_warehouse
@@ -507,6 +509,18 @@ def test_no_value_reaches_a_log(warehouse, connected, sync, logged) -> None:
     with pytest.raises(DubFixRowsError) as error:
         sync()
     assert "planted" not in logged() + str(error.value)
+
+
+def test_a_run_for_which_the_database_gives_fewer_rows_than_it_counts_sends_nothing(
+    warehouse, connected, sync, monkeypatch
+) -> None:
+    add = WarehouseRows.add
+    with monkeypatch.context() as limited:  # as Snowflake does with ROWS_PER_RESULTSET
+        limited.setattr(WarehouseRows, "add", lambda rows, batch: add(rows, batch[:1]))
+        with pytest.raises(DubIncompleteRowsError, match="1 more rows than it gave"):
+            sync()
+    assert requests(connected) == 0
+    assert sync()["updated"] == 2
 
 
 def test_no_value_is_shown_when_the_query_fails_amid_its_rows(warehouse, connected, sync) -> None:

@@ -302,14 +302,14 @@ def test_a_table_of_somebody_else_is_not_taken_for_the_staging_table(round_of, d
 
 @pytest.mark.parametrize("options", [{}, {"state_table": None, "state_conn_id": None}], ids=["beside", "without_state"])
 def test_rows_that_do_not_all_arrive_are_not_compared(round_of, database, known, monkeypatch, options) -> None:
-    from airflow_provider_dub.exceptions import DubIncompleteCopyError
+    from airflow_provider_dub.exceptions import DubIncompleteRowsError
     from airflow_provider_dub.warehouse.staging import Staging
 
     source, run = round_of
     source.insert(("c_1", "Ada", None, 1), ("c_2", "Bob", None, 1))
     insert = Staging.insert
     monkeypatch.setattr(Staging, "insert", lambda staging, columns, rows: insert(staging, columns, [*rows][1:]))
-    with pytest.raises(DubIncompleteCopyError, match="gave 2 rows, and 1 of them arrived"):
+    with pytest.raises(DubIncompleteRowsError, match="gave 2 rows, and 1 of them arrived"):
         run(**options)
     assert len(sent(known)) == 0
 
