@@ -342,10 +342,12 @@ class DubDatabaseError(DubWarehouseError):
     :param kind: The class of the database's error, and its code.
     :param is_denied: Whether the database does not allow the statement.
     :param is_permanent: Whether a retry of the statement fails, too.
+    :param is_read_only: Whether nothing can be written, by nobody or in this session, as on a standby.
     """
 
-    def __init__(self, kind: str, *, is_denied: bool, is_permanent: bool) -> None:
+    def __init__(self, kind: str, *, is_denied: bool, is_permanent: bool, is_read_only: bool = False) -> None:
         self.kind = kind
+        self.is_read_only = is_read_only
         self.is_denied = is_denied
         self.is_permanent = is_permanent
         super().__init__(f"A statement about the state table failed: {kind}. {_NOT_SHOWN}.")

@@ -9,12 +9,14 @@ from airflow_provider_dub.exceptions import DubDatabaseError
 
 #: The classes of the DB-API for errors of the statement or its values.
 _OF_THE_STATEMENT = {"ProgrammingError", "DataError", "IntegrityError", "NotSupportedError"}
+#: A transaction that only reads: PostgreSQL's code; MariaDB's and MySQL's, of a server and of a session.
+_READ_ONLY = {"25006", "1290", "1792"}
 #: How drivers say that a right is missing, or that nothing can be written: a code, or the class of the error.
 _DENIED = {
     "42501",  # the standard's: PostgreSQL, Redshift, Snowflake
-    *("1044", "1142", "1143", "1227", "1290"),  # MySQL and MariaDB
+    *("1044", "1142", "1143", "1227"),  # MySQL and MariaDB
     *("SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_DBMOVED", "SQLITE_PERM"),
-    "25006",  # PostgreSQL: a transaction that only reads
+    *_READ_ONLY,
     "InvalidInputException",  # DuckDB: a file that is attached to be read only
     *("229", "230", "262"),  # SQL Server
     "403",  # BigQuery
@@ -55,7 +57,8 @@ def database_error(error: Exception) -> DubDatabaseError:
     is_transient = any(len(code) == _SQLSTATE and code.startswith(_TRANSIENT) for code in codes)
     is_of_statement = not _OF_THE_STATEMENT.isdisjoint(classes) and not is_transient
     is_permanent = is_denied or is_of_statement or not _NOT_TAKEN.isdisjoint(codes)
-    return DubDatabaseError(kind_of(error), is_denied=is_denied, is_permanent=is_permanent)
+    is_read_only = not _READ_ONLY.isdisjoint(codes)
+    return DubDatabaseError(kind_of(error), is_denied=is_denied, is_permanent=is_permanent, is_read_only=is_read_only)
 
 
 def kind_of(error: Exception) -> str:

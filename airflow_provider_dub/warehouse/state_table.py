@@ -327,7 +327,8 @@ class StateTable:
                 break
             except DubDatabaseError as error:
                 failed = DubUnrecordedOutcomesError(error.kind)
-                failures += self.warehouse.responds(self._statements.clock())
+                # This run has written there before: what only reads now is a standby, or is on the way to write again.
+                failures += not error.is_read_only and self.warehouse.responds(self._statements.clock())
                 if failures >= _FAILURES or time.monotonic() + pause > min(until, self.lease.give_up_at):
                     raise failed from None
                 if not self.lease.is_database_away:

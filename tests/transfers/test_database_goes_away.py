@@ -91,6 +91,21 @@ def test_a_database_that_is_away_for_six_seconds_pauses_the_run(database, server
     assert sync()["plan"]["unchanged"] == ROWS
 
 
+def test_a_database_that_only_reads_for_a_while_pauses_the_run(database, dub, sync, amid, logged) -> None:
+    def read_only(setting: str) -> None:
+        database.run(
+            "SET TRANSACTION READ WRITE",
+            f"ALTER DATABASE postgres SET default_transaction_read_only = {setting}",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
+        )
+
+    amid(lambda: (read_only("on"), time.sleep(6), read_only("off")))
+    assert sync(commit_every=50)["updated"] == ROWS
+    assert set(patched(dub).values()) == {1}
+    assert set(database.state("outcome").values()) == {"updated"}
+    assert "The run pauses" in logged()
+
+
 def test_connections_that_are_dropped_cost_nothing(database, dub, sync, amid) -> None:
     dropped = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     amid(lambda: [(database.run(dropped), time.sleep(0.2)) for _ in range(5)])
