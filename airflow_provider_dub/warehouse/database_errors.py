@@ -28,6 +28,9 @@ _NOT_TAKEN = {
     # MariaDB and MySQL: no default, no such value of the type, too long, no NULL, no such column, a CHECK.
     *("1048", "1054", "1264", "1265", "1292", "1364", "1366", "1406", "3819", "4025"),
     "1049",  # MySQL: no such database
+    # MariaDB and MySQL: a table without a primary key; an update without an index, in a session that allows none.
+    *("1173", "3750", "1175"),
+    "55000",  # PostgreSQL: changes are published of a table without a replica identity
     "SQLITE_ERROR",  # no such table or column
     "404",  # BigQuery: no such table or dataset
     *_IN_TEXT,

@@ -450,3 +450,72 @@ def test_a_lock_of_mariadb_is_no_missing_table(tables, connected, sync, options:
     finally:
         tables.run("SET GLOBAL lock_wait_timeout = DEFAULT")
     assert sync()["plan"]["unchanged"] == 2
+
+
+@pytest.fixture
+def setting(customers) -> Iterator[Callable[[str, object], None]]:
+    """Set a variable of all sessions of MariaDB, and the default again in the end."""
+    names = []
+
+    def setting(name: str, value: object) -> None:
+        names.append(name)
+        customers.run(f"SET GLOBAL {name} = {value}")
+
+    yield setting
+    for name in names:
+        customers.run("SET SESSION TRANSACTION READ WRITE", f"SET GLOBAL {name} = DEFAULT")
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+def test_a_server_that_wants_primary_keys_takes_the_tables_with_a_column_for_it(
+    customers, connected, sync, setting
+) -> None:
+    setting("innodb_force_primary_key", 1)
+    message = refused(sync, connected, "`dub_state` does not take what is written .*1173")
+    column = "dub_line BIGINT AUTO_INCREMENT PRIMARY KEY"
+    assert column in message
+    write = Statements(DIALECTS["mysql"], "dub_state")
+    for create, *others in (write.create(), write.create_lease(), write.create_history()):
+        has_key = "PRIMARY KEY" in create
+        customers.run(create if has_key else create.replace("(", f"({column}, ", 1), *others)
+    assert sync()["updated"] == 2
+    customers.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
+    assert (sync()["updated"], sync()["plan"]["unchanged"]) == (1, 2)
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+def test_a_session_with_safe_updates_is_named_with_how_to_switch_it_off(customers, connected, sync, setting) -> None:
+    setting("sql_safe_updates", 1)
+    switch = "SET sql_safe_updates = 0"
+    assert switch in refused(sync, connected, "does not take what is written .*1175")
+    assert sync(sql_hook_params={"init_command": switch})["updated"] == 2
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+def test_a_session_that_only_reads_is_named(tables, connected, sync, setting) -> None:
+    setting("tx_read_only", 1)
+    refused(sync, connected, "may not insert and update rows: .*1792.* Only reading is allowed there")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_database_that_only_reads_is_named(tables, connected, sync) -> None:
+    tables.run("ALTER DATABASE postgres SET default_transaction_read_only = on")
+    try:
+        refused(sync, connected, "may not insert and update rows: .*25006.* Only reading is allowed there")
+    finally:
+        tables.run("SET TRANSACTION READ WRITE", "ALTER DATABASE postgres RESET default_transaction_read_only")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_tables_whose_changes_are_published_need_a_replica_identity(tables, connected, sync) -> None:
+    tables.run(f"CREATE PUBLICATION of_dub FOR TABLE {', '.join(TABLES)}")
+    try:
+        message = refused(sync, connected, "does not take what is written .*55000")
+        assert "REPLICA IDENTITY FULL" in message
+        tables.run(*(f"ALTER TABLE {table} REPLICA IDENTITY FULL" for table in ("dub_state", "dub_state_history")))
+        assert sync()["updated"] == 2
+        tables.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'user_1'")
+        tables.run("UPDATE dub_state_history SET last_tried_at = '2026-01-01'")
+        assert (sync()["updated"], sync()["plan"]["unchanged"]) == (1, 2)
+    finally:
+        tables.run("DROP PUBLICATION of_dub")

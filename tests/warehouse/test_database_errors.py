@@ -47,6 +47,8 @@ def error(kind: type[Exception], *arguments: Any, **attributes: Any) -> Exceptio
         (error(ProgrammingError, {"S": "ERROR", "C": "42501", "M": "planted"}), True, True),
         (error(ProgrammingError, {"S": "ERROR", "C": "22001", "M": "planted"}), False, True),
         (error(ProgrammingError, {"S": "FATAL", "C": "57P01", "M": "planted"}), False, False),
+        (error(OperationalError, 1173, "This table type requires a primary key"), False, True),
+        (error(OperationalError, "planted", sqlstate="55000"), False, True),
         (error(OperationalError, 1792, "Cannot execute statement in a READ ONLY transaction"), True, True),
         # A table that is not there: MariaDB's schema, BigQuery, Databricks, and Spark.
         (error(OperationalError, 1049, "Unknown database 'planted'"), False, True),
