@@ -135,6 +135,24 @@ class Warehouse:
             return True
         return False
 
+    def close_for_others(self) -> None:
+        """Close the connection for writing, once another one was made beside it: a run needs two while it sends.
+
+        :raises DubDatabaseError: None can be made.
+        """
+        try:
+            connect(self._hook).close()
+        except Exception as error:  # every driver has its own
+            failed = database_error(error)
+        else:
+            self.close()
+            return
+        failed.add_note(
+            "Nothing was sent: the database allows no further connection. A run has up to three at a time; see what "
+            "limits those of the connection's user."
+        )
+        raise failed
+
     def close(self) -> None:
         """Close the connection for writing."""
         if self._writing is not None:

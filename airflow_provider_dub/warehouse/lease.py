@@ -215,10 +215,12 @@ class Lease:
         """Check the lease before requests are sent: from now on they end with it.
 
         :raises LeaseLostError: Another run took over, and what this one has read may be out of date.
+        :raises DubDatabaseError: The database cannot be reached, or not by all threads of the run.
         """
         self._warehouse.transaction(self.verify)
         if not self.is_safe:
             self.renew()
+        self._warehouse.close_for_others()
         self.guards_requests = True
 
     def verify(self, cursor: Cursor) -> None:

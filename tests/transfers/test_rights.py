@@ -519,3 +519,17 @@ def test_tables_whose_changes_are_published_need_a_replica_identity(tables, conn
         assert (sync()["updated"], sync()["plan"]["unchanged"]) == (1, 2)
     finally:
         tables.run("DROP PUBLICATION of_dub")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_role_with_too_few_connections_is_found_before_the_first_request(tables, as_role, connected, sync) -> None:
+    as_admin = as_role(LEAST)
+    with as_admin():
+        tables.run("ALTER ROLE dub_run CONNECTION LIMIT 1")
+    with pytest.raises(DubDatabaseError) as error:
+        sync()
+    assert "A run has up to three at a time" in error.value.__notes__[0]
+    assert connected.requests == []
+    with as_admin():
+        tables.run("ALTER ROLE dub_run CONNECTION LIMIT 2")
+    assert sync()["updated"] == 2
