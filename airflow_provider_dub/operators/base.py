@@ -198,9 +198,10 @@ class DubSyncOperator(BaseOperator):
 
     # The steps of execute.
 
+    @staticmethod
     @contextmanager
-    def _checking(self) -> Iterator[None]:
-        """Let a wrong argument or input end the task without Airflow retries."""
+    def _checking() -> Iterator[None]:
+        """Let a wrong argument, also one from ``expand_kwargs``, or input end the task without Airflow retries."""
         try:
             yield
         except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as error:

@@ -53,6 +53,7 @@ class DubUpdateCustomersOperator(DubSyncOperator):
     template_fields: Sequence[str] = ("customers", *DubSyncOperator.template_fields)
     _own_checks = {"checkpoint_every": partial(whole_number, least=1), "resume": true_or_false}  # noqa: RUF012
 
+    @DubSyncOperator._checking()
     def __init__(
         self,
         *,

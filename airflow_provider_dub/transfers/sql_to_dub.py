@@ -161,6 +161,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         "allow_untested_dialect": true_or_false,
     }
 
+    @DubSyncOperator._checking()
     def __init__(
         self,
         *,

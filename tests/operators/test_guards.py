@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-from airflow_provider_dub.version_compat import DAG, AirflowSkipException, task
+from airflow_provider_dub.version_compat import DAG, AirflowFailException, AirflowSkipException, task
 from tests.support.stored import sent
 from tests.support.task_instance import TaskInstance
 from tests.support.update_operator import run
@@ -126,6 +126,22 @@ def test_a_mapped_task_is_not_to_read_its_flag_from_a_task_that_it_does_not_wait
 def test_an_impossible_argument_of_a_mapped_task_is_an_error_of_the_dag(operator, given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(given))):
         operator.partial(task_id="t", **given)
+
+
+@pytest.mark.parametrize(
+    ("operator", "given"),
+    [
+        (DubUpdateCustomersOperator, {"customers": [], "limit": "many"}),
+        (DubUpdateCustomersOperator, {"customers": [], "resume": "no"}),
+        (SqlToDubCustomersOperator, {"sql": "q", "sql_conn_id": "c", "on_missing": "skp"}),
+        (SqlToDubCustomersOperator, {"sql": "q", "sql_conn_id": "c", "on_duplicate": "last"}),
+    ],
+)
+def test_an_impossible_argument_from_expand_kwargs_ends_the_instance_without_retries(operator, given) -> None:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)):
+        mapped = operator.partial(task_id="t").expand_kwargs([given])
+    with pytest.raises(AirflowFailException, match=[*given][-1]):
+        mapped.operator_class(task_id="t", **given, _airflow_from_mapped=True)  # as Airflow makes the instance
 
 
 @pytest.mark.parametrize("name", ["rejected_path", "records_path"])
