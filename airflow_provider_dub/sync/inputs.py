@@ -154,6 +154,11 @@ def _what_is_needed(customers: Any) -> str:
             "text: pass the output of the task itself, task.output, or set render_template_as_native_obj=True on the "
             "DAG."
         )
+    if customers is None:
+        return (
+            f"customers must be {_KINDS}, not None. If it is the output of a task, that task was skipped, did not run "
+            "or returned nothing: let it return [] when there are no rows."
+        )
     collect = " Collect it into a DataFrame first." if callable(getattr(customers, "collect", None)) else ""
     return f"customers must be {_KINDS}, not {type(customers).__name__}.{collect}"
 
