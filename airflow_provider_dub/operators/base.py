@@ -151,19 +151,31 @@ class DubSyncOperator(BaseOperator):
         :raises ValueError: One is impossible; or all instances would write one file; or ``dry_run`` is the output of a
             task, for which Airflow would not wait, since its template field has another name: the rows would be sent.
         """
-        options_of(kwargs)
-        cls._check_own(kwargs)
-        if is_reference(kwargs.get("dry_run")):
+        mapped = super().partial(**kwargs)
+        scopes = (mapped.kwargs.get(name) for name in ("dag", "task_group"))
+        defaults = [getattr(scope, "default_args", None) or {} for scope in scopes]
+        cls._check_shared({**defaults[0], **defaults[1], **kwargs})
+        return mapped
+
+    @classmethod
+    def _check_shared(cls, given: Mapping[str, Any]) -> None:
+        """Check the arguments that all instances of a mapped task share.
+
+        :param given: Arguments by name.
+        :raises ValueError: As :meth:`partial` does.
+        """
+        options_of(given)
+        cls._check_own(given)
+        if is_reference(given.get("dry_run")):
             raise ValueError(
                 "dry_run of a mapped task cannot be the output of a task, which Airflow would not wait for. Write "
                 "dry_run=\"{{ ti.xcom_pull('decide') }}\", and decide >> mapped_task."
             )
         for name in FILE_ARGUMENTS:
-            if kwargs.get(name) and not is_template(kwargs[name]):
+            if given.get(name) and not is_template(given[name]):
                 raise ValueError(
                     f"{name} of a mapped task must name another file for each: put {{{{ ti.map_index }}}} in."
                 )
-        return super().partial(**kwargs)
 
     @classmethod
     def _check_own(cls, given: Mapping[str, Any]) -> None:

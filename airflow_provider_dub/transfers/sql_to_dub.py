@@ -471,7 +471,7 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         :param table: The state table, if there is to be one.
         :param context: The task's context.
         """
-        if table is None or (self.options.dry_run and not self._can_read(table)):
+        if table is None or (self.options.dry_run and not self._exists(table)):
             yield None
             return
         known = KnownState(
@@ -497,12 +497,10 @@ class SqlToDubCustomersOperator(DubSyncOperator):
         is_retry = ti.try_number > 1 and not tries_before_clear(self, ti)
         return run if is_retry and _PLAIN.fullmatch(run) else None
 
-    def _can_read(self, table: StateTable) -> bool:
+    def _exists(self, table: StateTable) -> bool:
         if table.exists():
             return True
-        self.log.warning(
-            "There is no state table %s that can be read, so this plan takes every row for new.", self.state_table
-        )
+        self.log.warning("There is no state table %s yet, so this plan takes every row for new.", self.state_table)
         return False
 
     @contextmanager

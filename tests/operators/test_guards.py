@@ -144,6 +144,25 @@ def test_an_impossible_argument_from_expand_kwargs_ends_the_instance_without_ret
         mapped.operator_class(task_id="t", **given, _airflow_from_mapped=True)  # as Airflow makes the instance
 
 
+@pytest.mark.parametrize("given", [{"rejected_path": "/data/rows.jsonl"}, {"on_missing": "skp"}, {"resume": "no"}])
+def test_default_args_are_checked_for_a_mapped_task_unless_it_has_its_own(given: dict[str, Any]) -> None:
+    own = {"rejected_path": "/data/{{ ti.map_index }}.jsonl", "on_missing": "skip", "resume": False}
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1), default_args=given):
+        with pytest.raises(ValueError, match=next(iter(given))):
+            DubUpdateCustomersOperator.partial(task_id="t")
+        DubUpdateCustomersOperator.partial(task_id="u", **own).expand(customers=[[]])
+
+
+def test_default_args_of_a_task_group_are_checked_for_a_mapped_task() -> None:
+    task_group = pytest.importorskip("airflow.sdk").TaskGroup
+    with (
+        pytest.raises(ValueError, match="on_missing"),
+        DAG("d", schedule=None, start_date=datetime(2026, 1, 1)),
+        task_group("g", default_args={"on_missing": "skp"}),
+    ):
+        DubUpdateCustomersOperator.partial(task_id="t")
+
+
 @pytest.mark.parametrize("name", ["rejected_path", "records_path"])
 def test_the_instances_of_a_mapped_task_do_not_write_one_file(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} of a mapped task must name another file"):
