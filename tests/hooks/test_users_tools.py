@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from functools import cached_property
 
 import pytest
 import requests_mock
@@ -148,6 +149,23 @@ def test_params_of_a_session_go_with_every_request(dub, connect) -> None:
     connect(dub.url, workspace_slug="lab-other")
     with pytest.raises(DubWorkspaceNotFoundError):
         Hook().get_customer("ext_user_1")
+
+
+def test_an_operator_sends_by_the_session_of_a_hook_of_ones_own(connected) -> None:
+    class Hook(DubHook):
+        def get_conn(self):
+            session = super().get_conn()
+            session.params = {"from": "my-hook"}
+            return session
+
+    class Update(DubUpdateCustomersOperator):
+        @cached_property
+        def hook(self):
+            return Hook(self.dub_conn_id)
+
+    Update(task_id="t", customers=[{"id": "ext_user_1", "name": "n"}]).execute({"ti": TaskInstance()})
+    assert [request["method"] for request in connected.requests] == ["GET", "PATCH"]
+    assert all("from=my-hook" in request["query"] for request in connected.requests)
 
 
 def test_opentelemetry_sees_a_request_below_the_span_of_its_caller(connected, spans) -> None:
