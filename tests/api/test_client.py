@@ -121,7 +121,7 @@ def test_a_customer_is_found_whatever_its_own_id_looks_like(dub, dub_id: str) ->
 
 
 @pytest.mark.slow
-def test_renaming_is_safe_against_a_lost_response(connect) -> None:
+def test_renaming_is_safe_against_a_lost_response() -> None:
     with DubEmulator(faults=["reset-after=0.5"], fault_seed=3) as dub:
         for attempt in range(3):
             dub.reset()
@@ -188,7 +188,7 @@ def test_a_workspace_slug_keeps_another_workspaces_key_out(dub) -> None:
         client_of(dub, workspace_slug="lab-other").update_customer("cus_1LABA", {"name": "m"})
 
 
-def test_retries_are_bounded(connect) -> None:
+def test_retries_are_bounded() -> None:
     with DubEmulator(faults=["error=1.0"]) as dub:
         with pytest.raises(DubServerError):
             client_of(dub, max_retries=1).get_customer("cus_1LABA")

@@ -42,11 +42,6 @@ HTML = response(404, b"<html>Not here</html>")
 REDIRECT = response(302, b"", "Location: /elsewhere")
 
 
-@pytest.fixture
-def no_back_off(monkeypatch):
-    monkeypatch.setattr("airflow_provider_dub.api.transport.back_off", lambda attempt: 0.001)
-
-
 def client_of(server: RawServer | str, workspace_slug: str | None = None, **options) -> DubClient:
     url = server if isinstance(server, str) else server.url
     return DubClient(Transport(lambda: DubSession("dub_KEY"), Server(url), **options), workspace_slug=workspace_slug)

@@ -82,7 +82,7 @@ def test_a_dag_whose_query_has_dates_sends_what_changed_in_the_interval_of_its_r
     assert (run["state"], run["dub"]) == ("success", run["warehouse"])
 
 
-def test_a_dag_whose_query_has_dates_runs_in_order(monkeypatch) -> None:
+def test_a_dag_whose_query_has_dates_runs_in_order() -> None:
     code = for_this_airflow((DOCS / "dags" / "sync_in_order.py").read_text(encoding="utf-8"))
     names: dict[str, Any] = {}
     exec(compile(code, "sync_in_order", "exec"), names)  # noqa: S102 - our own page

@@ -109,7 +109,7 @@ def test_a_task_that_is_stopped_while_ids_are_checked_ends_as_soon(hanging_dub, 
     assert summary["not_attempted"] == len(rejected) == len(ROWS)
 
 
-def test_a_dead_host_ends_the_run_early_and_is_named(connect, monkeypatch) -> None:
+def test_a_dead_host_ends_the_run_early_and_is_named(connect) -> None:
     with DubEmulator() as gone:
         pass
     connect(gone.url, max_retries=0)

@@ -55,7 +55,7 @@ def test_two_runs_never_work_with_one_state_table_at_once(
     assert sync()["plan"]["unchanged"] == 2  # the lease ended with the run
 
 
-def test_the_lease_of_a_run_that_crashed_expires(warehouse, connected, sync, monkeypatch) -> None:
+def test_the_lease_of_a_run_that_crashed_expires(warehouse, connected, sync) -> None:
     sync()
     warehouse.run("UPDATE dub_state_lease SET task = 'crashed', attempt = 'h', expires_at = 99999999999")
     with pytest.raises(DubStateTableLockedError, match=r'locked by crashed.*on_locked="wait"'):

@@ -55,7 +55,7 @@ def test_a_field_that_a_table_of_an_older_version_lacks_is_added(customers, conn
     assert sync()["plan"]["unchanged"] == 2
 
 
-def test_the_table_of_a_newer_version_is_refused(customers, connected, sync, monkeypatch, request) -> None:
+def test_the_table_of_a_newer_version_is_refused(customers, connected, sync, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         plan = Field(name="planName", server_type="text", convert=converters.text, description="The name of a plan.")
         patch.setitem(FIELDS, plan.name, plan)
