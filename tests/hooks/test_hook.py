@@ -127,11 +127,6 @@ def test_an_option_that_judges_a_task_is_refused_before_a_request(connected, opt
     assert not connected.requests
 
 
-def test_results_come_in_input_order(connected) -> None:
-    rows = [{"id": f"cus_{n}", "name": "n"} for n in range(100)]
-    assert [result.row for result in DubHook().update_customers(rows)] == list(range(100))
-
-
 def test_on_duplicate_last_needs_rows_that_can_be_read_twice(connected) -> None:
     with pytest.raises(ValueError, match="on_duplicate"):
         list(DubHook().update_customers(iter([{"id": "cus_1"}]), SyncOptions(on_duplicate="last")))

@@ -117,18 +117,6 @@ def test_an_inexact_id_is_refused_again(cell) -> None:
     assert isinstance(second, RowResult)
 
 
-def test_columns_of_one_name_are_all_written() -> None:
-    frame = pd.DataFrame([["u", 1, 2]], columns=["key", "x", "x"])
-    assert rows_of(frame).whole(0) == {"key": "u", "x": 1, "x.2": 2}
-
-
-def test_whole_rows_keep_the_type_of_every_column_across_chunks() -> None:
-    frame = pd.DataFrame({"n": range(10_000), "f": 0.5})
-    rows = rows_of(frame)
-    assert [rows.whole(row)["n"] for row in (0, 4095, 4096, 9_999, 5)] == [0, 4095, 4096, 9_999, 5]
-    assert isinstance(rows.whole(7)["n"], int)
-
-
 @pytest.mark.parametrize("argument", ["rejected_path", "records_path"])
 @pytest.mark.parametrize(
     ("path", "advice"),

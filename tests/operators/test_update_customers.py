@@ -22,7 +22,6 @@ from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.version_compat import AirflowException, AirflowFailException, ObjectStoragePath
 from tests.support.stored import sent, stored
-from tests.support.task_instance import TaskInstance
 from tests.support.update_operator import run
 
 
@@ -321,16 +320,6 @@ def test_records_may_go_to_a_file_instead_of_xcom(connected, tmp_path) -> None:
     assert json.loads(path.read_text())["name"] == "Alicia"
 
 
-def test_after_on_kill_the_remaining_rows_are_not_attempted(connected) -> None:
-    operator = DubUpdateCustomersOperator(task_id="update", customers=[{"id": "cus_1LABA", "name": "n"}])
-    operator.on_kill()
-    task_instance = TaskInstance()
-    with pytest.raises(DubRetryLaterError):
-        operator.execute({"ti": task_instance})
-    assert task_instance.xcoms["summary"]["not_attempted"] == 1
-    assert connected.requests == []
-
-
 def test_neither_values_nor_the_key_are_logged(connected, logged) -> None:
     planted = {
         "name": "PLANTED-name",
@@ -358,11 +347,6 @@ def test_outcomes_are_counted_as_airflow_metrics(connected, monkeypatch) -> None
     )
     run([{"id": "cus_1LABA", "name": "n"}, {"id": "cus_missing", "name": "n"}, {"id": "cus_1LABB"}], on_missing="skip")
     assert counted == {"dub.customers.updated": 1, "dub.customers.missing": 1, "dub.customers.unchanged": 1}
-
-
-def test_an_iterator_cannot_be_read_again_for_a_retry(connected) -> None:
-    with pytest.raises(DubFixSetupError, match="make it a list"):
-        run(iter([{"id": "cus_1LABA"}]))
 
 
 def test_two_files_are_two_paths(connected, tmp_path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -44,16 +43,6 @@ def test_every_kind_of_input_reads_the_same(customers) -> None:
     ]
 
 
-def test_one_mapping_is_one_row() -> None:
-    assert read({"id": "cus_1", "name": "Ada"}) == [CustomerUpdate(0, "cus_1", "cus_1", {"name": "Ada"})]
-
-
-@pytest.mark.parametrize("customers", [None, "cus_1", b"x", 7, {1, 2}])
-def test_anything_else_is_no_input(customers) -> None:
-    with pytest.raises(TypeError, match="DataFrame, a list"):
-        read(customers)
-
-
 @pytest.mark.parametrize(
     "dtype", ["int64", "Int64", "int64[pyarrow]", "float64", "Float64", "double[pyarrow]", "object", "int32", "uint64"]
 )
@@ -70,14 +59,6 @@ def test_an_id_that_a_null_made_inexact_is_rejected(dtype: str) -> None:
     assert "float too large" in large.reason
     assert isinstance(missing, RowResult)
     assert "missing" in missing.reason
-
-
-@pytest.mark.parametrize("dtype", ["float32", "Float32", "float[pyarrow]"])
-def test_a_narrow_float_id_is_rejected_where_it_is_inexact(dtype: str) -> None:
-    frame = pd.DataFrame({"customer": pd.Series([2.0**24 - 1, 2.0**24], dtype=dtype), "name": ["a", "b"]})
-    exact, inexact = read(frame, external_id_column="customer")
-    assert isinstance(exact, CustomerUpdate)
-    assert isinstance(inexact, RowResult)
 
 
 @pytest.mark.parametrize("dtype", ["datetime64[ns]", "datetime64[ns, UTC]", "timestamp[us][pyarrow]", "object"])
@@ -111,12 +92,6 @@ def test_columns_in_any_spelling_are_fields_and_others_are_named() -> None:
     reader = UpdateReader(rows, SyncOptions())
     assert next(iter(reader)).fields == {"stripeCustomerId": "s", "email": "a@b.co"}
     assert reader.matched.ignored == ["ltv"]
-
-
-def test_an_external_id_is_sent_only_if_columns_names_it() -> None:
-    rows = [{"id": "cus_1", "name": "n", "external_id": "crm"}]
-    assert read(rows)[0].fields == {"name": "n"}
-    assert read(rows, columns={"external_id": "externalId"})[0].fields == {"externalId": "crm"}
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n"])
@@ -172,17 +147,6 @@ def test_an_impossible_option_is_a_value_error(options, message: str) -> None:
         read(rows, **options)
 
 
-def test_two_columns_for_one_field_are_a_value_error() -> None:
-    with pytest.raises(ValueError, match="both mean"):
-        read([{"id": "cus_1", "stripeCustomerId": "a", "stripe_customer_id": "b"}])
-
-
-def test_two_columns_of_one_name_are_a_value_error() -> None:
-    frame = pd.DataFrame([["cus_1", "a", "b"]], columns=["id", "name", "name"])
-    with pytest.raises(ValueError, match="2 columns"):
-        read(frame)
-
-
 def test_null_policy_clears_where_it_says_so() -> None:
     rows = [{"id": "cus_1", "name": None, "email": None}]
     assert read(rows)[0].fields == {}
@@ -236,8 +200,3 @@ def test_every_row_of_any_mappings_is_an_update_or_a_rejection(rows) -> None:
     if not rows or ("id" in names and names & {"name", "email", "country"}):
         results = read(rows)
         assert [result.row for result in results] == list(range(len(rows)))
-
-
-def test_a_frame_is_read_in_order_across_chunks() -> None:
-    frame = pd.DataFrame({"key": np.arange(10_000), "name": "n"})
-    assert [update.key for update in read(frame, external_id_column="key")] == [str(n) for n in range(10_000)]
