@@ -30,7 +30,11 @@ def client_of(dub: DubEmulator, key: str = "dub_TESTKEY") -> DubClient:
 
 
 def customers(count: int, *without: int, created: list[int] | None = None) -> list[dict]:
-    """Customers of whom some have no external id."""
+    """Return customers for Dub.
+
+    :param without: The numbers of those without external id.
+    :param created: When each was created, in seconds after some midnight; by default one after the other.
+    """
     return [
         {
             "id": f"cus_9{n:04}",
@@ -50,6 +54,13 @@ def test_every_customer_is_listed_once(dub, count: int) -> None:
     listed = [customer["id"] for customer in client_of(dub).list_customers()]
     assert sorted(listed) == sorted({f"cus_9{n:04}" for n in range(count)} | SEED)
     assert len(dub.requests) <= 3 + (count + 3) // 100
+
+
+def test_customers_that_were_created_at_the_same_time_are_listed_once(dub) -> None:
+    dub.reset(setup_customers=customers(250, created=[n % 12 for n in range(250)]))
+    listed = [customer["id"] for customer in client_of(dub).list_customers()]
+    assert sorted(listed) == sorted({f"cus_9{n:04}" for n in range(250)} | SEED)
+    assert len(dub.requests) <= 6
 
 
 @pytest.mark.parametrize("without", [(0,), (249,), (100,), (37,), (99, 101), (0, 249), (10, 200), (50, 120, 180)])
