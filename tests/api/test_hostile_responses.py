@@ -1,20 +1,15 @@
-"""Whatever a server responses, the run ends, nothing counts as updated that is not, and no value gets into a log."""
+"""Whatever a server responds, the run ends, nothing counts as updated that is not, and no value gets into a log."""
 
 from __future__ import annotations
 
 import json
 import random
-import socketserver
-import threading
 
 import pytest
 
-from airflow_provider_dub.exceptions import (
-    DubFixRowsError,
-    DubFixSetupError,
-    DubRetryLaterError,
-)
+from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubRetryLaterError
 from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
+from tests.support.raw_server import serving
 from tests.support.task_instance import TaskInstance
 
 SECRET = "Zaphod-Beeblebrox"
@@ -62,39 +57,16 @@ RESPONSES: dict[str, list[bytes]] = {
 }
 
 
-class Hostile(socketserver.ThreadingTCPServer):
-    """Reads a request and responses with the next of the given responses."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self, responses: list[bytes]) -> None:
-        self.responses = iter(responses * 1000)
-        super().__init__(("127.0.0.1", 0), Handler)
-
-
-class Handler(socketserver.BaseRequestHandler):
-    """One request for each connection."""
-
-    def handle(self) -> None:
-        self.request.recv(65536)
-        self.request.sendall(next(self.server.responses))  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "odd limits")) for kind in RESPONSES],  # each row waits
-)
+@pytest.mark.parametrize("kind", RESPONSES)
 def test_a_hostile_server_is_survived(connect, monkeypatch, no_back_off, logged, kind: str) -> None:
     monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_TIMEOUT", 0.5)
+    monkeypatch.setattr("airflow_provider_dub.api.rate_limit.WINDOW", 1.0)  # a minute, in a second
     task_instance = TaskInstance()
-    with Hostile(RESPONSES[kind]) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        connect(f"http://127.0.0.1:{server.server_address[1]}", max_retries=1, timeout=2)
+    with serving(*RESPONSES[kind] * 1000, closes=True) as server:
+        connect(server.url, max_retries=1, timeout=2)
         operator = DubUpdateCustomersOperator(task_id="update", customers=ROWS)
         with pytest.raises((DubRetryLaterError, DubFixRowsError, DubFixSetupError)) as failure:
             operator.execute({"ti": task_instance})
-        server.shutdown()
     summary = task_instance.xcoms["summary"]
     assert (summary["total"], summary["updated"]) == (len(ROWS), 0)
     shown = logged() + str(failure.value) + json.dumps(summary)

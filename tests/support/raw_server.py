@@ -16,9 +16,11 @@ class RawServer(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = daemon_threads = True
 
-    def __init__(self, responses: list[bytes], tls: ssl.SSLContext | None, then: Callable[[], bytes] | None) -> None:
+    def __init__(
+        self, responses: list[bytes], tls: ssl.SSLContext | None, then: Callable[[], bytes] | None, closes: bool
+    ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.responses, self.tls, self.then = responses, tls, then
+        self.responses, self.tls, self.then, self.closes = responses, tls, then, closes
         self.requests: list[bytes] = []
         self.connections = 0
         self.is_over = threading.Event()
@@ -45,7 +47,7 @@ class Handler(socketserver.BaseRequestHandler):
                 with suppress(OSError):
                     while self.server.then and not self.server.is_over.is_set():
                         connected.sendall(self.server.then())
-                if b"Content-Length" not in response:
+                if self.server.closes or b"Content-Length" not in response:
                     return
 
 
@@ -61,15 +63,22 @@ def _read_request(received) -> bytes:
 
 @contextmanager
 def serving(
-    *responses: bytes, tls: ssl.SSLContext | None = None, then: Callable[[], bytes] | None = None
+    *responses: bytes,
+    tls: ssl.SSLContext | None = None,
+    then: Callable[[], bytes] | None = None,
+    closes: bool = False,
 ) -> Iterator[RawServer]:
     """Serve these bytes, one after the other.
+
+    A connection stays open after a response that has the text ``Content-Length`` anywhere: a test that wants one to
+    stay open without a length says ``X: Content-Length``, and one that wants it closed writes the header otherwise.
 
     :param responses: What is sent, a response to each request.
     :param tls: How to speak TLS.
     :param then: Returns what is sent after each, again and again.
+    :param closes: Whether every connection is closed after one response.
     """
-    with RawServer(list(responses), tls, then) as server:
+    with RawServer(list(responses), tls, then, closes) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield server
