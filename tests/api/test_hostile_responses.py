@@ -34,10 +34,15 @@ RESPONSES: dict[str, list[bytes]] = {
     "random status": [response(noise.randrange(100, 999), b"{}") for _ in range(60)],
     "another customer": [response(200, customer())],
     "no customer": [response(200, json.dumps(value).encode()) for value in (None, [], {}, 7, "x", {"id": 5}, [[]] * 9)],
-    "the value as a message": [
-        response(status, json.dumps({"error": {"message": SECRET}}).encode()) for status in (400, 403, 409, 422, 500)
-    ],
-    "the value in html": [response(status, f"<html>{SECRET}</html>".encode()) for status in (200, 404, 502)],
+    # One status each, since the first fatal one ends a run.
+    **{
+        f"the value as a message of {status}": [response(status, json.dumps({"error": {"message": SECRET}}).encode())]
+        for status in (400, 403, 409, 422, 500)
+    },
+    **{
+        f"the value in html of {status}": [response(status, f"<html>{SECRET}</html>".encode())]
+        for status in (200, 404, 502)
+    },
     "the value in headers": [
         response(404, b"", f"X-RateLimit-Limit: {SECRET}", f"Retry-After: {SECRET}", f"Date: {SECRET}")
     ],
