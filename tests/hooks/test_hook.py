@@ -16,6 +16,7 @@ from contextvars import ContextVar
 import psutil
 import pytest
 
+from airflow_provider_dub.api.stop import POLL_INTERVAL
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubConfigurationError, DubError
 from airflow_provider_dub.hooks.dub import DubHook
@@ -153,7 +154,7 @@ def test_an_unknown_extra_is_named(dub, connect, logged) -> None:
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, pytest.fail.Exception])
 def test_rows_that_end_by_more_than_an_exception_end_the_results_too(connected, end: type[BaseException]) -> None:
     def rows():
-        yield from ({"id": f"cus_{n}", "name": "n"} for n in range(20))
+        yield from ({"id": f"cus_{n}", "name": "n"} for n in range(5))
         raise end("the source is broken")
 
     outcomes: list[Outcome] = []
@@ -162,14 +163,14 @@ def test_rows_that_end_by_more_than_an_exception_end_the_results_too(connected, 
         try:
             for result in DubHook().update_customers(rows()):
                 outcomes.append(result.outcome)
-                time.sleep(0.15)  # longer than the results wait for room
+                time.sleep(1.5 * POLL_INTERVAL)  # longer than the results wait for room
         except end:
             outcomes.append(Outcome.NOT_ATTEMPTED)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(20)
-    assert outcomes == [Outcome.FAILED] * 20 + [Outcome.NOT_ATTEMPTED]
+    assert outcomes == [Outcome.FAILED] * 5 + [Outcome.NOT_ATTEMPTED]
 
 
 def test_rows_are_read_in_the_context_of_the_caller(connected) -> None:
