@@ -89,6 +89,7 @@ ctrl_c = signalled(signal.SIGINT, signal.default_int_handler)  # a background jo
         (time_out, AirflowTaskTimeout),
         (ctrl_c, KeyboardInterrupt),
     ],
+    ids=["on_kill", "a time-out", "Ctrl-C"],
 )
 def test_every_row_has_an_outcome_within_four_seconds(hanging_dub, connect, tmp_path, interrupt, expected) -> None:
     connect(hanging_dub.url)
@@ -180,7 +181,7 @@ def test_a_file_that_cannot_be_written_ends_the_run_and_every_row_is_counted(con
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("interrupt", [on_kill, time_out])
+@pytest.mark.parametrize("interrupt", [on_kill, time_out], ids=["on_kill", "a time-out"])
 def test_a_million_rows_have_outcomes_within_four_seconds(hanging_dub, connect, tmp_path, interrupt) -> None:
     connect(hanging_dub.url)
     path = tmp_path / "rejected.jsonl"

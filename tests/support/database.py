@@ -41,10 +41,12 @@ class Database:
         return bool(cursor.description)
 
     def insert(self, *rows: tuple[Any, ...]) -> None:
-        """Insert rows into the table of customers."""
+        """Insert rows into the table of customers, in one transaction."""
         mark = "?" if self.engine in ("sqlite", "duckdb") else "%s"
-        for row in rows:
-            self.run(f"INSERT INTO customers VALUES ({', '.join([mark] * len(row))})", parameters=row)
+        with closing(self.hook().get_conn()) as connection, closing(connection.cursor()) as cursor:
+            for row in rows:
+                cursor.execute(f"INSERT INTO customers VALUES ({', '.join([mark] * len(row))})", row)
+            connection.commit()
 
     def state(self, *columns: str) -> dict[str, Any]:
         """Return columns of the state table by key."""
