@@ -361,10 +361,10 @@ class DubUnrecordedOutcomesError(DubWarehouseError):
 
     def __init__(self, kind: str) -> None:
         super().__init__(
-            f"The database did not record the outcomes: {kind}. {_NOT_SHOWN}. Check that the connection's password is "
-            "not another one by now, that its user may insert, update and delete in the state table and its history, "
-            "that no column is narrower than those that this package creates, and that no partition is missing. "
-            "What is not recorded is sent again."
+            f"The database did not record the outcomes: {kind}. {_NOT_SHOWN}. Check that the connection's password "
+            "still holds, that its user may insert, update and delete in the state table and its history, that no "
+            "column is narrower than those that this package creates, and that no partition is missing. What is not "
+            "recorded is sent again."
         )
 
 

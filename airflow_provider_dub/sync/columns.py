@@ -168,7 +168,10 @@ def fields_named(columns: Mapping[str, str]) -> dict[str, Field]:
         raise ValueError('columns must be a mapping from column to Dub field, such as {"mail": "email"}.')
     fields = {column: field_named(name) for column, name in columns.items()}
     if unknown := [columns[column] for column, one in fields.items() if one is None]:
-        raise ValueError(f"columns: {unknown[0]!r} is not a Dub field; those are {', '.join(FIELDS)}.")
+        raise ValueError(
+            f"columns: {unknown[0]!r} is not a Dub field; those are {', '.join(FIELDS)}. The column of the customers' "
+            "ids is named by id_column or external_id_column."
+        )
     found = {column: one for column, one in fields.items() if one}
     _one_column_each(found)
     return found

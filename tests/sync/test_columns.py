@@ -192,6 +192,7 @@ def test_a_key_that_is_not_there_says_which_arguments_name_it_and_what_may_be_me
     ("columns", "message"),
     [
         ({"mail": "phone"}, "'phone' is not a Dub field; those are email"),
+        ({"id": "id", "mail": "email"}, "the customers' ids is named by id_column or external_id_column"),
         ({"mail": "email", "name": "E-Mail"}, 'The columns "mail" and "name" both mean the Dub field email'),
         ({"mail": "email", "MAIL": "name"}, 'the column "mail" twice, for email and name'),
         ({}, "must be a mapping"),
