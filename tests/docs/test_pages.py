@@ -50,6 +50,7 @@ def test_sql_stands_only_on_the_page_that_another_test_runs() -> None:
 @pytest.mark.parametrize("operator", [DubUpdateCustomersOperator, SqlToDubCustomersOperator])
 def test_what_a_docstring_calls_templated_is(operator) -> None:
     said = set(re.findall(r":param (\w+): \(templated\)", operator.__doc__ or ""))
+    assert said
     assert said <= set(operator.template_fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +16,6 @@ from airflow_provider_dub.version_compat import Connection
 
 
 def read(extra=None, arguments=None, **fields) -> DubSettings:
-    import json
-
     connection = Connection(
         conn_id="dub_test", conn_type="dub", extra=json.dumps(extra or {}), **{"password": "dub_K", **fields}
     )

@@ -226,7 +226,7 @@ def test_rows_of_which_nothing_is_known_are_asked_for_every_field_but_those_that
     assert "stripeCustomerId" not in fields_of(None, "STRIPE_CUSTOMER_ID")
 
 
-def test_columns_of_several_levels_are_ignored() -> None:
+def test_columns_of_several_levels_have_no_names_to_match() -> None:
     frame = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("id", ""), ("email", "")]))
     with pytest.raises(ValueError, match="no column"):
         match_columns(list(frame.columns), key_column="id")

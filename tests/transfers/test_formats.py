@@ -151,9 +151,7 @@ TEXTS = {
     [(engine, *rest) for engine, cases in TEXTS.items() for rest in cases],
     indirect=["database"],
 )
-def test_what_is_text_is_sent_in_utc_and_only_once(
-    database, connected, sync, column: str, value: str, sent: str
-) -> None:
+def test_what_is_text_is_sent_once(database, connected, sync, column: str, value: str, sent: str) -> None:
     database.run(f"CREATE TABLE customers (user_id VARCHAR(20), name {column})")
     database.insert(("user_1", value))
     assert sync()["updated"] == 1
@@ -181,23 +179,23 @@ def test_a_text_in_json_is_sent_without_its_quotes_and_null_is_a_missing_value(
         database.run("DROP TABLE people")
 
 
-#: Types that a column of ids may have, by engine: the type, a value as it is inserted, and the id.
-IDS = {
-    "postgres": [("NUMERIC(30, 0)", 42), ("NUMERIC(20, 2)", 42), ("DOUBLE PRECISION", 42), ("OID", 42)],
-    "duckdb": [("DECIMAL(30, 0)", 42), ("DECIMAL(20, 2)", 42), ("DOUBLE", 42), ("HUGEINT", 42), ("UTINYINT", 42)],
-    "sqlite": [("NUMERIC", 42), ("REAL", 42), ("DECIMAL(20, 2)", 42), ("BOOLEAN", 42)],
-    "mysql": [("DECIMAL(30, 0)", 42), ("DECIMAL(20, 2)", 42), ("DOUBLE", 42)],
+#: Types of numbers that a column of ids may have, by engine.
+NUMBERS = {
+    "postgres": ["NUMERIC(30, 0)", "NUMERIC(20, 2)", "DOUBLE PRECISION", "OID"],
+    "duckdb": ["DECIMAL(30, 0)", "DECIMAL(20, 2)", "DOUBLE", "HUGEINT", "UTINYINT"],
+    "sqlite": ["NUMERIC", "REAL", "DECIMAL(20, 2)", "BOOLEAN"],
+    "mysql": ["DECIMAL(30, 0)", "DECIMAL(20, 2)", "DOUBLE"],
 }
 
 
 @pytest.mark.parametrize(
-    ("database", "column", "value"),
-    [(engine, *rest) for engine, cases in IDS.items() for rest in cases],
+    ("database", "column"),
+    [(engine, column) for engine, columns in NUMBERS.items() for column in columns],
     indirect=["database"],
 )
-def test_a_number_of_any_type_is_sent_once(database, connected, sync, column: str, value: int) -> None:
+def test_a_number_of_any_type_is_sent_once(database, connected, sync, column: str) -> None:
     database.run(f"CREATE TABLE customers (user_id VARCHAR(20), stripe {column})")
-    database.insert(("user_1", value), ("user_2", None))
+    database.insert(("user_1", 42), ("user_2", None))
     columns = {"stripe": "stripeCustomerId"}
     assert sync(columns=columns)["updated"] == 1
     assert stored(connected, id="cus_1LABA")["stripeCustomerId"] == "42"
