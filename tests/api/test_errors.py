@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,12 +10,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_dub import exceptions as errors
 from airflow_provider_dub.api.responses import error_from_response
+from tests.support.recordings import recordings
 
-RECORDINGS = [
-    json.loads(line)
-    for name in ("vectors.jsonl", "vectors_2.jsonl")
-    for line in (Path(__file__).parent.parent / "recordings" / name).read_text().splitlines()
-]
+RECORDINGS = recordings()
 EXPECTED = {
     "patch.name.number": errors.DubInvalidRequestError,
     "patch.name.len192": errors.DubInvalidRequestError,

@@ -1,3 +1,5 @@
+"""An emulator whose rate limit does not refill during a test, and what sends it one request."""
+
 from __future__ import annotations
 
 import http.client
@@ -59,6 +61,7 @@ def running() -> Iterator[DubEmulator]:
 
 @pytest.fixture
 def dub(running: DubEmulator) -> DubEmulator:
+    """An emulator in the state of its seed."""
     running.reset()
     return running
 
@@ -68,6 +71,8 @@ Call = Callable[..., Response]
 
 @pytest.fixture
 def call(dub: DubEmulator) -> Call:
+    """Send one request to the emulator, and return the response."""
+
     def call_dub(*arguments: Any, **options: Any) -> Response:
         return send(dub, *arguments, **options)
 

@@ -1,3 +1,5 @@
+"""Who may do what: keys, workspaces, plans and roles."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -114,16 +114,16 @@ def test_the_log_keeps_the_newest_requests() -> None:
 
 
 @pytest.fixture
-def connected(dub: DubEmulator) -> Iterator[Callable[[bytes], socket.socket]]:
-    """Open connections and send a part of a request over each."""
+def begin_request(dub: DubEmulator) -> Iterator[Callable[[bytes], socket.socket]]:
+    """Open a connection, send a part of a request over it, and return it."""
     with ExitStack() as open_connections:
 
-        def connected(data: bytes) -> socket.socket:
+        def begin_request(data: bytes) -> socket.socket:
             connection = open_connections.enter_context(socket.create_connection(address(dub), timeout=10))
             connection.sendall(data)
             return connection
 
-        yield connected
+        yield begin_request
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def connected(dub: DubEmulator) -> Iterator[Callable[[bytes], socket.socket]]:
     [b"", b"GET /customers HT", b"PATCH /customers/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"],
 )
 def test_a_request_must_arrive_in_time(
-    connected: Callable[[bytes], socket.socket], monkeypatch: pytest.MonkeyPatch, part: bytes
+    begin_request: Callable[[bytes], socket.socket], monkeypatch: pytest.MonkeyPatch, part: bytes
 ) -> None:
     monkeypatch.setattr(connections, "REQUEST_TIMEOUT_SECONDS", 0.2)
 
-    assert connected(part).recv(100).startswith(b"HTTP/1.1 408 ")
+    assert begin_request(part).recv(100).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_response_may_take_longer_than_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,12 +145,12 @@ def test_a_response_may_take_longer_than_a_request(monkeypatch: pytest.MonkeyPat
 
 
 def test_half_open_connections_are_bounded(
-    call: Call, connected: Callable[[bytes], socket.socket], monkeypatch: pytest.MonkeyPatch
+    call: Call, begin_request: Callable[[bytes], socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_HALF_OPEN", 3)
     half_open = []
     for _ in range(4):
-        half_open.append(connected(b"GET /customers HT"))
+        half_open.append(begin_request(b"GET /customers HT"))
         time.sleep(0.05)
 
     assert half_open[0].recv(100) == b""

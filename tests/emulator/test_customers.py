@@ -11,18 +11,15 @@ import pytest
 
 from airflow_provider_dub.customers.fields import FIELDS
 from airflow_provider_dub.emulator import DubEmulator
+from tests.support.stored import stored
 
 from .conftest import Call, send
-
-
-def stored(dub: DubEmulator, customer_id: str) -> dict[str, Any]:
-    return next(row for row in dub.customers if row["id"] == customer_id)
 
 
 def test_country_is_applied(dub: DubEmulator, call: Call) -> None:
     response = call("PATCH", "/customers/ext_user_1", {"country": "de"})
 
-    assert response.json["country"] == stored(dub, "cus_1LABA")["country"] == "de"
+    assert response.json["country"] == stored(dub, id="cus_1LABA")["country"] == "de"
 
 
 @pytest.mark.parametrize(
@@ -155,10 +152,10 @@ def test_only_avatars_that_can_be_fetched_survive(dub: DubEmulator, call: Call, 
     shown = call("PATCH", "/customers/cus_1LABA", {"avatar": avatar}).json["avatar"]
     call("PATCH", "/customers/cus_1LABB", {"avatar": "about:blank"})
 
-    assert stored(dub, "cus_1LABA")["avatar"] == shown
-    while stored(dub, "cus_1LABB")["avatar"]:  # fetched last
+    assert stored(dub, id="cus_1LABA")["avatar"] == shown
+    while stored(dub, id="cus_1LABB")["avatar"]:  # fetched last
         time.sleep(0.01)
-    assert stored(dub, "cus_1LABA")["avatar"] == (shown if survives else None)
+    assert stored(dub, id="cus_1LABA")["avatar"] == (shown if survives else None)
 
 
 NEW = {"externalId": "new", "country": "DE"}
@@ -173,7 +170,7 @@ def test_a_new_customer_is_returned_and_stored(dub: DubEmulator, call: Call) -> 
     assert response.json["avatar"].startswith(f"https://dubassets.com/customers/{response.json['id']}/avatar_")
     assert response.json["sales"] == 0
     assert call("GET", "/customers/ext_new").json == response.json
-    assert stored(dub, response.json["id"])["name"] == "n@example.com"
+    assert stored(dub, id=response.json["id"])["name"] == "n@example.com"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +219,7 @@ def test_amounts_are_rounded_as_javascript_does(dub: DubEmulator, call: Call, st
     dub.reset([{"id": "cus_1", "externalId": "x", "saleAmount": stored_amount}])
 
     assert f'"saleAmount":{shown},' in call("GET", "/customers/cus_1").text
-    assert stored(dub, "cus_1")["saleAmount"] == stored_amount
+    assert stored(dub, id="cus_1")["saleAmount"] == stored_amount
 
 
 @pytest.fixture
@@ -237,7 +234,7 @@ def test_a_field_is_one_entry_in_the_table(dub: DubEmulator, call: Call) -> None
     shown = call("PATCH", "/customers/cus_1LABA", {"planName": "gold"})
 
     assert shown.json["planName"] == call("GET", "/customers/cus_1LABA").json["planName"] == "gold"
-    assert stored(dub, "cus_1LABA")["planName"] == "gold"
+    assert stored(dub, id="cus_1LABA")["planName"] == "gold"
     assert call("GET", "/customers/cus_1LABB").json["planName"] is None
     assert call("POST", "/customers", NEW | {"planName": "tin"}).json["planName"] == "tin"
     assert call("PATCH", "/customers/cus_1LABA", {"planName": None}).json["planName"] is None

@@ -1,3 +1,5 @@
+"""The faults that the emulator can be told to have."""
+
 from __future__ import annotations
 
 import http.client

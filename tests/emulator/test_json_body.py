@@ -1,3 +1,5 @@
+"""Bodies that are JSON, however deep, and bodies that are not."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Lists, counts and searches of customers."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""The rate limit: a window that slides, and what responses say of it."""
+
 from __future__ import annotations
 
 import time

@@ -6,22 +6,16 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
+from tests.support.recordings import RECORDED_SEED, recordings
 
 from .conftest import send
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-VECTORS = [
-    json.loads(line)
-    for name in ("vectors.jsonl", "vectors_2.jsonl")
-    for line in (RECORDINGS / name).read_text(encoding="utf-8").splitlines()
-]
-
+RECORDINGS = recordings()
 PLACEHOLDERS = {
     "<epoch_ms>": r"[0-9]{13}",
     "<nanoid7>": r"[0-9A-Za-z]{7}",
@@ -37,42 +31,42 @@ UNORDERED = {"list.email_duplicates"}
 @pytest.fixture(scope="module")
 def recorded_dub() -> Iterator[DubEmulator]:
     ignored = ("country", "subscriptionCanceledAt")
-    with DubEmulator(RECORDINGS / "fixtures.json", window_seconds=3600, ignore_fields=ignored) as emulator:
+    with DubEmulator(RECORDED_SEED, window_seconds=3600, ignore_fields=ignored) as emulator:
         yield emulator
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
-def test_responds_as_recorded(recorded_dub: DubEmulator, vector: dict[str, Any]) -> None:
-    recorded_dub.reset(vector.get("setup_customers"), used_by_main_key(vector))
-    path = vector["path"] + ("?" + vector["query"] if vector["query"] else "")
+@pytest.mark.parametrize("recording", RECORDINGS, ids=[recording["name"] for recording in RECORDINGS])
+def test_responds_as_recorded(recorded_dub: DubEmulator, recording: dict[str, Any]) -> None:
+    recorded_dub.reset(recording.get("setup_customers"), used_by_main_key(recording))
+    path = recording["path"] + ("?" + recording["query"] if recording["query"] else "")
 
-    response = send(recorded_dub, vector["method"], path, recorded_body(vector), vector["headers"])
+    response = send(recorded_dub, recording["method"], path, recorded_body(recording), recording["headers"])
 
-    assert response.status == vector["status"]
+    assert response.status == recording["status"]
     kept = {name: value for name, value in sorted(response.headers.items()) if is_recorded_header(name)}
-    assert_alike(kept, vector["response_headers"])
-    if vector["name"] in UNORDERED:
-        assert sorted(response.json, key=lambda row: row["id"]) == vector["response_body"]
+    assert_alike(kept, recording["response_headers"])
+    if recording["name"] in UNORDERED:
+        assert sorted(response.json, key=lambda row: row["id"]) == recording["response_body"]
     else:
-        assert_alike(response.json if response.text else "", vector["response_body"])
-    if "db_after" in vector:
-        wait_until_alike(lambda: stored(recorded_dub, vector["db_after"]), vector["db_after"])
+        assert_alike(response.json if response.text else "", recording["response_body"])
+    if "db_after" in recording:
+        wait_until_alike(lambda: stored(recorded_dub, recording["db_after"]), recording["db_after"])
 
 
 def test_the_own_seed_is_that_of_the_recordings() -> None:
-    with DubEmulator() as own, DubEmulator(RECORDINGS / "fixtures.json") as recorded:
+    with DubEmulator() as own, DubEmulator(RECORDED_SEED) as recorded:
         assert own.customers == recorded.customers
         assert own.api_key == recorded.api_key
 
 
-def used_by_main_key(vector: dict[str, Any]) -> int:
-    used, _, key = vector.get("rate_limit_used_before", "0, key main").partition(", key ")
+def used_by_main_key(recording: dict[str, Any]) -> int:
+    used, _, key = recording.get("rate_limit_used_before", "0, key main").partition(", key ")
     return int(used.split()[0]) if key == "main" else 0
 
 
-def recorded_body(vector: dict[str, Any]) -> str | None:
-    if "body_gen" not in vector:
-        return vector["body"]
+def recorded_body(recording: dict[str, Any]) -> str | None:
+    if "body_gen" not in recording:
+        return recording["body"]
     return json.dumps({"avatar": "https://cdn.test/" + "x" * 70_000})
 
 

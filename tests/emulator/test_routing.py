@@ -1,3 +1,5 @@
+"""Which path and method reach which route, and which reach none."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""The seed: who is there at the start."""
+
 from __future__ import annotations
 
 import json
@@ -8,6 +10,7 @@ import pytest
 
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.emulator.seed import load_seed
+from tests.support.recordings import RECORDED_SEED
 
 from .conftest import send
 
@@ -55,7 +58,7 @@ def test_what_a_seed_leaves_out_is_there() -> None:
 
 
 def test_the_sentences_of_the_recordings_are_understood() -> None:
-    seed = load_seed(Path(__file__).parents[1] / "recordings" / "fixtures.json")
+    seed = load_seed(RECORDED_SEED)
 
     described = {
         token: (key.workspace.slug if key.workspace else None, key.role, key.expired, key.requests_per_minute)

@@ -1,3 +1,5 @@
+"""The emulator as a context manager, as a command, and over HTTPS; its own routes."""
+
 from __future__ import annotations
 
 import http.client
