@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError
 from tests.support.database import Database
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import HOSTILE, HOSTILE_IN_DUB
 from tests.support.stored import sent, stored
 from tests.support.task_instance import TaskInstance
 from tests.support.watched_connection import watch_warehouse
@@ -203,11 +203,7 @@ def test_duplicates_are_found_before_anything_is_sent(customers, connected, run)
 
 
 def test_hostile_values_arrive_as_they_are_and_make_no_row_differ(database, state, connected, sync) -> None:
-    connected.reset(
-        setup_customers=[
-            {"id": f"cus_9{n}", "externalId": key, "name": "before", "email": None} for n, key in enumerate(HOSTILE)
-        ]
-    )
+    connected.reset(setup_customers=HOSTILE_IN_DUB)
     database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
     database.insert(*HOSTILE.items())
     first = sync()

@@ -14,3 +14,7 @@ HOSTILE = {
     "comment": "-- ; DROP TABLE customers /* */ # $$",
     "null": None,
 }
+#: The same customers as Dub has them before a run: ``cus_90`` and so on, in this order.
+HOSTILE_IN_DUB = [
+    {"id": f"cus_9{n}", "externalId": key, "name": "before", "email": None} for n, key in enumerate(HOSTILE)
+]

@@ -15,9 +15,6 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 if TYPE_CHECKING:
     from airflow_provider_dub.version_compat import Connection
 
-#: Connection types that no Airflow provider has.
-MADE_UP: dict[str, type[DbApiHook]] = {}
-
 
 class Source:
     """A database whose tables the test writes and the transfer may only read.
@@ -114,12 +111,11 @@ class ReadOnlyDuckDB(Source):
 
 
 class MadeUp(ReadOnlySQLite):
-    """A driver that knows ``execute`` and ``fetchmany`` and nothing else."""
+    """Behind a driver that knows ``execute`` and ``fetchmany`` and nothing else."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.connection = json.dumps({"conn_type": "made_up", "host": str(path)})
-        MADE_UP["made_up"] = _MadeUpHook
 
 
 class ClickHouse(Source):
@@ -131,7 +127,6 @@ class ClickHouse(Source):
         pytest.importorskip("chdb")
         super().__init__(conn_type="clickhouse", host=str(path))
         self.path = path
-        MADE_UP["clickhouse"] = _ClickHouseHook
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
@@ -194,11 +189,18 @@ class _MadeUpCursor:
         return [[*row] for row in self._cursor.fetchmany(size)]
 
 
-def hook_of(get_hook: Any) -> Any:
-    """Return ``Connection.get_hook`` that knows the types that are made up, too."""
+#: Hooks of connection types that no Airflow provider has.
+_HOOKS: dict[str | None, type[DbApiHook]] = {"made_up": _MadeUpHook, "clickhouse": _ClickHouseHook}
 
-    def hook(connection: Connection, *, hook_params: Any = None) -> Any:
-        made_up = MADE_UP.get(str(connection.conn_type))
-        return made_up(connection.conn_id) if made_up else get_hook(connection, hook_params=hook_params)
 
-    return hook
+def get_hook_of_any_type(get_hook: Any) -> Any:
+    """Return what stands in for ``Connection.get_hook``, and knows the types that no Airflow provider has, too.
+
+    :param get_hook: The method of Airflow's.
+    """
+
+    def get_any_hook(connection: Connection, *, hook_params: Any = None) -> Any:
+        hook_class = _HOOKS.get(connection.conn_type)
+        return hook_class(connection.conn_id) if hook_class else get_hook(connection, hook_params=hook_params)
+
+    return get_any_hook

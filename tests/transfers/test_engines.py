@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_dub.exceptions import DubFixRowsError
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.dialects import DIALECTS
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import HOSTILE, HOSTILE_IN_DUB
 from tests.support.stored import sent, stored
 from tests.support.watched_connection import watch_warehouse
 
@@ -20,15 +20,13 @@ pytestmark = pytest.mark.rounds
 @pytest.fixture
 def known(connected):
     """Dub knows the hostile customers."""
-    customers = [
-        {"id": f"cus_9{n}", "externalId": key, "name": "before", "email": None} for n, key in enumerate(HOSTILE)
-    ]
-    connected.reset(setup_customers=customers)
+    connected.reset(setup_customers=HOSTILE_IN_DUB)
     return connected
 
 
 @pytest.fixture
 def hostile(database, known):
+    """The database has the hostile customers, and Dub knows them."""
     database.run("CREATE TABLE customers (user_id VARCHAR(200), name VARCHAR(200))")
     database.insert(*HOSTILE.items())
     return database

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError, DubReviewChangesError
 from airflow_provider_dub.version_compat import BaseHook
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import HOSTILE, HOSTILE_IN_DUB
 from tests.support.stored import sent, stored
 from tests.transfers import sources
 
@@ -29,11 +29,13 @@ SOURCES = {
 
 
 def opened(kind: str, request, tmp_path, monkeypatch) -> sources.Source:
+    """Return a database of a kind, behind the Airflow connection ``source``."""
     place = request.getfixturevalue("postgres_socket") if kind == "postgres" else tmp_path / "source"
     source = SOURCES[kind](place)
     monkeypatch.setenv("AIRFLOW_CONN_SOURCE", source.connection)
-    kind = type(BaseHook.get_connection("source"))  # Airflow has several
-    monkeypatch.setattr(kind, "get_hook", sources.hook_of(kind.get_hook))
+    connection_class = type(BaseHook.get_connection("source"))  # Airflow has several
+    get_hook = sources.get_hook_of_any_type(connection_class.get_hook)
+    monkeypatch.setattr(connection_class, "get_hook", get_hook)
     return source
 
 
@@ -52,9 +54,8 @@ def made_up(request, tmp_path, monkeypatch) -> sources.Source:
 @pytest.fixture
 def known(connected):
     """Dub knows the hostile customers, and c_1 to c_3."""
-    ids = {key: f"cus_9{n}" for n, key in enumerate(HOSTILE)} | {f"c_{n}": f"cus_8{n}" for n in (1, 2, 3)}
-    customers = [{"id": one, "externalId": key, "name": "before", "email": None} for key, one in ids.items()]
-    connected.reset(setup_customers=customers)
+    others = [{"id": f"cus_8{n}", "externalId": f"c_{n}", "name": "before", "email": None} for n in (1, 2, 3)]
+    connected.reset(setup_customers=HOSTILE_IN_DUB + others)
     return connected
 
 
@@ -127,10 +128,10 @@ def test_a_timestamp_without_end_is_rejected_also_where_its_driver_knows_none(
 
 
 @pytest.fixture
-def round_of(made_up, database, known, elsewhere):
-    """The made-up source, and a function that runs the operator."""
+def run(made_up, database, known, elsewhere):
+    """Run the operator with names and e-mail addresses of the made-up source, which has a table for them."""
     made_up.run("CREATE TABLE customers (user_id, name, email, stamp)")
-    return made_up, lambda **options: elsewhere(columns={"name": "name", "email": "email"}, **options)
+    return lambda **options: elsewhere(columns={"name": "name", "email": "email"}, **options)
 
 
 def test_hostile_values_arrive_and_a_second_run_sends_nothing(made_up, database, known, elsewhere) -> None:
@@ -145,47 +146,42 @@ def test_hostile_values_arrive_and_a_second_run_sends_nothing(made_up, database,
     assert len(known.requests) == before
 
 
-def test_text_that_databases_refuse_is_that_rows_failure_alone(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", None, 1))
-    source.run("INSERT INTO customers VALUES ('c_2', 'B' || char(0) || 'b', NULL, 1)")
+def test_text_that_databases_refuse_is_that_rows_failure_alone(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", None, 1))
+    made_up.run("INSERT INTO customers VALUES ('c_2', 'B' || char(0) || 'b', NULL, 1)")
     with pytest.raises(DubFixRowsError, match="1 updated, 1 rejected"):
         run()
     plan = run()["plan"]
     assert (plan["unchanged"], plan["refused"]) == (1, 1)
 
 
-def test_an_id_that_is_too_long_is_that_rows_failure_alone(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", None, 1), ("x" * 300, "Bob", None, 1))
+def test_an_id_that_is_too_long_is_that_rows_failure_alone(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", None, 1), ("x" * 300, "Bob", None, 1))
     with pytest.raises(DubFixRowsError, match="1 updated, 1 rejected"):
         run()
     assert run(max_failures=1)["plan"]["unchanged"] == 1
 
 
-def test_blanks_of_every_kind_around_an_id_do_not_count_if_the_user_says_so(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", None, 1))
+def test_blanks_of_every_kind_around_an_id_do_not_count_if_the_user_says_so(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", None, 1))
     assert run(strip=True)["updated"] == 1
-    source.insert(("c_1\u200b", "Mallory", None, 1))
+    made_up.insert(("c_1\u200b", "Mallory", None, 1))
     with pytest.raises(DubFixRowsError, match="2 rejected"):
         run(strip=True)
     assert stored(known, id="cus_81")["name"] == "Ada"
 
 
 @pytest.mark.parametrize(("before", "after"), [("Ada", "ADA"), ("Ada", "Ada "), ("Ada", "Adá"), ("Ada", ""), ("1", 1)])
-def test_the_smallest_change_is_one(round_of, database, known, before, after) -> None:
-    source, run = round_of
-    source.insert(("c_1", before, None, 1), ("c_2", "b", None, 1))
+def test_the_smallest_change_is_one(run, made_up, database, known, before, after) -> None:
+    made_up.insert(("c_1", before, None, 1), ("c_2", "b", None, 1))
     run()
-    source.run("DELETE FROM customers WHERE user_id = 'c_1'")
-    source.insert(("c_1", after, None, 1))
+    made_up.run("DELETE FROM customers WHERE user_id = 'c_1'")
+    made_up.insert(("c_1", after, None, 1))
     assert run(dry_run=True)["plan"]["changed"] == (before != str(after))
 
 
-def test_refused_and_missing_rows_are_left_until_they_change(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", "no e-mail", 1), ("nobody", "No", None, 1), ("c_2", "Bob", None, 1))
+def test_refused_and_missing_rows_are_left_until_they_change(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", "no e-mail", 1), ("nobody", "No", None, 1), ("c_2", "Bob", None, 1))
     with pytest.raises(DubFixRowsError):
         run()
     before = len(known.requests)
@@ -194,23 +190,21 @@ def test_refused_and_missing_rows_are_left_until_they_change(round_of, database,
     assert len(known.requests) == before
     later = run(on_missing="skip", retry_missing_after=timedelta(0))
     assert (later["plan"]["retried"], later["missing"]) == (1, 1)
-    source.run("UPDATE customers SET email = 'ada@b.co' WHERE user_id = 'c_1'")
+    made_up.run("UPDATE customers SET email = 'ada@b.co' WHERE user_id = 'c_1'")
     assert run()["updated"] == 1
 
 
 @pytest.mark.parametrize("baseline", ["source", "dub"])
-def test_baselines_record_without_sending(round_of, database, known, baseline: str) -> None:
-    source, run = round_of
-    source.insert(("c_1", "before", None, 1), ("c_2", "Bob", None, 1))
+def test_baselines_record_without_sending(run, made_up, database, known, baseline: str) -> None:
+    made_up.insert(("c_1", "before", None, 1), ("c_2", "Bob", None, 1))
     summary = run(baseline=baseline)
     assert (summary["baseline"], len(sent(known))) == ((2, 0) if baseline == "source" else (1, 1))
     assert run()["plan"]["unchanged"] == 2
 
 
-def test_duplicates_are_found_and_the_latest_wins(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "old", None, 9), ("c_2", "b", None, 1), ("c_1", "new", None, 10))
-    source.insert(("c_1", "older", None, None))
+def test_duplicates_are_found_and_the_latest_wins(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "old", None, 9), ("c_2", "b", None, 1), ("c_1", "new", None, 10))
+    made_up.insert(("c_1", "older", None, None))
     with pytest.raises(DubFixRowsError, match="3 rows of the query name this customer"):
         run()
     assert stored(known, id="cus_81")["name"] == "before"
@@ -221,52 +215,47 @@ def test_duplicates_are_found_and_the_latest_wins(round_of, database, known) -> 
     assert run(on_duplicate="last", latest_by="stamp")["plan"]["to_send"] == 0
 
 
-def test_a_column_of_several_types_has_no_latest(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "old", None, 9), ("c_1", "new", None, "tomorrow"))
+def test_a_column_of_several_types_has_no_latest(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "old", None, 9), ("c_1", "new", None, "tomorrow"))
     with pytest.raises(DubFixSetupError, match=r'"stamp" of latest_by holds a number and text'):
         run(on_duplicate="last", latest_by="stamp")
     assert (len(sent(known)), staged(database)) == (0, 0)
 
 
-def test_an_empty_cell_clears_what_the_policy_says(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", "ada@b.co", 1), ("c_2", "Bob", "bob@b.co", 1))
+def test_an_empty_cell_clears_what_the_policy_says(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", "ada@b.co", 1), ("c_2", "Bob", "bob@b.co", 1))
     run(null_policy="clear")
-    source.run("UPDATE customers SET email = ' ' WHERE user_id = 'c_1'")
+    made_up.run("UPDATE customers SET email = ' ' WHERE user_id = 'c_1'")
     assert run(null_policy="clear")["plan"]["changed"] == 1
     assert stored(known, id="cus_81")["email"] is None
     assert run(null_policy="clear")["plan"]["to_send"] == 0
 
 
-def test_a_limit_sends_the_first_by_key_and_a_full_refresh_all(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_3", "Cyd", None, 1), ("c_1", "Ada", None, 1), ("c_2", "Bob", None, 1))
+def test_a_limit_sends_the_first_by_key_and_a_full_refresh_all(run, made_up, database, known) -> None:
+    made_up.insert(("c_3", "Cyd", None, 1), ("c_1", "Ada", None, 1), ("c_2", "Bob", None, 1))
     assert run(limit=1)["over_limit"] == 2
     assert [stored(known, id=f"cus_8{n}")["name"] for n in (1, 2, 3)] == ["Ada", "before", "before"]
     assert run()["updated"] == 2
-    source.run("UPDATE customers SET name = name || '.'")
+    made_up.run("UPDATE customers SET name = name || '.'")
     assert (run(limit=1)["updated"], stored(known, id="cus_82")["name"]) == (1, "Bob")
     assert run(full_refresh=True)["updated"] == 3
 
 
-def test_too_many_changes_send_and_record_nothing_and_leave_nothing_staged(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", None, 1), ("c_2", "Bob", None, 1))
+def test_too_many_changes_send_and_record_nothing_and_leave_nothing_staged(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", None, 1), ("c_2", "Bob", None, 1))
     with pytest.raises(DubReviewChangesError):
         run(max_changes=1)
     assert (len(sent(known)), database.state("outcome"), staged(database)) == (0, {}, 0)
     run()
-    source.run("UPDATE customers SET name = name || '.'")
+    made_up.run("UPDATE customers SET name = name || '.'")
     with pytest.raises(DubReviewChangesError, match="max_change_rate"):
         run(max_change_rate=0.5)
 
 
-def test_a_dry_run_writes_nothing(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", "ada@b.co", 1), ("c_2", "Bob", None, 1))
+def test_a_dry_run_writes_nothing(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", "ada@b.co", 1), ("c_2", "Bob", None, 1))
     run()
-    source.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'c_1'")
+    made_up.run("UPDATE customers SET name = 'Countess' WHERE user_id = 'c_1'")
     tables = ("dub_state", "dub_state_lease", "dub_state_history", "dub_state_staging")
     before = [database.run(f"SELECT * FROM {table}") for table in tables]
     plan = run(dry_run=True)["plan"]
@@ -274,26 +263,23 @@ def test_a_dry_run_writes_nothing(round_of, database, known) -> None:
     assert [database.run(f"SELECT * FROM {table}") for table in tables] == before
 
 
-def test_what_a_run_that_crashed_had_staged_is_not_compared(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", None, 1))
+def test_what_a_run_that_crashed_had_staged_is_not_compared(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", None, 1))
     run()
     database.run("INSERT INTO dub_state_staging (position, customer_key, name, attempt) VALUES (0, 'c_2', 'x', 'y')")
     assert run()["plan"]["unchanged"] == 1
     assert staged(database) == 0
 
 
-def test_a_staging_table_of_an_older_version_is_made_anew(round_of, database, known) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", None, 1))
+def test_a_staging_table_of_an_older_version_is_made_anew(run, made_up, database, known) -> None:
+    made_up.insert(("c_1", "Ada", None, 1))
     database.run("CREATE TABLE dub_state_staging (position BIGINT, customer_key VARCHAR(255), attempt VARCHAR(255))")
     assert run()["updated"] == 1
 
 
 @pytest.mark.parametrize("columns", ["precious VARCHAR(20)", "position BIGINT, attempt VARCHAR(255)"])
-def test_a_table_of_somebody_else_is_not_taken_for_the_staging_table(round_of, database, known, columns) -> None:
-    source, run = round_of
-    source.insert(("c_1", "Ada", None, 1))
+def test_a_table_of_somebody_else_is_not_taken_for_the_staging_table(run, made_up, database, known, columns) -> None:
+    made_up.insert(("c_1", "Ada", None, 1))
     database.run(f"CREATE TABLE dub_state_staging ({columns})")
     with pytest.raises(DubFixSetupError, match="is a table, but not one of airflow-provider-dub's"):
         run()
@@ -301,12 +287,11 @@ def test_a_table_of_somebody_else_is_not_taken_for_the_staging_table(round_of, d
 
 
 @pytest.mark.parametrize("options", [{}, {"state_table": None, "state_conn_id": None}], ids=["beside", "without_state"])
-def test_rows_that_do_not_all_arrive_are_not_compared(round_of, database, known, monkeypatch, options) -> None:
+def test_rows_that_do_not_all_arrive_are_not_compared(run, made_up, database, known, monkeypatch, options) -> None:
     from airflow_provider_dub.exceptions import DubIncompleteRowsError
     from airflow_provider_dub.warehouse.staging import Staging
 
-    source, run = round_of
-    source.insert(("c_1", "Ada", None, 1), ("c_2", "Bob", None, 1))
+    made_up.insert(("c_1", "Ada", None, 1), ("c_2", "Bob", None, 1))
     insert = Staging.insert
     monkeypatch.setattr(Staging, "insert", lambda staging, columns, rows: insert(staging, columns, [*rows][1:]))
     with pytest.raises(DubIncompleteRowsError, match="gave 2 rows, and 1 of them arrived"):
