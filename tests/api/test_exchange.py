@@ -451,8 +451,8 @@ _of_other_tests: set[threading.Thread] = set()
 
 
 @pytest.fixture(autouse=True)
-def of_other_tests() -> None:
-    """Know the threads that other tests gave up."""
+def other_tests_threads_do_not_count() -> None:
+    """Remember the threads that other tests have left, which end in their own time."""
     _of_other_tests.update(session_threads())
 
 
