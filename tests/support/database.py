@@ -53,3 +53,11 @@ class Database:
         names = ", ".join(columns)
         rows = self.run(f"SELECT customer_key, {names} FROM dub_state")
         return {row[0]: row[1] if len(columns) == 1 else row[1:] for row in rows}
+
+
+def connect_empty(database: Database, monkeypatch: Any) -> Database:
+    """Set the connection ``warehouse`` to a database, and drop what an earlier test left there."""
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection)
+    for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history", "dub_state_staging"):
+        database.run(f"DROP TABLE IF EXISTS {table}")
+    return database

@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 
 from airflow_provider_dub.api.client import DubClient
-from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
 from airflow_provider_dub.warehouse import dialects
-from tests.engines.stand_ins import STAND_INS, installed
+from tests.engines.stand_ins import installed
 from tests.support import mariadb
-from tests.support.database import Database
-from tests.support.task_instance import TaskInstance
+from tests.support.database import Database, connect_empty
+from tests.support.transfer import Transfer
 
 
 @pytest.fixture(scope="session")
 def mariadb_socket() -> Iterator[str]:
-    """A MariaDB server of this session; tests clear what they make."""
+    """The socket of a MariaDB server of this session; tests clear what they make."""
     pytest.importorskip("MySQLdb")
     if not mariadb.is_installed():
         pytest.skip("no MariaDB server on this machine")
@@ -31,63 +30,42 @@ def mariadb_socket() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql", *installed()])
 def database(request, tmp_path, monkeypatch) -> Database:
     """An empty database of each engine."""
-    return _empty_database(request.param, request, tmp_path, monkeypatch)
+    return connect_empty(_database_of(request.param, request, tmp_path), monkeypatch)
 
 
 @pytest.fixture
 def sqlite(request, tmp_path, monkeypatch) -> Database:
     """An empty SQLite database."""
-    return _empty_database("sqlite", request, tmp_path, monkeypatch)
+    return connect_empty(_database_of("sqlite", request, tmp_path), monkeypatch)
 
 
-def _empty_database(engine: str, request, tmp_path, monkeypatch) -> Database:
-    if engine in STAND_INS:
-        return empty(request.getfixturevalue(engine), monkeypatch)
-    return empty(getattr(_Databases, engine)(request, tmp_path), monkeypatch)
-
-
-def empty(database: Database, monkeypatch) -> Database:
-    """Set the connection ``warehouse``, and drop what an earlier test left there."""
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection)
-    for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history", "dub_state_staging"):
-        database.run(f"DROP TABLE IF EXISTS {table}")
-    return database
-
-
-class _Databases:
-    @staticmethod
-    def sqlite(request, tmp_path) -> Database:
+def _database_of(engine: str, request, tmp_path) -> Database:
+    if engine == "sqlite":
         return Database("sqlite", conn_type="sqlite", host=str(tmp_path / "warehouse.sqlite"))
-
-    @staticmethod
-    def duckdb(request, tmp_path) -> Database:
+    if engine == "duckdb":
         pytest.importorskip("duckdb")
         return Database("duckdb", conn_type="duckdb", host=str(tmp_path / "warehouse.duckdb"))
-
-    @staticmethod
-    def postgres(request, tmp_path) -> Database:
+    if engine == "postgres":
         socket = request.getfixturevalue("postgres_socket")
         return Database("postgres", conn_type="postgres", host=socket, login="postgres", schema="postgres")
-
-    @staticmethod
-    def mysql(request, tmp_path) -> Database:
-        socket = request.getfixturevalue("mariadb_socket")
-        extra = {"unix_socket": socket, "charset": "utf8mb4"}
+    if engine == "mysql":
+        extra = {"unix_socket": request.getfixturevalue("mariadb_socket"), "charset": "utf8mb4"}
         return Database("mysql", conn_type="mysql", host="localhost", login="root", schema="warehouse", extra=extra)
+    return request.getfixturevalue(engine)  # that of its stand-in
 
 
 @pytest.fixture
-def engine(request, monkeypatch):
-    """Give the engine of the database other ways. A lease is four times ``renew_every``, unless that is given, too."""
+def change_dialect(request, monkeypatch):
+    """Change fields of the dialect of the test's database. A lease is four times ``renew_every``, unless given, too."""
 
-    def engine(**ways: Any) -> None:
+    def change_dialect(**fields: Any) -> None:
         used = [name for name in ("database", "sqlite") if name in request.fixturenames]
         name = request.getfixturevalue(used[0]).engine
-        if "renew_every" in ways:
-            ways.setdefault("lease_length", 4 * ways["renew_every"])
-        monkeypatch.setitem(dialects.DIALECTS, name, replace(dialects.DIALECTS[name], **ways))
+        if "renew_every" in fields:
+            fields.setdefault("lease_length", 4 * fields["renew_every"])
+        monkeypatch.setitem(dialects.DIALECTS, name, replace(dialects.DIALECTS[name], **fields))
 
-    return engine
+    return change_dialect
 
 
 @pytest.fixture
@@ -110,18 +88,6 @@ def while_sending(monkeypatch):
 
 
 @pytest.fixture
-def sync():
+def sync() -> Transfer:
     """Run the operator and return its summary."""
-
-    def sync(sql: str = "SELECT * FROM customers", **options: Any) -> dict[str, Any]:
-        options = {"external_id_column": "user_id", "state_table": "dub_state", "sql_conn_id": "warehouse"} | options
-        ti = TaskInstance()
-        try:
-            # As Airflow's task runner calls it, which 2.11 asks of every thread but the main one.
-            caller = {"SqlToDubCustomersOperator__sentinel": object()}
-            SqlToDubCustomersOperator(task_id="sync", sql=sql, **options).execute({"ti": ti}, **caller)
-        finally:
-            sync.summary = ti.xcoms.get("summary")  # also of a run that failed
-        return sync.summary
-
-    return sync
+    return Transfer()

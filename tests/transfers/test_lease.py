@@ -156,13 +156,15 @@ def never(self, warehouse=None) -> None:
     raise RuntimeError("no renewal")
 
 
-def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(sqlite, connect, sync, engine, monkeypatch) -> None:
+def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(
+    sqlite, connect, sync, change_dialect, monkeypatch
+) -> None:
     sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
     sqlite.insert(*((str(n), "new") for n in range(40)))
     with DubEmulator(latency_ms=100) as dub:
         dub.reset(setup_customers=[{"id": f"cus_9{n}", "externalId": str(n)} for n in range(40)])
         connect(dub.url)
-        engine(renew_every=0.5)
+        change_dialect(renew_every=0.5)
         with monkeypatch.context() as patch:
             patch.setattr(lease.Lease, "renew", never)
             with pytest.raises(DubRetryLaterError, match="not attempted"):
@@ -176,10 +178,10 @@ def test_a_run_that_cannot_renew_its_lease_sends_nothing_more(sqlite, connect, s
         assert sync()["plan"]["unchanged"] == updates
 
 
-def test_a_run_renews_its_lease_while_no_response_comes(sqlite, connect, sync, engine, monkeypatch) -> None:
+def test_a_run_renews_its_lease_while_no_response_comes(sqlite, connect, sync, change_dialect, monkeypatch) -> None:
     sqlite.run("CREATE TABLE customers (user_id TEXT, name TEXT)")
     sqlite.insert(("user_1", "Ada"))
-    engine(renew_every=0.1)
+    change_dialect(renew_every=0.1)
     renewals, renew = [], lease.Lease.renew
     monkeypatch.setattr(lease.Lease, "renew", lambda self, warehouse=None: renewals.append(renew(self, warehouse)))
     with DubEmulator(latency_ms=800) as dub:
@@ -189,8 +191,8 @@ def test_a_run_renews_its_lease_while_no_response_comes(sqlite, connect, sync, e
 
 
 @pytest.mark.parametrize("database", ["postgres", "mysql"], indirect=True)
-def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, engine) -> None:
-    engine(renew_every=0.3)
+def test_a_slow_query_does_not_cost_a_run_its_lease(database, connected, sync, change_dialect) -> None:
+    change_dialect(renew_every=0.3)
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(20))")
     database.insert(("user_1", "Ada"))
     sleep = "pg_sleep(5)::text <> ''" if database.engine == "postgres" else "SLEEP(5)"

@@ -278,9 +278,9 @@ def test_what_was_tried_leaves_nothing_behind(customers, connected, sync) -> Non
 
 
 def test_without_transactions_lines_that_a_crash_leaves_in_the_history_count_for_nothing(
-    customers, connected, sync, engine, monkeypatch
+    customers, connected, sync, change_dialect, monkeypatch
 ) -> None:
-    engine(has_transactions=False)
+    change_dialect(has_transactions=False)
     sync()
     with monkeypatch.context() as patch:
         patch.setattr(

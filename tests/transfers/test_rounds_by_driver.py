@@ -125,9 +125,9 @@ def _of_sqlite(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", STRICT_DRIVERS)
-def test_a_whole_round_with_a_strict_driver(sqlite, connected, sync, engine, monkeypatch, name: str) -> None:
+def test_a_whole_round_with_a_strict_driver(sqlite, connected, sync, change_dialect, monkeypatch, name: str) -> None:
     driver = strict_driver(monkeypatch, name)
-    engine(has_transactions=name not in ("bigquery", "databricks"))
+    change_dialect(has_transactions=name not in ("bigquery", "databricks"))
     path = BaseHook.get_connection("warehouse").host
     named, in_a_tuple = (lambda value: {"x": value}), (lambda value: (value,))
     parameter, given, percent = {

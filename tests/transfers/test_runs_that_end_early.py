@@ -105,9 +105,9 @@ def test_rows_that_were_not_attempted_and_change_back_are_not_sent(warehouse, co
 
 
 def test_what_a_guard_stops_after_rows_became_pending_is_as_it_was(
-    warehouse, connected, sync, engine, monkeypatch
+    warehouse, connected, sync, change_dialect, monkeypatch
 ) -> None:
-    engine(temporary_table="")  # so that the difference is computed more than once
+    change_dialect(temporary_table="")  # so that the difference is computed more than once
     sync(baseline="dub")
     before, state = len(sent(connected)), warehouse.state("outcome")
     counts = Changes.counts
@@ -185,9 +185,9 @@ def test_a_lost_response_to_the_last_commit_is_no_failure(warehouse, connected, 
 
 
 def test_a_heartbeat_does_not_take_back_a_lease_that_was_released(
-    warehouse, connected, sync, engine, monkeypatch
+    warehouse, connected, sync, change_dialect, monkeypatch
 ) -> None:
-    engine(renew_every=0.05, lease_length=300)
+    change_dialect(renew_every=0.05, lease_length=300)
     release = held_lease._release
 
     def released_slowly(table: Any) -> None:
@@ -224,7 +224,7 @@ def test_a_state_table_that_was_copied_without_its_lease_is_not_believed(
 @pytest.mark.parametrize("transactions", ["connection", "none"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_is_killed_at_any_statement_is_made_whole_by_the_next(
-    warehouse, connected, sync, engine, monkeypatch, transactions, when, elsewhere
+    warehouse, connected, sync, change_dialect, monkeypatch, transactions, when, elsewhere
 ) -> None:
     if transactions == "none":
 
@@ -233,7 +233,7 @@ def test_a_run_that_is_killed_at_any_statement_is_made_whole_by_the_next(
 
         driver = replace(drivers._KNOWN["sqlite3"](None), transactions="none", prepare=prepare)
         monkeypatch.setitem(drivers._KNOWN, "sqlite3", lambda _: driver)
-        engine(has_transactions=False, temporary_table="")
+        change_dialect(has_transactions=False, temporary_table="")
     options: dict[str, Any] = {"commit_every": 5}
     if elsewhere:
         monkeypatch.setenv("AIRFLOW_CONN_SOURCE", os.environ["AIRFLOW_CONN_WAREHOUSE"])

@@ -16,7 +16,8 @@ ROWS = 60
 
 
 @pytest.fixture
-def customers(database, connect):
+def slow_dub(database, connect):
+    """A local Dub that takes a tenth of a second for each request, and knows all customers of the database."""
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
     values = ", ".join(f"('{n}', 'new')" for n in range(ROWS))
     database.run(f"INSERT INTO customers VALUES {values}")
@@ -33,9 +34,9 @@ def slow_down(monkeypatch, seconds) -> None:
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_a_run_whose_renewals_are_always_too_late_ends_and_says_why(
-    customers, sync, engine, monkeypatch, caplog
+    slow_dub, sync, change_dialect, monkeypatch, caplog
 ) -> None:
-    engine(renew_every=0.25)
+    change_dialect(renew_every=0.25)
     slow_down(monkeypatch, lambda sql: 1.2 if sql.startswith("UPDATE") and "expires_at" in sql else 0)
     with pytest.raises(DubRetryLaterError, match="not attempted"):
         sync(max_workers=1)
@@ -45,13 +46,13 @@ def test_a_run_whose_renewals_are_always_too_late_ends_and_says_why(
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
-def test_a_pause_that_ends_is_logged(customers, sync, engine, monkeypatch, caplog) -> None:
+def test_a_pause_that_ends_is_logged(slow_dub, sync, change_dialect, monkeypatch, caplog) -> None:
     caplog.set_level("INFO")
-    engine(renew_every=0.5)
+    change_dialect(renew_every=0.5)
     left = [1]
 
     def seconds(sql: str) -> float:
-        is_meant = sql.startswith("UPDATE") and "expires_at" in sql and len(customers.requests) > 10
+        is_meant = sql.startswith("UPDATE") and "expires_at" in sql and len(slow_dub.requests) > 10
         return 1.6 if is_meant and left and left.pop() else 0
 
     slow_down(monkeypatch, seconds)
@@ -62,12 +63,12 @@ def test_a_pause_that_ends_is_logged(customers, sync, engine, monkeypatch, caplo
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_a_run_keeps_its_lease_and_sends_on_while_every_statement_takes_a_minute(
-    customers, sync, engine, monkeypatch, caplog
+    slow_dub, sync, change_dialect, monkeypatch, caplog
 ) -> None:
     # Everything takes a sixtieth of its time.
     lease = dialects.DIALECTS["postgres"]
     sixtieth = {name: getattr(lease, name) / 60 for name in ("renew_every", "lease_length", "append_every")}
-    engine(**sixtieth)
+    change_dialect(**sixtieth)
     slow_down(monkeypatch, lambda sql: 1)
     assert sync(max_workers=1)["updated"] == ROWS
     assert "Sending pauses" not in caplog.text
@@ -76,9 +77,9 @@ def test_a_run_keeps_its_lease_and_sends_on_while_every_statement_takes_a_minute
 
 @pytest.mark.parametrize("database", ["duckdb", "postgres"], indirect=True)
 def test_a_merge_that_takes_longer_than_a_renewal_needs_no_certain_isolation(
-    database, customers, sync, engine, monkeypatch
+    database, slow_dub, sync, change_dialect, monkeypatch
 ) -> None:
-    engine(renew_every=0.3, lease_length=60)
+    change_dialect(renew_every=0.3, lease_length=60)
     sync(baseline="source")
     database.run("UPDATE customers SET name = 'newer'")
     if database.engine == "postgres":  # DuckDB has no other isolation
@@ -95,7 +96,7 @@ def test_a_merge_that_takes_longer_than_a_renewal_needs_no_certain_isolation(
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_time_limit_that_ends_the_query_is_named(customers, database, sync, monkeypatch, tmp_path, elsewhere) -> None:
+def test_a_time_limit_that_ends_the_query_is_named(slow_dub, database, sync, monkeypatch, tmp_path, elsewhere) -> None:
     state = {"conn_type": "sqlite", "host": str(tmp_path / "state.sqlite")}
     monkeypatch.setenv("AIRFLOW_CONN_STATE", json.dumps(state))
     limited = json.loads(database.connection) | {"extra": {"options": "-c statement_timeout=300"}}
@@ -103,4 +104,4 @@ def test_a_time_limit_that_ends_the_query_is_named(customers, database, sync, mo
     slow = "SELECT customers.* FROM customers, (SELECT pg_sleep(2)) AS slow"
     with pytest.raises(DubUnreadableRowsError, match=r"57014\. A time limit .* raise the limit"):
         sync(slow, state_conn_id="state" if elsewhere else None)
-    assert not customers.requests
+    assert not slow_dub.requests

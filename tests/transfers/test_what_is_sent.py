@@ -95,10 +95,10 @@ def test_no_row_behind_a_limit_is_sent_without_being_pending(warehouse, connecte
 @pytest.mark.parametrize("temporary_table", [True, False])
 @pytest.mark.parametrize("options", [{}, {"full_refresh": True}, {"dry_run": True}])
 def test_changed_rows_behind_a_limit_are_counted_whatever_the_engine(
-    warehouse, connected, sync, engine, options, temporary_table
+    warehouse, connected, sync, change_dialect, options, temporary_table
 ) -> None:
     if not temporary_table:
-        engine(temporary_table="")
+        change_dialect(temporary_table="")
     sync()
     warehouse.run("UPDATE customers SET name = 'x'")
     summary = sync(limit=1, **options)
@@ -107,9 +107,9 @@ def test_changed_rows_behind_a_limit_are_counted_whatever_the_engine(
 
 
 def test_a_row_that_changes_when_others_are_pending_already_is_left_behind_a_limit(
-    warehouse, connected, sync, engine, monkeypatch
+    warehouse, connected, sync, change_dialect, monkeypatch
 ) -> None:
-    engine(temporary_table="")
+    change_dialect(temporary_table="")
     sync()
     first, second = sorted((ADA, BOB))
     warehouse.run(f"UPDATE customers SET name = 'x' WHERE user_id = '{second}'")
