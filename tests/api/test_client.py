@@ -23,13 +23,8 @@ from airflow_provider_dub.exceptions import (
     DubWrongCustomerError,
 )
 from airflow_provider_dub.hooks.session import DubSession
+from tests.support.dub_client import client_of
 from tests.support.stored import stored
-
-
-def client_of(dub: DubEmulator, timeout: float = 30, workspace_slug: str | None = None, **options) -> DubClient:
-    transport = Transport(lambda: DubSession("dub_TESTKEY"), Server(dub.url, timeout), **options)
-    return DubClient(transport, workspace_slug=workspace_slug)
-
 
 any_id = st.text(
     min_size=1, max_size=12, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00")

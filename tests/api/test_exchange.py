@@ -26,10 +26,8 @@ import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_dub.api.client import DubClient
 from airflow_provider_dub.api.exchange import LONGEST_BODY, Exchanges, Request, Server
 from airflow_provider_dub.api.stop import Stop
-from airflow_provider_dub.api.transport import Transport
 from airflow_provider_dub.exceptions import (
     DubConfigurationError,
     DubConnectionError,
@@ -37,6 +35,7 @@ from airflow_provider_dub.exceptions import (
     DubUnreadableResponseError,
 )
 from airflow_provider_dub.hooks.session import DubSession
+from tests.support.dub_client import client_of
 from tests.support.free_port import free_port
 from tests.support.raw_server import OK, RawServer, serving
 
@@ -194,7 +193,7 @@ def test_any_response_is_read_as_it_was_sent(body: bytes, chunked: bool, values:
 )
 def test_half_a_response_is_none(response: bytes) -> None:
     with serving(response) as server:
-        client = DubClient(Transport(lambda: DubSession("dub_KEY"), Server(server.url), max_retries=0))
+        client = client_of(server, max_retries=0)
         with pytest.raises((DubConnectionError, DubUnreadableResponseError)) as failure:
             client.update_customer("cus_1", {"name": "n"})
     assert failure.value.maybe_applied

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_dub.api.client import DubClient
-from airflow_provider_dub.api.exchange import Server
 from airflow_provider_dub.api.listing import CustomerListing
-from airflow_provider_dub.api.transport import Transport
 from airflow_provider_dub.exceptions import DubInvalidRequestError, DubNotFoundError
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.hooks.session import DubSession
 from airflow_provider_dub.sync.options import SyncOptions
 from airflow_provider_dub.sync.results import Outcome
-
-if TYPE_CHECKING:
-    from airflow_provider_dub.emulator import DubEmulator
+from tests.support.dub_client import client_of
 
 SEED = {"cus_1LABA", "cus_1LABB", "cus_1LABD"}
-
-
-def client_of(dub: DubEmulator, key: str = "dub_TESTKEY") -> DubClient:
-    return DubClient(Transport(lambda: DubSession(key), Server(dub.url)))
 
 
 def customers(count: int, *without: int, created: list[int] | None = None) -> list[dict]:
@@ -111,7 +100,7 @@ def test_filters_hold_round_a_gap(dub) -> None:
 
 @pytest.mark.parametrize("name", ["programId", "partnerId"])
 def test_a_filter_by_program_where_there_is_none_is_refused_at_once(dub, name: str) -> None:
-    client = client_of(dub, "dub_OTHERKEY")
+    client = client_of(dub, key="dub_OTHERKEY")
     with pytest.raises(DubNotFoundError, match="workspace has no program") as failure:
         list(client.list_customers(**{name: "x"}))
     assert not failure.value.fatal

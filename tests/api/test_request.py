@@ -7,9 +7,6 @@ import json
 import pandas as pd
 import pytest
 
-from airflow_provider_dub.api.client import DubClient
-from airflow_provider_dub.api.exchange import Server
-from airflow_provider_dub.api.transport import Transport
 from airflow_provider_dub.exceptions import (
     DubConflictError,
     DubConnectionError,
@@ -23,8 +20,8 @@ from airflow_provider_dub.exceptions import (
     DubUnreadableResponseError,
 )
 from airflow_provider_dub.hooks.dub import DubHook
-from airflow_provider_dub.hooks.session import DubSession
-from tests.support.raw_server import OK, RawServer, serving
+from tests.support.dub_client import client_of
+from tests.support.raw_server import OK, serving
 
 
 def response(status: int, body: object = None, *headers: str) -> bytes:
@@ -40,11 +37,6 @@ def dub_error(status: int, message: str) -> bytes:
 CUSTOMER = response(200, {"id": "cus_1", "externalId": "e"})
 HTML = response(404, b"<html>Not here</html>")
 REDIRECT = response(302, b"", "Location: /elsewhere")
-
-
-def client_of(server: RawServer | str, workspace_slug: str | None = None, **options) -> DubClient:
-    url = server if isinstance(server, str) else server.url
-    return DubClient(Transport(lambda: DubSession("dub_KEY"), Server(url), **options), workspace_slug=workspace_slug)
 
 
 def test_the_hook_calls_endpoints_that_it_has_no_method_for(connected) -> None:
