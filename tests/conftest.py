@@ -104,6 +104,7 @@ def postgres_socket() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def running_dub():
+    """A local Dub of this session, in the state in which the last test left it."""
     with DubEmulator() as dub:
         yield dub
 

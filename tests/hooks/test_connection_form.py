@@ -42,6 +42,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def form():
+    """The connection form of Dub, as this Airflow shows it."""
     try:
         import airflow.api_fastapi  # noqa: F401
 

@@ -73,6 +73,7 @@ class Proxy(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def proxy():
+    """The address of a proxy for http."""
     Proxy.asked, Proxy.passwords = [], []
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -116,6 +117,7 @@ class Tunnel(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def tunnel():
+    """The port of a proxy for https."""
     Tunnel.asked = []
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as server:
         server.daemon_threads = True

@@ -126,6 +126,7 @@ def test_a_cassette_of_vcrpy_is_recorded_and_replayed_without_a_server(dub, conn
 
 @pytest.fixture
 def spans():
+    """A tracer of OpenTelemetry, and what keeps the spans that have ended."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     RequestsInstrumentor().instrument(tracer_provider=provider)

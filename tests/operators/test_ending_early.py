@@ -31,6 +31,7 @@ def no_garbage_collection():
 
 @pytest.fixture(scope="module")
 def hanging_dub():
+    """A local Dub that takes a minute for each response."""
     with DubEmulator(faults=["stall=1.0", "stall-seconds=60"]) as dub:
         yield dub
 

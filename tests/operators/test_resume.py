@@ -99,6 +99,8 @@ class Task:
 
 @pytest.fixture
 def task(connected):
+    """Return what makes a task, for a Dub that knows all its customers."""
+
     def task(**options) -> Task:
         connected.reset(setup_customers=CUSTOMERS)
         return Task(connected, **options)

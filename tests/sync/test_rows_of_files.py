@@ -52,6 +52,7 @@ WRITERS = {".jsonl": write_json_lines, ".ndjson": write_json_lines, ".csv": writ
 
 @pytest.fixture(params=WRITERS)
 def file(request, tmp_path: Path) -> Path:
+    """A file of each kind with the same rows."""
     path = tmp_path / f"rows{request.param}"
     WRITERS[request.param](path, ROWS)
     return path

@@ -21,6 +21,7 @@ ROUNDS = int(os.environ.get("DUB_TEST_ROUNDS", "1"))
 
 @pytest.fixture
 def customers(database, connected):
+    """A database with so many customers, whom Dub knows by another name."""
     connected.reset(
         setup_customers=[
             {"id": f"cus_9{n:04}", "externalId": str(n), "name": "before", "email": None} for n in range(ROWS)

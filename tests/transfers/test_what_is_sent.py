@@ -28,6 +28,7 @@ def warehouse(sqlite):
 
 @pytest.fixture
 def on_every_engine(database):
+    """The same on each engine."""
     database.run(CREATE)
     database.insert((ADA, "Ada", "ada@b.co", "GB"), (BOB, "Bob", "bob@b.co", "US"))
     return database
