@@ -151,8 +151,8 @@ def test_an_unknown_extra_is_named(dub, connect, logged) -> None:
     assert "SECRET-VALUE" not in logged()
 
 
-@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, pytest.fail.Exception])
-def test_rows_that_end_by_more_than_an_exception_end_the_results_too(connected, end: type[BaseException]) -> None:
+@pytest.mark.parametrize("end", [OSError, SystemExit, KeyboardInterrupt, pytest.fail.Exception])
+def test_the_results_of_rows_come_before_what_ended_the_rows(connected, end: type[BaseException]) -> None:
     def rows():
         yield from ({"id": f"cus_{n}", "name": "n"} for n in range(5))
         raise end("the source is broken")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,6 @@ import polars as pl
 import pytest
 
 from airflow_provider_dub.exceptions import DubError, DubFixRowsError, DubFixSetupError
-from airflow_provider_dub.hooks.dub import DubHook
 from airflow_provider_dub.sync.options import SyncOptions
 from tests.support.stored import stored
 from tests.support.update_operator import run
@@ -91,20 +89,6 @@ def test_a_path_that_renders_to_none_is_no_file(connected, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     returned, _ = run([{"id": "cus_1LABA", "name": "A"}], rejected_path=nothing, records_path=nothing)
     assert (len(returned), [*tmp_path.iterdir()]) == (1, [])
-
-
-def test_the_results_of_rows_come_before_the_error_of_the_iterator_that_gave_them(connected) -> None:
-    def rows():
-        for n in range(300):
-            yield {"id": f"cus_x{n}", "name": "n"}
-        raise OSError("source broke")
-
-    results = []
-    with pytest.raises(OSError, match="source broke"):  # noqa: PT012 - it comes after the results
-        for result in DubHook().update_customers(rows(), SyncOptions(max_workers=2, on_missing="skip")):
-            results.append(result.row)
-            time.sleep(0.005)  # slower than the rows are sent
-    assert results == [*range(300)]
 
 
 def test_a_share_of_failures_as_high_as_allowed_is_allowed() -> None:
