@@ -25,6 +25,7 @@ ARGUMENTS = {
     "kind": "OperationalError",
     "is_denied": True,
     "is_permanent": False,
+    "codes": {"rate_limited"},
 }
 COPIES = {
     "pickle": lambda it: pickle.loads(pickle.dumps(it)),  # noqa: S301 - it is our own

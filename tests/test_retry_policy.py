@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pickle
 import sys
 from datetime import timedelta
 
@@ -110,11 +109,6 @@ def test_an_airflow_without_retry_policies_says_so(monkeypatch) -> None:
     monkeypatch.delitem(sys.modules, "airflow_provider_dub.retry_policy", raising=False)
     with pytest.raises(AirflowOptionalProviderFeatureException, match="need Airflow"):
         importlib.import_module("airflow_provider_dub.retry_policy")
-
-
-def test_the_codes_survive_pickling() -> None:
-    error = pickle.loads(pickle.dumps(DubRetryLaterError("m", {"rate_limited"})))  # noqa: S301
-    assert (str(error), error.codes) == ("m", {"rate_limited"})
 
 
 @needs_airflow_3_3

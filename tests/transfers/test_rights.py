@@ -160,14 +160,6 @@ def test_a_run_that_may_make_no_temporary_table_does_the_same(tables, as_role, c
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
-def test_a_right_to_update_that_is_missing_is_found_by_a_run_that_updates_nothing(
-    tables, as_role, connected, sync
-) -> None:
-    as_role(LEAST | {"dub_state": {"SELECT", "INSERT", "DELETE"}})
-    refused(sync, connected, "may not update rows")
-
-
-@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_without_the_right_to_create_tables_the_error_says_where_they_are_from(
     customers, as_role, connected, sync
 ) -> None:
