@@ -10,7 +10,6 @@ import sys
 import uuid
 from itertools import product
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 
@@ -19,7 +18,7 @@ from airflow_provider_dub.operators.dub import DubUpdateCustomersOperator
 from airflow_provider_dub.operators.json_lines import JsonLinesFile
 from airflow_provider_dub.sync.results import NOT_APPLIED
 from tests.support.paths import ROOT
-from tests.support.storage import attach_memory
+from tests.support.storage import FullStorage, attach_memory
 from tests.support.task_instance import TaskInstance
 
 ROWS = 1000
@@ -68,34 +67,13 @@ def test_a_full_disk_leaves_whole_lines_and_an_exact_number(connected, tmp_path)
         assert belong - len(lines) == summary[f"not_in_{argument}"] > 0
 
 
-class FailsAfter:
-    """A file object that takes so many bytes."""
-
-    def __init__(self, file, most: int) -> None:
-        self._file = file
-        self._left = most
-
-    def __getattr__(self, name: str):
-        return getattr(self._file, name)
-
-    def write(self, data) -> int:
-        taken = self._file.write(bytes(data)[: self._left])
-        self._left -= taken
-        if not taken:
-            raise OSError("the storage takes no more")
-        return taken
-
-
 @pytest.mark.parametrize("is_kept", [True, False])
-def test_an_object_of_which_a_part_was_refused_is_counted_as_it_is_in_the_storage(monkeypatch, is_kept) -> None:
-    attach_memory("storage")
-    file = JsonLinesFile(f"memory://storage@bucket-{uuid.uuid4()}/rejected.jsonl")
+def test_an_object_of_which_a_part_was_refused_is_counted_as_it_is_in_the_storage(is_kept: bool) -> None:
+    name = f"full-{uuid.uuid4()}"  # Airflow keeps what is attached
+    attach_memory(name, FullStorage(most=7, keeps=is_kept))
+    file = JsonLinesFile(f"memory://{name}@bucket-{uuid.uuid4()}/rejected.jsonl")
     file.open()
     file.write("{}")
-    failing = FailsAfter(file._file, 4)
-    if not is_kept:
-        monkeypatch.setattr(failing, "close", Mock(side_effect=OSError("not committed")), raising=False)
-    file._file = failing
     file.write("{}")
     with pytest.raises(OSError, match="takes no more"):
         file.write("[1, 2]")
