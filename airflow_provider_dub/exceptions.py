@@ -343,11 +343,15 @@ class DubDatabaseError(DubWarehouseError):
     :param is_denied: Whether the database does not allow the statement.
     :param is_permanent: Whether a retry of the statement fails, too.
     :param is_read_only: Whether nothing can be written, by nobody or in this session, as on a standby.
+    :param advice: What an administrator can do about it, if its code says that.
     """
 
-    def __init__(self, kind: str, *, is_denied: bool, is_permanent: bool, is_read_only: bool = False) -> None:
+    def __init__(
+        self, kind: str, *, is_denied: bool, is_permanent: bool, is_read_only: bool = False, advice: str = ""
+    ) -> None:
         self.kind = kind
         self.is_read_only = is_read_only
+        self.advice = advice
         self.is_denied = is_denied
         self.is_permanent = is_permanent
         super().__init__(f"A statement about the state table failed: {kind}. {_NOT_SHOWN}.")

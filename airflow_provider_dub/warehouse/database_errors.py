@@ -42,6 +42,18 @@ _TIME_LIMIT = (
     "A time limit of the connection's user or of the server ended it, or somebody did: compare how long it takes with "
     "statement_timeout and the like, and raise the limit or make the query faster."
 )
+_NEEDS_KEY = (
+    "The server wants a primary key of every table: an administrator creates those without one with one more column, "
+    "dub_line BIGINT AUTO_INCREMENT PRIMARY KEY."
+)
+_READS_ONLY = "Only reading is allowed there: it is a standby, or the server, the database or the user is set so."
+#: What an administrator can do about an error of a statement about the state, by code.
+_SETTINGS = {
+    **dict.fromkeys(("1173", "3750"), _NEEDS_KEY),
+    "1175": "The session has sql_safe_updates: switch it off with the init_command SET sql_safe_updates = 0.",
+    "55000": "Its changes are published: give the state table and its history REPLICA IDENTITY FULL.",
+    **dict.fromkeys(_READ_ONLY, _READS_ONLY),
+}
 #: What helps against what ends a query from outside, by code. Time limits of PostgreSQL, MariaDB and MySQL come first.
 _ADVICE = dict.fromkeys(("57014", "25P03", "25P04", "55P03", "1969", "3024", "1205"), _TIME_LIMIT) | {
     "40001": "Another transaction was in its way; on a replica, what the replica replays. If it happens often there, "
@@ -60,8 +72,13 @@ def database_error(error: Exception) -> DubDatabaseError:
     is_transient = any(len(code) == _SQLSTATE and code.startswith(_TRANSIENT) for code in codes)
     is_of_statement = not _OF_THE_STATEMENT.isdisjoint(classes) and not is_transient
     is_permanent = is_denied or is_of_statement or not _NOT_TAKEN.isdisjoint(codes)
-    is_read_only = not _READ_ONLY.isdisjoint(codes)
-    return DubDatabaseError(kind_of(error), is_denied=is_denied, is_permanent=is_permanent, is_read_only=is_read_only)
+    return DubDatabaseError(
+        kind_of(error),
+        is_denied=is_denied,
+        is_permanent=is_permanent,
+        is_read_only=not _READ_ONLY.isdisjoint(codes),
+        advice=_advice(_SETTINGS, error),
+    )
 
 
 def kind_of(error: Exception) -> str:
@@ -79,7 +96,11 @@ def advice_on(error: Exception) -> str:
 
     :param error: The error of the database.
     """
-    return next((_ADVICE[code] for code in _codes(error) if code in _ADVICE), "")
+    return _advice(_ADVICE, error)
+
+
+def _advice(by_code: Mapping[str, str], error: Exception) -> str:
+    return next((by_code[code] for code in _codes(error) if code in by_code), "")
 
 
 def is_of_value(error: Exception) -> bool:

@@ -13,19 +13,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_dub.warehouse.tables import Tables
 
-_NEEDS_KEY = (
-    " The server wants a primary key of every table: an administrator creates those without one with one more column, "
-    "dub_line BIGINT AUTO_INCREMENT PRIMARY KEY."
-)
-_READS_ONLY = " Only reading is allowed there: it is a standby, or the server, the database or the user is set so."
-#: By code, what an administrator can do about an error.
-_ADVICE = {
-    **dict.fromkeys(("1173", "3750"), _NEEDS_KEY),
-    "1175": " The session has sql_safe_updates: switch it off with the init_command SET sql_safe_updates = 0.",
-    "55000": " Its changes are published: give the state table and its history REPLICA IDENTITY FULL.",
-    **dict.fromkeys(("25006", "1290", "1792"), _READS_ONLY),
-}
-
 
 class UnusableTableError(ValueError):
     """A run cannot work with the state table, which is found before its first request."""
@@ -52,7 +39,7 @@ def refusal_explained(tables: Tables, action: str, table: exp.Table, *, writes_v
     try:
         yield
     except DubDatabaseError as failed:
-        if not (failed.is_denied or _advice_of(failed) or (writes_values and failed.is_permanent)):
+        if not (failed.is_denied or failed.advice or (writes_values and failed.is_permanent)):
             raise
         raise UnusableTableError(reason_of(tables, failed, action, table), tables) from None
 
@@ -65,12 +52,7 @@ def reason_of(tables: Tables, failed: DubDatabaseError, action: str, table: exp.
     :param action: What was done.
     :param table: The table that it was done to.
     """
-    name = tables.dialect.to_sql(table)
+    name, advice = tables.dialect.to_sql(table), failed.advice and f" {failed.advice}"
     if failed.is_denied:
-        return f"The connection's user may not {action}: table {name} ({failed.kind}).{_advice_of(failed)}"
-    return f"The table {name} does not take what is written ({failed.kind}).{_advice_of(failed)}"
-
-
-def _advice_of(failed: DubDatabaseError) -> str:
-    """Return what an administrator can do about a failure, after a blank; nothing if its code does not say it."""
-    return _ADVICE.get(failed.kind.rpartition(" ")[2], "")
+        return f"The connection's user may not {action}: table {name} ({failed.kind}).{advice}"
+    return f"The table {name} does not take what is written ({failed.kind}).{advice}"

@@ -84,3 +84,16 @@ def test_what_ends_a_query_from_outside_comes_with_advice(raised: Exception, adv
 
 def test_an_error_of_the_query_itself_comes_without_advice() -> None:
     assert not advice_on(error(DataError, "planted", sqlstate="22P02"))
+
+
+@pytest.mark.parametrize(
+    ("raised", "advice"),
+    [
+        (error(OperationalError, 1175, "planted"), "sql_safe_updates"),
+        (error(OperationalError, "planted", sqlstate="HY000", errno=1175), "sql_safe_updates"),  # mysql-connector
+        (error(OperationalError, "planted", sqlstate="55000"), "REPLICA IDENTITY FULL"),
+        (error(OperationalError, "planted", sqlstate="25006"), "Only reading"),
+    ],
+)
+def test_what_a_setting_does_not_allow_comes_with_advice_by_whichever_of_its_codes(raised, advice: str) -> None:
+    assert advice in database_error(raised).advice
