@@ -166,7 +166,7 @@ def test_a_workspace_slug_keeps_another_workspaces_key_out(dub) -> None:
         client_of(dub, workspace_slug="lab-other").update_customer("cus_1LABA", {"name": "m"})
 
 
-def test_retries_are_bounded() -> None:
+def test_retries_are_bounded(no_back_off) -> None:
     with DubEmulator(faults=["error=1.0"]) as dub:
         with pytest.raises(DubServerError):
             client_of(dub, max_retries=1).get_customer("cus_1LABA")

@@ -64,8 +64,8 @@ RESPONSES: dict[str, list[bytes]] = {
 
 @pytest.mark.parametrize("kind", RESPONSES)
 def test_a_hostile_server_is_survived(connect, monkeypatch, no_back_off, logged, kind: str) -> None:
-    monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_TIMEOUT", 0.5)
-    monkeypatch.setattr("airflow_provider_dub.api.rate_limit.WINDOW", 1.0)  # a minute, in a second
+    monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_TIMEOUT", 0.1)
+    monkeypatch.setattr("airflow_provider_dub.api.rate_limit.WINDOW", 0.2)  # a minute
     task_instance = TaskInstance()
     with serving(*RESPONSES[kind] * 1000, closes=True) as server:
         connect(server.url, max_retries=1, timeout=2)

@@ -63,7 +63,7 @@ def test_the_key_of_another_workspace_updates_nothing(dub, connect, slug: str) -
     assert dub.customers == before
 
 
-def test_it_says_that_the_host_is_unreachable(connect) -> None:
+def test_it_says_that_the_host_is_unreachable(connect, no_back_off) -> None:
     connect("http://127.0.0.1:9", max_retries=0)
     works, message = DubHook().test_connection()
     assert not works
@@ -71,7 +71,7 @@ def test_it_says_that_the_host_is_unreachable(connect) -> None:
 
 
 def test_it_says_soon_that_the_key_is_over_its_limit(connect, monkeypatch) -> None:
-    monkeypatch.setattr("airflow_provider_dub.hooks.dub.TEST_RATE_LIMIT_TIMEOUT", 0.5)
+    monkeypatch.setattr("airflow_provider_dub.hooks.dub.TEST_RATE_LIMIT_TIMEOUT", 0.1)
     with DubEmulator(faults=["storm=0:10000"]) as dub:
         connect(dub.url)
         began = time.monotonic()
@@ -81,7 +81,7 @@ def test_it_says_soon_that_the_key_is_over_its_limit(connect, monkeypatch) -> No
     assert time.monotonic() - began < 10
 
 
-def test_it_says_that_the_host_is_not_dub(dub, connect) -> None:
+def test_it_says_that_the_host_is_not_dub(dub, connect, no_back_off) -> None:
     connect(f"{dub.url}/elsewhere")
     works, message = DubHook().test_connection()
     assert not works

@@ -76,7 +76,7 @@ def proxy():
     """The address of a proxy for http."""
     Proxy.asked, Proxy.passwords = [], []
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -197,7 +197,7 @@ def test_there_are_never_more_sessions_than_workers(connect) -> None:
             self.sessions += 1
             return super().get_conn()
 
-    with DubEmulator(latency_ms=30) as dub:
+    with DubEmulator(latency_ms=10) as dub:
         connect(dub.url)
         hook = CountingHook()
         rows = ({"id": f"cus_{n}", "name": "n"} for n in range(100))

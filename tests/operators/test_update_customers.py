@@ -239,7 +239,7 @@ def test_429s_are_counted(connect) -> None:
 
 
 def test_the_429_on_which_a_row_is_given_up_is_counted(connect, monkeypatch) -> None:
-    monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_TIMEOUT", 0.5)
+    monkeypatch.setattr("airflow_provider_dub.api.transport.RATE_LIMIT_TIMEOUT", 0.1)
     with DubEmulator(faults=["storm=0:60"]) as dub:
         connect(dub.url)
         _, summary = run([{"id": "cus_1LABA", "name": "a"}], fails=DubRetryLaterError)

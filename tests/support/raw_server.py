@@ -15,6 +15,8 @@ class RawServer(socketserver.ThreadingTCPServer):
     """Responds to the n-th request with the n-th bytes, and with the last of them to all further requests."""
 
     allow_reuse_address = daemon_threads = True
+    #: The kernel tries a connection again after a second where many come at once.
+    request_queue_size = 128
 
     def __init__(
         self, responses: list[bytes], tls: ssl.SSLContext | None, then: Callable[[], bytes] | None, closes: bool
