@@ -86,12 +86,12 @@ BESIDES_THE_ROUND = [
 #: The tests of each Airflow but the highest, which runs all.
 ON_EACH_AIRFLOW = "not scale_out and not once"
 
-#: The tests that need neither a whole Airflow nor another database than SQLite, nor much time...
-QUICK = "not airflow and not engines and not slow"
+#: The tests of the inner loop. CONTRIBUTING.md says the same.
+INNER = "not airflow and not engines and not slow"
+#: Those whose coverage is measured: these, and some on each engine.
+MEASURED = "not airflow and not once and not slow"
 #: The percentage of lines and branches that they run at least, of all but the emulator.
 COVERED = 95
-#: ...and those of the inner loop. CONTRIBUTING.md says the same.
-INNER = f"{QUICK} and not rounds"
 
 #: All else is as new as it was on this day, so that a run can be repeated.
 TODAY = "2026-11-22"
@@ -127,8 +127,8 @@ def inner(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def coverage(session: nox.Session) -> None:
-    """Run the quick tests, which reach nearly all lines and branches of all but the emulator."""
-    _locked_tests(session, QUICK, "-n", "2", "--cov", f"--cov-fail-under={COVERED}")
+    """Run the tests that reach nearly all lines and branches of all but the emulator, soon."""
+    _locked_tests(session, MEASURED, "-n", "2", "--cov", f"--cov-fail-under={COVERED}")
 
 
 @nox.session(venv_backend="none")

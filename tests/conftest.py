@@ -50,7 +50,9 @@ DEPENDS_ON_AIRFLOW = [
         "transfers/test_formats.py",
     )
 ]
-#: Databases other than SQLite, which the inner loop has: slow in many small statements, or servers.
+#: Fixtures that have a parameter for each engine.
+ON_EACH_ENGINE = {"database", "source"}
+#: Databases other than SQLite: slow in many small statements, or servers.
 ENGINES = {"duckdb", "postgres", "mysql", *STAND_INS}
 SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
 
@@ -58,24 +60,23 @@ SERVER_FIXTURES = {"postgres_socket", "mariadb_socket"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs more than Python, and begin with what takes longest."""
     for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        used = {parameters.get("database"), parameters.get("source")}
         if _needs_airflow(item.path) is not None:
             item.add_marker("airflow")
-        elif item.path not in DEPENDS_ON_AIRFLOW and _is_expensive(item, used):
+        elif item.path not in DEPENDS_ON_AIRFLOW and _is_expensive(item):
             item.add_marker("once")
-        if _needs_engine(item, used):
+        if _fixtures(item) & (ON_EACH_ENGINE | SERVER_FIXTURES):
             item.add_marker("engines")
     items.sort(key=_turn)
 
 
-def _needs_engine(item: pytest.Item, used: set[str | None]) -> bool:
-    needs_server = SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-    return bool(used & ENGINES or needs_server or item.get_closest_marker("engines"))
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
 
 
-def _is_expensive(item: pytest.Item, used: set[str | None]) -> bool:
-    return item.get_closest_marker("slow") is not None or _needs_engine(item, used)
+def _is_expensive(item: pytest.Item) -> bool:
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    used = {parameters.get(fixture) for fixture in ON_EACH_ENGINE}
+    return bool(used & ENGINES or _fixtures(item) & SERVER_FIXTURES or item.get_closest_marker("slow"))
 
 
 @cache

@@ -62,6 +62,7 @@ def test_a_copy_of_a_result_has_its_error(connected, copied) -> None:
     assert (result.error.status, str(result.error)) == (404, result.reason)
 
 
+@pytest.mark.slow
 def test_an_error_leaves_a_pool_of_processes_usable(connected) -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         with pytest.raises(exceptions.DubCustomerNotFoundError):

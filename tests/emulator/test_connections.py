@@ -159,6 +159,7 @@ def test_half_open_connections_are_bounded(
     assert half_open[-1].recv(100).startswith(b"HTTP/1.1 401 ")
 
 
+@pytest.mark.slow
 def test_many_may_wait_for_a_response() -> None:
     clients = connections.MAX_HALF_OPEN + 20
     with DubEmulator(latency_ms=1000) as dub:

@@ -37,6 +37,7 @@ def test_byte_order_marks_are_skipped(call: Call, marks: int) -> None:
     assert call("PATCH", "/customers/cus_1LABA", b"\xef\xbb\xbf" * marks + b'{"name": "B"}').json["name"] == "B"
 
 
+@pytest.mark.slow
 def test_deep_json_is_read_as_other_json_is() -> None:
     """Both ways of reading agree on what JSON is and what it says."""
     generator = random.Random(7)

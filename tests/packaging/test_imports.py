@@ -38,6 +38,7 @@ def test_nothing_heavy_is_loaded_at_parse_time_and_rows_are_sent_without_pandas(
     assert loaded == {module: [] for module in (*MODULES, "to send rows")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imported", ["airflow_provider_dub.transfers.sql_to_dub", "airflow_provider_dub.warehouse.__main__"]
 )

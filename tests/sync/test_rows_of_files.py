@@ -336,6 +336,7 @@ def test_a_large_file_is_read_in_little_memory(suffix: str, tmp_path: Path) -> N
     assert peak < 1.5 * 2**20
 
 
+@pytest.mark.slow
 def test_a_line_without_end_is_no_row_and_fills_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl.gz"
     with gzip.open(path, "wb") as file:

@@ -14,7 +14,7 @@ from tests.support import postgres
 from tests.support.database import Database, connect_empty
 from tests.support.stored import sent
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.once]
 
 ROWS = 600
 #: Requests after which it happens.

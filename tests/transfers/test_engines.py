@@ -14,7 +14,7 @@ from tests.support.hostile import HOSTILE, HOSTILE_IN_DUB
 from tests.support.stored import sent, stored
 from tests.support.watched_connection import watch_warehouse
 
-pytestmark = pytest.mark.rounds
+pytestmark = pytest.mark.engines
 
 
 @pytest.fixture

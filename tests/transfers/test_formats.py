@@ -10,7 +10,7 @@ from airflow_provider_dub.exceptions import DubFixRowsError, DubFixSetupError
 from airflow_provider_dub.version_compat import BaseHook
 from tests.support.stored import stored
 
-pytestmark = pytest.mark.rounds
+pytestmark = pytest.mark.engines
 
 #: Sessions as users set them up, by the statements that do.
 SESSIONS = {

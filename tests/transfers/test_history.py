@@ -136,6 +136,7 @@ def test_an_outcome_that_is_appended_twice_makes_one_row(customers, connected, s
     assert sync(on_missing="skip")["plan"]["to_send"] == 0
 
 
+@pytest.mark.slow
 def test_outcomes_that_cannot_be_merged_now_are_merged_by_the_next_run(customers, connected, sync, logged) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lease, "end", lambda self, cursor: cursor.execute("no SQL"))
@@ -168,6 +169,7 @@ def test_the_history_is_pruned_by_age(customers, connected, sync) -> None:
     assert sync(on_missing="skip")["plan"]["unchanged"] == 2
 
 
+@pytest.mark.slow
 def test_no_value_is_shown_when_the_database_takes_no_outcome(database, connected, sync, logged) -> None:
     database.run("CREATE TABLE customers (user_id VARCHAR(20), name VARCHAR(200))")
     database.insert(("user_1", "planted"))

@@ -167,6 +167,7 @@ def test_without_the_right_to_create_tables_the_error_says_where_they_are_from(
     assert '"dub_state"' in refused(sync, connected, "may not read the table .* or create it")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["postgres", "duckdb", "mysql", "sqlite"], indirect=True)
 def test_a_state_table_that_cannot_be_created_is_named_with_what_to_check(customers, connected, sync) -> None:
     named = ".no_such.[.].dub_state. cannot be read, nor created .*schema"
@@ -302,11 +303,11 @@ def test_a_key_of_the_query_may_be_a_number(database, connected, sync, key: str)
 @pytest.mark.parametrize(
     ("where", "of"),
     [
-        ("create", (Statements, "create")),
+        pytest.param("create", (Statements, "create"), marks=pytest.mark.slow),  # both are tried for seconds
         ("upgrade", (Lease, "set_version")),
         ("set pending", (Statements, "set_pending")),
         ("prune", (Statements, "prune")),
-        pytest.param("lease", (Lease, "_acquire"), marks=pytest.mark.slow),  # it is tried for seconds
+        pytest.param("lease", (Lease, "_acquire"), marks=pytest.mark.slow),
     ],
 )
 def test_no_value_is_shown_by_an_error_of_any_statement(

@@ -20,7 +20,7 @@ from airflow_provider_dub.warehouse.state_sink import StateSink
 from tests.support.stored import edit, stored
 from tests.support.strict_drivers import STRICT_DRIVERS, strict_driver
 
-pytestmark = pytest.mark.rounds
+pytestmark = pytest.mark.engines
 
 #: Customers and their names, with all that quoting may go wrong with.
 NAMES = {

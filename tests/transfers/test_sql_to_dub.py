@@ -471,6 +471,7 @@ def test_the_connection_is_looked_up_once_by_the_thread_of_the_task(warehouse, c
     assert threads == [threading.main_thread()]
 
 
+@pytest.mark.slow
 def test_sql_that_was_never_run_fails_before_the_first_statement_unless_it_is_allowed(
     warehouse, connected, sync, monkeypatch
 ) -> None:

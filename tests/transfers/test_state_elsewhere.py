@@ -17,7 +17,7 @@ from tests.support.hostile import HOSTILE, HOSTILE_IN_DUB
 from tests.support.stored import sent, stored
 from tests.transfers import sources
 
-pytestmark = pytest.mark.rounds
+pytestmark = pytest.mark.engines
 
 SOURCES = {
     "sqlite": sources.ReadOnlySQLite,

@@ -93,6 +93,7 @@ def test_no_row_behind_a_limit_is_sent_without_being_pending(warehouse, connecte
     assert sync(limit=1)["updated"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temporary_table", [True, False])
 @pytest.mark.parametrize("options", [{}, {"full_refresh": True}, {"dry_run": True}])
 def test_changed_rows_behind_a_limit_are_counted_whatever_the_engine(

@@ -40,7 +40,7 @@ KNOWN = KnownState(
 #: To write and parse them all takes seconds.
 EACH_DIALECT = pytest.mark.parametrize(
     "dialect_name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("postgres", "sqlite"))) for name in DIALECTS],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "sqlite")) for name in DIALECTS],
 )
 
 
