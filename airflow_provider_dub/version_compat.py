@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _COMPAT = "airflow.providers.common.compat.sdk"
 
 #: Where a name is in Airflow 3, then in 2.11, if the compat module is not there or lacks it.
-_HOMES = {
+HOMES = {
     "DAG": ("airflow.sdk:DAG", "airflow.models.dag:DAG"),
     "AirflowException": ("airflow.exceptions:AirflowException",),
     "AirflowFailException": ("airflow.exceptions:AirflowFailException",),
@@ -142,9 +142,9 @@ def instance_suffix(task_instance: Any) -> str:
 
 def __getattr__(name: str) -> Any:
     """Return a name of Airflow from wherever this Airflow has it."""
-    if name not in _HOMES:
+    if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    homes = (f"{_COMPAT}:{name}", *_HOMES[name])
+    homes = (f"{_COMPAT}:{name}", *HOMES[name])
     for home in homes:
         module, _, attribute = home.partition(":")
         try:

@@ -215,7 +215,7 @@ def _has_no_scheme(connection: Connection) -> bool:
 
 
 def _checked(name: str, value: object, conn_id: str) -> Any:
-    convert, wanted = _SETTINGS[name]
+    convert, wanted = SETTINGS[name]
     try:
         return convert(value)
     except (TypeError, ValueError, OverflowError):
@@ -256,7 +256,8 @@ def _verify(value: Any) -> bool | str:
     return {"true": True, "false": False}.get(_text(value).lower(), _text(value))
 
 
-_SETTINGS: dict[str, tuple[Callable[[Any], Any], str]] = {
+#: By setting, what reads it, and what it must be.
+SETTINGS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "timeout": (_number("timeout", float), "a number of seconds from {minimum} to {maximum}"),
     "max_retries": (_number("max_retries", int), "a whole number, {minimum} or more"),
     "requests_per_minute": (_number("requests_per_minute", int), "a whole number, {minimum} or more"),

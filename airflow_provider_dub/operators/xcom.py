@@ -84,7 +84,7 @@ def warn_if_large(records: list[Customer] | str, warn: Callable[..., None]) -> N
     :param records: What the task returns: records, or the URI of a file of them.
     :param warn: Logs a warning.
     """
-    megabytes = _json_megabytes(records) if isinstance(records, list) else 0
+    megabytes = json_megabytes(records) if isinstance(records, list) else 0
     if megabytes > MANY_MEGABYTES:
         warn(
             "About %.0f MB of records go through XCom into Airflow's database: records_path writes them to a file "
@@ -93,6 +93,10 @@ def warn_if_large(records: list[Customer] | str, warn: Callable[..., None]) -> N
         )
 
 
-def _json_megabytes(records: list[Customer]) -> float:
+def json_megabytes(records: list[Customer]) -> float:
+    """Return about how large records are as JSON, in megabytes; some are measured.
+
+    :param records: The records.
+    """
     sample = records[:: len(records) // _SAMPLE + 1]
     return len(json.dumps(sample)) * len(records) / max(len(sample), 1) / 1e6

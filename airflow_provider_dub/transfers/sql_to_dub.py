@@ -285,12 +285,13 @@ class SqlToDubCustomersOperator(DubSyncOperator):
                 sinks = [self._recording(recorder, rows, context)] if recorder else []
                 with self._connected(rows, context) as client:
                     if verified is None:
-                        verified = verified_ids(client, reader, confirmed=self._confirmed_ids(rows))
+                        verified = verified_ids(client, reader, confirmed=self._known_ids(rows))
                     uri = self._send(client, rows, reader.matched, updates_of(reader), verified, sinks)
             self._judge(context)
         return uri if isinstance(uri, str) else None
 
-    def _confirmed_ids(self, rows: WarehouseRows) -> Iterator[str]:
+    def _known_ids(self, rows: WarehouseRows) -> Iterator[str]:
+        """Return the external ids that Dub has shown before."""
         keys = rows.confirmed_keys()
         return keys if self.options.external_id_column else filter(None, map(external_id_of, keys))
 

@@ -115,8 +115,8 @@ def driver_of(connection: Any, placeholder: str) -> Driver:
     """
     names = [*_modules(connection.__class__)]  # that of a wrapped connection is the driver's own
     for name in names:
-        if name in _KNOWN:
-            return _KNOWN[name](connection)
+        if name in DRIVERS:
+            return DRIVERS[name](connection)
     for name in names:
         style = getattr(sys.modules.get(name), "paramstyle", None)
         if style in ("format", "pyformat", "qmark", "numeric", "named"):
@@ -276,7 +276,7 @@ def _bigquery(_: Any) -> Driver:
 
 
 #: By module, what the driver's connections are like.
-_KNOWN: Mapping[str, Callable[[Any], Driver]] = {
+DRIVERS: Mapping[str, Callable[[Any], Driver]] = {
     "psycopg2": _psycopg2,
     "psycopg": _psycopg,
     "MySQLdb": _of_mysql("MySQLdb"),

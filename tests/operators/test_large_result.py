@@ -25,7 +25,7 @@ def warned(records) -> list[str]:
 @pytest.mark.parametrize("count", [1, 99, 100, 101, 250, 30_000])
 def test_the_size_is_estimated_from_a_sample(count) -> None:
     records = [{"id": f"cus_{n}", "name": "n" * (n % 17)} for n in range(count)]
-    assert xcom._json_megabytes(records) * 1e6 == pytest.approx(len(json.dumps(records)), rel=0.1)
+    assert xcom.json_megabytes(records) * 1e6 == pytest.approx(len(json.dumps(records)), rel=0.1)
 
 
 def test_more_than_ten_megabytes_are_warned_of_with_the_remedy() -> None:

@@ -32,9 +32,9 @@ def test_the_metadata_imports_nothing_heavy() -> None:
 
 
 def test_every_field_of_the_form_is_a_setting_and_has_help() -> None:
-    from airflow_provider_dub.hooks.connection import _SETTINGS
+    from airflow_provider_dub.hooks.connection import SETTINGS
 
-    assert set(CONN_FIELDS) == set(_SETTINGS)
+    assert set(CONN_FIELDS) == set(SETTINGS)
     assert all(field["label"] and field["description"] for field in CONN_FIELDS.values())
 
 

@@ -14,7 +14,7 @@ from tests.support.task_instance import TaskInstance
 AIRFLOW = tuple(int(part) for part in metadata.version("apache-airflow").split(".")[:2])
 
 
-@pytest.mark.parametrize("name", version_compat._HOMES)
+@pytest.mark.parametrize("name", version_compat.HOMES)
 def test_a_name_is_what_the_compat_module_gives(name) -> None:
     sdk = pytest.importorskip("airflow.providers.common.compat.sdk")
     found = getattr(version_compat, name)
@@ -23,7 +23,7 @@ def test_a_name_is_what_the_compat_module_gives(name) -> None:
 
 
 @pytest.mark.skipif(AIRFLOW > (3, 0), reason="constraints pin a compat provider without the module for 2.11 and 3.0")
-@pytest.mark.parametrize("name", version_compat._HOMES)
+@pytest.mark.parametrize("name", version_compat.HOMES)
 def test_a_name_is_found_without_the_compat_module(name, monkeypatch) -> None:
     found = getattr(version_compat, name)
     monkeypatch.setitem(sys.modules, "airflow.providers.common.compat.sdk", None)  # an import of it fails

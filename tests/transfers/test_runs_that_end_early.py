@@ -19,8 +19,7 @@ from airflow_provider_dub.exceptions import (
     DubReviewChangesError,
     DubServerError,
 )
-from airflow_provider_dub.transfers.sql_to_dub import SqlToDubCustomersOperator
-from airflow_provider_dub.warehouse import drivers, held_lease
+from airflow_provider_dub.warehouse import drivers
 from airflow_provider_dub.warehouse.changes import Changes
 from airflow_provider_dub.warehouse.cursors import Connection, Cursor
 from airflow_provider_dub.warehouse.lease import Lease
@@ -188,19 +187,19 @@ def test_a_heartbeat_does_not_take_back_a_lease_that_was_released(
     warehouse, connected, sync, change_dialect, monkeypatch
 ) -> None:
     change_dialect(renew_every=0.05, lease_length=300)
-    release = held_lease._release
+    release = Lease.release
 
-    def released_slowly(table: Any) -> None:
-        release(table)
+    def released_slowly(lease: Lease) -> None:
+        release(lease)
         with suppress(Exception):
-            table.lease.renew()
+            lease.renew()
 
     def kill(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(held_lease, "_release", released_slowly)
-        patch.setattr(SqlToDubCustomersOperator, "_send", kill)
+        patch.setattr(Lease, "release", released_slowly)
+        patch.setattr(Lease, "begin_requests", kill)
         with pytest.raises(KeyboardInterrupt):
             sync()
     assert warehouse.run("SELECT task FROM dub_state_lease") == [(None,)]
@@ -231,8 +230,8 @@ def test_a_run_that_is_killed_at_any_statement_is_made_whole_by_the_next(
         def prepare(connection: Any) -> None:
             connection.isolation_level = None
 
-        driver = replace(drivers._KNOWN["sqlite3"](None), transactions="none", prepare=prepare)
-        monkeypatch.setitem(drivers._KNOWN, "sqlite3", lambda _: driver)
+        driver = replace(drivers.DRIVERS["sqlite3"](None), transactions="none", prepare=prepare)
+        monkeypatch.setitem(drivers.DRIVERS, "sqlite3", lambda _: driver)
         change_dialect(has_transactions=False, temporary_table="")
     options: dict[str, Any] = {"commit_every": 5}
     if elsewhere:
