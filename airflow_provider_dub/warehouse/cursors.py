@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from airflow_provider_dub.warehouse.database_errors import is_being_closed
-from airflow_provider_dub.warehouse.drivers import FLOAT32, PLACEHOLDER, Driver, driver_of
+from airflow_provider_dub.warehouse.drivers import FLOAT32, PLACEHOLDER, Driver, driver_of, turn_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_dub.warehouse.dialects import Dialect, JsonRows
     from airflow_provider_dub.warehouse.drivers import Row
 
-#: For so long a database may be closed by this process, and the pause between two tries to connect to it, in seconds.
-_CLOSED_WITHIN, _PAUSE = 30.0, 0.02
 #: Bytes of lines that every server takes, even if quoting doubles them: none takes less than 1 MB by default.
 _ALWAYS_TAKEN = 2**19
 
@@ -33,24 +29,15 @@ def connect(hook: DbApiHook, *, to_write: bool = False) -> Connection:
     :param to_write: Whether its transactions begin and end explicitly.
     """
     own = copy(hook)  # a hook may keep its connection, and give it to all who ask
-    connection = _connected(own)
+    turn = turn_of(hook)
+    with turn:
+        connection = own.get_conn()
     driver = driver_of(connection, hook.placeholder)
     if driver.prepare:
         driver.prepare(connection)
     if to_write and driver.transactions != "none" and hook.supports_autocommit:  # some drivers begin with it
         own.set_autocommit(connection, False)
-    return Connection(connection, driver)
-
-
-def _connected(hook: DbApiHook) -> Any:
-    until = time.monotonic() + _CLOSED_WITHIN
-    while True:
-        try:
-            return hook.get_conn()
-        except Exception as error:  # every driver has its own
-            if not is_being_closed(error) or time.monotonic() > until:
-                raise
-        time.sleep(_PAUSE)
+    return Connection(connection, driver, turn)
 
 
 class Connection:
@@ -58,10 +45,12 @@ class Connection:
 
     :param connection: The driver's.
     :param driver: Its contract.
+    :param turn: Held while it is closed.
     """
 
-    def __init__(self, connection: Any, driver: Driver) -> None:
+    def __init__(self, connection: Any, driver: Driver, turn: AbstractContextManager[None]) -> None:
         self._connection = connection
+        self._turn = turn
         #: The driver's contract.
         self.driver = driver
 
@@ -105,7 +94,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it."""
-        with suppress(Exception):  # it may be what failed
+        with self._turn, suppress(Exception):  # it may be what failed
             self._connection.close()
 
 

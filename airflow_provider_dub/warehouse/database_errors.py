@@ -111,14 +111,6 @@ def is_of_value(error: Exception) -> bool:
     return "DataError" in _classes(error)
 
 
-def is_being_closed(error: Exception) -> bool:
-    """Return whether a driver does not connect, since this process is about to close the same database.
-
-    :param error: What the driver raised.
-    """
-    return "Unique file handle conflict" in str(error)  # DuckDB's; its class is another one in each version
-
-
 def _classes(error: Exception) -> set[str]:
     """Return the names of an error's classes: those of the DB-API are the same in every driver."""
     return {base.__name__ for base in type(error).__mro__}

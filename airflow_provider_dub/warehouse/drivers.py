@@ -10,15 +10,20 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from io import BytesIO, StringIO
 from itertools import count
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sqlglot import exp
 
+from airflow_provider_dub.api.locks import ForkSafeLock
 from airflow_provider_dub.warehouse.dialects import DIALECTS
+
+if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 #: PEP 249's names of how a statement marks its parameters. Drivers that say ``pyformat`` and take ``%s``, too, are
 #: ``format`` here.
@@ -103,6 +108,14 @@ class Driver:
         if self.style in ("named", "pyformat"):
             return {f"p{number}": value for number, value in enumerate(parameters, start=1)}
         return tuple(parameters)
+
+
+def turn_of(hook: DbApiHook) -> AbstractContextManager[None]:
+    """Return what a thread holds while it connects, and while it closes a connection.
+
+    :param hook: The hook that connects.
+    """
+    return _TURNS.get(getattr(hook, "conn_type", ""), nullcontext())
 
 
 def driver_of(connection: Any, placeholder: str) -> Driver:
@@ -274,6 +287,10 @@ def _databricks(connection: Any) -> Driver:
 def _bigquery(_: Any) -> Driver:
     return Driver(style="pyformat", transactions="none", bulk_inserts={"bigquery": _bigquery_load})
 
+
+#: By type of the hook, what its connections begin and end in turn with. DuckDB 2.0 loses a database that is connected
+#: to while its last connection is being closed: no other connection of this process reaches it before the new one ends.
+_TURNS: Mapping[str, AbstractContextManager[None]] = {"duckdb": ForkSafeLock()}
 
 #: By module, what the driver's connections are like.
 DRIVERS: Mapping[str, Callable[[Any], Driver]] = {

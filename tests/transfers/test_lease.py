@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from airflow_provider_dub.exceptions import DubFixSetupError, DubRetryLaterError
 from airflow_provider_dub.version_compat import AirflowSkipException, BaseHook
 from airflow_provider_dub.warehouse import lease
 from airflow_provider_dub.warehouse.changes import Changes
+from airflow_provider_dub.warehouse.cursors import connect
 from airflow_provider_dub.warehouse.database import Warehouse
 from airflow_provider_dub.warehouse.dialects import dialect_named
 from airflow_provider_dub.warehouse.process import this_process
@@ -284,7 +286,8 @@ def test_first_runs_that_begin_at_once_do_not_trip_over_each_other(database, con
         table = state_table(database, name)
         both.wait()
         try:
-            table.create()
+            with closing(table.warehouse):
+                table.create()
         except Exception as error:
             failed.append(error)
 
@@ -296,6 +299,32 @@ def test_first_runs_that_begin_at_once_do_not_trip_over_each_other(database, con
             run.join()
         assert not failed
         database.run("DROP TABLE dub_state", "DROP TABLE dub_state_lease", "DROP TABLE dub_state_history")
+
+
+@pytest.mark.parametrize("database", ["duckdb"], indirect=True)
+def test_a_thread_connects_while_another_one_closes_the_same_file(database) -> None:
+    hook = BaseHook.get_connection("warehouse").get_hook()
+    both = threading.Barrier(2)
+    last, failed = [], []
+
+    def reconnect() -> None:
+        both.wait()
+        try:
+            for _ in range(3):
+                connect(hook).close()
+            last.append(connect(hook))
+        except Exception as error:
+            failed.append(error)
+
+    for _ in range(150):
+        threads = [threading.Thread(target=reconnect) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failed
+        while last:
+            last.pop().close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_ten_thousand_outcomes_are_appended_by_few_statements(dialect: str, modu
         pytest.importorskip(module)  # not with the oldest constraints of Airflow
     engine, driver = DIALECTS[dialect], driver_of(connection(module, **says), "%s")
     counted = Counted()
-    with Connection(counted, driver).cursor() as cursor:
+    with Connection(counted, driver, nullcontext()).cursor() as cursor:
         table = table_named("analytics.dub_state", engine, suffix="_history")
         written = lines(ROWS)
         for start in range(0, ROWS, engine.commit_every):
@@ -126,7 +127,7 @@ def test_every_dialect_has_a_driver_whose_statements_are_counted() -> None:
 def test_rows_that_are_too_long_for_one_statement_are_inserted_by_several() -> None:
     counted, engine = Counted(), DIALECTS["mysql"]
     rows = [(f"{n}", "🦆" * 1_000_000) for n in range(4)]
-    with Connection(counted, Driver(style="format")).cursor() as cursor:
+    with Connection(counted, Driver(style="format"), nullcontext()).cursor() as cursor:
         cursor.insert_rows(table_named("t", engine), ["a", "b"], rows, dialect=engine)
     assert counted.statements == 4
 
